@@ -1,0 +1,46 @@
+# zenmesh: every target sets up what it needs (venv, locked dependencies). `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+JOBS ?= 2
+
+.PHONY: help run test check bench soak clean
+
+help:
+	@echo "make run    the main job on this machine: three swarms find each other, share state, survive a partition"
+	@echo "make test   lint, types, import contract and every test, with sampled seeds (under 15 minutes on 2 cores)"
+	@echo "make check  lint, types, import contract, and the fast tests (under 2 minutes)"
+	@echo "make bench  every performance claim, as ratios against baselines of the same run"
+	@echo "make soak   the tests with their full counts"
+	@echo "make clean  removes what the other targets made"
+
+$(READY): requirements-dev.lock pyproject.toml packaging/fastecdsa-shim/pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation ./packaging/fastecdsa-shim
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(READY)
+	$(BIN)/zenmesh demo
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/laws tests/golden tests/code
+
+test: check
+	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup tests --ignore=tests/unit --ignore=tests/laws --ignore=tests/golden --ignore=tests/code
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+soak: $(READY)
+	ZENMESH_SOAK=1 $(BIN)/pytest -q -n $(JOBS) --dist loadgroup tests
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

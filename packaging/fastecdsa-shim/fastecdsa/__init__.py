@@ -1,0 +1,1 @@
+"""Placeholder for fastecdsa (see the README beside this package): the names exist, nothing is computed."""

@@ -1,0 +1,3 @@
+from fastecdsa._absent import absent
+
+int_bytelen = absent
