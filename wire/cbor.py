@@ -1,0 +1,111 @@
+"""Deterministic CBOR: one encoding per value, strictly checked on the way in.
+
+Everything hashed or signed is RFC 8949 §4.2.1 core deterministic encoding without floats and without tags. Decoding
+refuses whatever that form cannot produce (indefinite lengths, duplicate or unsorted keys, long integers, tags,
+floats, trailing bytes), so that a value has exactly one spelling and no peer can smuggle a second one past a hash.
+Sizes are capped before decoding and nesting at `MAX_DEPTH`. Typed messages are msgspec Structs with
+`array_like=True`: positional arrays on the wire, frozen validated values here.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, NoReturn, TypeVar
+
+import cbor2
+import msgspec
+
+from wire.errors import DecodeError, Offence
+
+MAX_DEPTH = 16
+DEFAULT_LIMIT = 4 * 1024 * 1024  # bytes: one frame
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+_INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
+_ATOMS = (bytes, str, bool, type(None))
+
+
+def _no_tag(*_args: object) -> NoReturn:
+    raise DecodeError("CBOR tags are not allowed here")
+
+
+# Every tag that cbor2 would interpret on its own (dates, bignums, fractions, regular expressions, shared references,
+# sets, addresses…) is refused before its content is built.
+_KNOWN_TAGS = (*range(6), 25, 28, 29, 30, 35, 36, 37, 52, 54, 100, 256, 258, 260, 261, 1004, 43000, 55799)
+REFUSED_TAGS: dict[int, Any] = dict.fromkeys(_KNOWN_TAGS, _no_tag)
+
+
+def encode(value: object) -> bytes:
+    """`value` (ints of 64 bits, bytes, str, bool, None, lists, tuples, dicts of these) as deterministic CBOR.
+
+    Raises:
+        AssertionError: a float or another type: our own mistake, since only our own values are encoded.
+    """
+    assert _is_plain(value), "only ints of 64 bits, bytes, text, bool, None, lists and text-keyed dicts are encoded"
+    return cbor2.dumps(value, canonical=True)
+
+
+def encode_struct(message: msgspec.Struct) -> bytes:
+    """A typed message as a positional CBOR array."""
+    return encode(msgspec.to_builtins(message, builtin_types=(bytes,)))
+
+
+def decode(data: bytes, limit: int = DEFAULT_LIMIT) -> object:
+    """The value that `data` encodes.
+
+    Raises:
+        DecodeError: over `limit` bytes, nested deeper than `MAX_DEPTH`, or not deterministic CBOR of our types.
+    """
+    if len(data) > limit:
+        raise DecodeError(f"{len(data)} bytes where {limit} are allowed", Offence.OVERSIZE)
+    stream = BytesIO(data)
+    try:
+        value: object = cbor2.load(
+            stream,
+            tag_hook=_no_tag,
+            semantic_decoders=REFUSED_TAGS,
+            max_depth=MAX_DEPTH,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            strict_hashable_types=True,
+        )
+        canonical = cbor2.dumps(value, canonical=True)
+    except DecodeError:
+        raise
+    except Exception as error:  # cbor2 raises a family of its own plus ValueError, OverflowError, TypeError…
+        raise DecodeError(f"not CBOR: {error}") from error
+    if canonical != data:
+        raise DecodeError("not in deterministic form, or trailing bytes")
+    if not _is_plain(value):
+        raise DecodeError("a float, undefined or simple value, a non-text map key, or an integer over 64 bits")
+    return value
+
+
+def decode_as(data: bytes, kind: type[StructT], limit: int = DEFAULT_LIMIT) -> StructT:
+    """`data` as a typed message of class `kind`.
+
+    Raises:
+        DecodeError: as `decode`, or the value does not fit the fields of `kind`.
+    """
+    return convert(decode(data, limit), kind)
+
+
+def convert(value: object, kind: type[StructT]) -> StructT:
+    """A decoded value as a typed message of class `kind`; raises DecodeError where it does not fit."""
+    try:
+        return msgspec.convert(value, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError as error:
+        raise DecodeError(f"not a {kind.__name__}: {error}") from error
+
+
+def _is_plain(value: object) -> bool:
+    """True iff `value` is made of nothing but the types that this codec speaks."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return True
+    if isinstance(value, int):
+        return _INT_MIN <= value <= _INT_MAX
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, dict) and all(type(k) is str and _is_plain(v) for k, v in value.items())

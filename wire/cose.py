@@ -1,0 +1,117 @@
+"""COSE_Sign1 envelopes (RFC 9052 §4.2) with EdDSA: how every signed statement travels and is kept.
+
+An envelope is `18([protected, {}, payload, signature])` with protected header {1 (alg): -8 (EdDSA), 3 (content type),
+4 (kid): the signer's 32-byte Ed25519 public key}. The signature covers the Sig_structure
+`["Signature1", protected, external_aad, payload]`, where external_aad names the federation, so that nothing signed
+for one federation means anything in another. Received bytes are verified and hashed as received, never re-encoded.
+
+    raw = seal("application/zenmesh.batch+cbor;v=1", payload, queen_key, federation)
+    envelope = parse(raw)
+    check(envelope, federation)          # the kid's signature is authentic; whether the kid may speak is membership
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import cbor2
+
+from wire import cbor, keys
+from wire.errors import BadSignature, DecodeError, Offence
+from wire.ids import KEY_SIZE, SIGNATURE_SIZE, PublicKey
+
+GENESIS = b""  # stands for the federation id while there is none: in the genesis itself and its certificates
+
+_AAD = b"zenmesh/1\0"
+_GENESIS_AAD = _AAD + b"genesis"
+_TAG_SIGN1 = b"\xd2"  # CBOR tag 18
+_EDDSA = -8
+_ALG, _CONTENT_TYPE, _KID = 1, 3, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A parsed envelope; authentic only once `check` returned."""
+
+    raw: bytes
+    content_type: str
+    kid: PublicKey
+    payload: bytes
+    protected: bytes
+    signature: bytes
+
+
+def seal(content_type: str, payload: bytes, key: keys.SigningKey, federation: bytes) -> bytes:
+    """`payload` signed by `key` for `federation` (32 bytes, or `GENESIS`), as COSE_Sign1 bytes."""
+    protected = cbor2.dumps({_ALG: _EDDSA, _CONTENT_TYPE: content_type, _KID: bytes(key.public)}, canonical=True)
+    signature = key.sign(_signed_bytes(protected, payload, federation))
+    return _TAG_SIGN1 + cbor.encode([protected, {}, payload, signature])
+
+
+def parse(raw: bytes, limit: int = cbor.DEFAULT_LIMIT) -> Envelope:
+    """The envelope in `raw`, unverified.
+
+    Raises:
+        DecodeError: not exactly the structure above, in deterministic form.
+    """
+    if not raw.startswith(_TAG_SIGN1):
+        raise DecodeError("not a COSE_Sign1 (CBOR tag 18)")
+    match cbor.decode(raw[1:], limit):
+        case [bytes() as protected, dict() as unprotected, bytes() as payload, bytes() as signature]:
+            pass
+        case _:
+            raise DecodeError("not a COSE_Sign1 array")
+    if unprotected or len(signature) != SIGNATURE_SIZE:
+        raise DecodeError("COSE_Sign1 with an unprotected header or a signature that is not 64 bytes")
+    content_type, kid = _read_protected(protected)
+    return Envelope(raw, content_type, kid, payload, protected, signature)
+
+
+def check(envelope: Envelope, federation: bytes, verify: keys.Verify = keys.verify) -> None:
+    """Raises BadSignature unless the envelope was signed by its kid for `federation` (or `GENESIS`)."""
+    if not verify(envelope.kid, _signed_bytes(envelope.protected, envelope.payload, federation), envelope.signature):
+        raise BadSignature(f"bad signature on {envelope.content_type} for this federation")
+
+
+def open_as(
+    raw: bytes, content_type: str, federation: bytes, *, limit: int, verify: keys.Verify = keys.verify
+) -> Envelope:
+    """Parse, require `content_type`, and verify; raises DecodeError or BadSignature."""
+    envelope = parse(raw, limit)
+    if envelope.content_type != content_type:
+        raise DecodeError(f"{envelope.content_type} where {content_type} belongs", Offence.PROTOCOL)
+    check(envelope, federation, verify)
+    return envelope
+
+
+def _signed_bytes(protected: bytes, payload: bytes, federation: bytes) -> bytes:
+    aad = _AAD + federation if federation else _GENESIS_AAD
+    return cbor2.dumps(["Signature1", protected, aad, payload])
+
+
+def _no_tag(*_args: object) -> NoReturn:
+    raise DecodeError("a CBOR tag in a protected header")
+
+
+def _read_protected(protected: bytes) -> tuple[str, PublicKey]:
+    """(content type, kid) of a protected header: integer keys, so outside `wire.cbor`'s text-keyed maps."""
+    if len(protected) > 256:
+        raise DecodeError("protected header over 256 bytes", Offence.OVERSIZE)
+    try:
+        header: Any = cbor2.loads(
+            protected,
+            tag_hook=_no_tag,
+            semantic_decoders=cbor.REFUSED_TAGS,
+            max_depth=2,
+            allow_indefinite=False,
+        )
+        canonical = cbor2.dumps(header, canonical=True) == protected
+    except Exception as error:
+        raise DecodeError(f"protected header is not CBOR: {error}") from error
+    if not canonical or not isinstance(header, dict) or set(header) != {_ALG, _CONTENT_TYPE, _KID}:
+        raise DecodeError("protected header is not {alg, content type, kid} in deterministic form")
+    content_type, kid = header[_CONTENT_TYPE], header[_KID]
+    if header[_ALG] != _EDDSA or type(content_type) is not str or type(kid) is not bytes or len(kid) != KEY_SIZE:
+        raise DecodeError("protected header with another algorithm or of other types")
+    return content_type, PublicKey(kid)

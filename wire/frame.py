@@ -1,0 +1,91 @@
+"""Frames: how messages travel on a stream.
+
+    frame   = u32 big-endian length ‖ body           body ≤ 4 MiB
+    body    = flag (0 plain, 1 zstd) ‖ content       content ≤ 4 MiB after decompression
+    content = deterministic CBOR array of messages (byte strings), 1 … 256 of them
+    message = deterministic CBOR [type code, payload byte string]
+
+Several messages share a frame when they are sent together; compression is used when it makes the frame smaller.
+A message of an unknown type code is the receiver's to count and ignore, so that nodes can be upgraded one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import zstandard
+
+from wire import cbor
+from wire.errors import DecodeError, Offence
+
+LENGTH_SIZE = 4
+MAX_BODY = 4 * 1024 * 1024  # bytes
+MAX_MESSAGES = 256
+COMPRESS_ABOVE = 512  # bytes: below this, zstd does not pay
+
+_PLAIN, _ZSTD = b"\0", b"\1"
+
+
+def pack_message(code: int, payload: bytes) -> bytes:
+    """A message of type `code` (see `wire.types`)."""
+    return cbor.encode([int(code), payload])
+
+
+def unpack_message(message: bytes, limit: int = MAX_BODY) -> tuple[int, bytes]:
+    """(type code, payload) of a message; raises DecodeError."""
+    match cbor.decode(message, limit):
+        case [int() as code, bytes() as payload] if type(code) is int and 0 <= code < 1 << 16:
+            return code, payload
+    raise DecodeError("not a [type code, payload] message")
+
+
+def encode_frame(messages: Sequence[bytes], *, compress: bool = True) -> bytes:
+    """`messages` as one frame, length prefix included."""
+    assert 0 < len(messages) <= MAX_MESSAGES, "a frame holds 1 to 256 messages"
+    content = cbor.encode(list(messages))
+    assert len(content) < MAX_BODY, "messages of a frame are over 4 MiB together"
+    body = _PLAIN + content
+    if compress and len(content) > COMPRESS_ABOVE:
+        packed = zstandard.ZstdCompressor(level=1).compress(content)
+        if len(packed) < len(content) * 9 // 10:
+            body = _ZSTD + packed
+    return len(body).to_bytes(LENGTH_SIZE, "big") + body
+
+
+def body_size(prefix: bytes, limit: int = MAX_BODY) -> int:
+    """The length in a frame's 4-byte prefix; raises DecodeError (oversize) before anything is allocated."""
+    size = int.from_bytes(prefix, "big")
+    if not 1 < size <= limit:
+        raise DecodeError(f"frame of {size} bytes where 2 to {limit} are allowed", Offence.OVERSIZE)
+    return size
+
+
+def decode_frame(body: bytes, limit: int = MAX_BODY) -> list[bytes]:
+    """The messages in a frame's body (without the length prefix).
+
+    Raises:
+        DecodeError: unknown flag, not zstd, more than `limit` bytes once decompressed, or not an array of messages.
+    """
+    flag, content = body[:1], body[1:]
+    if flag == _ZSTD:
+        content = _decompress(content, limit)
+    elif flag != _PLAIN:
+        raise DecodeError("unknown frame flag")
+    messages = cbor.decode(content, limit)
+    if not isinstance(messages, list) or not 0 < len(messages) <= MAX_MESSAGES:
+        raise DecodeError("a frame holds an array of 1 to 256 messages")
+    if not all(type(message) is bytes for message in messages):
+        raise DecodeError("a message in a frame is not a byte string")
+    return messages
+
+
+def _decompress(content: bytes, limit: int) -> bytes:
+    """zstd with the output capped: the declared size is checked first, and never trusted alone."""
+    try:
+        declared = zstandard.frame_content_size(content)
+        if not 0 <= declared <= limit:
+            raise DecodeError(f"zstd frame declares {declared} bytes where {limit} are allowed", Offence.OVERSIZE)
+        # Without a size in the header the library would need max_output_size; with one, it allocates exactly that.
+        return zstandard.ZstdDecompressor().decompress(content, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise DecodeError(f"not zstd: {error}") from error
