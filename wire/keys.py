@@ -33,7 +33,7 @@ class SigningKey:
 
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of `message`; the same for the same message every time."""
-        return self._key.sign(message).signature
+        return bytes(self._key.sign(message).signature)
 
     def __repr__(self) -> str:
         return f"SigningKey(public={self.public.hex()})"

@@ -1,0 +1,116 @@
+"""What a local user may ask of a running node, and what it answers.
+
+Operations come from the control API (and so from the CLI); every one gets exactly one outcome. A `Success` carries a
+JSON object whose fields are the ones of the published schema; a `Failure` carries a sentence that says what
+happened, why, and what to do, and the kind that becomes the CLI's exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class FailureKind(IntEnum):
+    """Why an operation failed; the value is the CLI's exit code."""
+
+    FAILED = 1
+    USAGE = 2
+    NOT_RUNNING = 3
+    NOT_MEMBER = 4
+    NO_QUORUM = 5
+    REJECTED = 6
+    STORAGE = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """Done. `result` is JSON-able."""
+
+    result: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Not done. `message` says what happened, why, and what to do."""
+
+    kind: FailureKind
+    message: str
+    retry_after_s: float | None = None
+
+
+Outcome = Success | Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetStatus:
+    """The node's whole visible state (see the status schema)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetPeers:
+    """Links, pending dials, and failed dials with their causes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryPut:
+    """Write `value` (UTF-8 JSON text) under `key` in this swarm's namespace.
+
+    Answered once durable here, or with `replicated` once held by weak-quorum weight.
+    """
+
+    key: str
+    value: bytes
+    replicated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryGet:
+    """The value of `key` in every swarm's namespace, or in that of `swarm` (name or id) alone."""
+
+    key: str
+    swarm: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryList:
+    """Keys that start with `prefix`, of every swarm or of one."""
+
+    prefix: str = ""
+    swarm: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRemove:
+    """Remove `key` from this swarm's namespace."""
+
+    key: str
+    replicated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """Mint a ticket that admits one swarm within `expires_s` seconds."""
+
+    expires_s: int = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """Ask to be admitted: by ticket, through one member's multiaddr (`peer`), or through whoever is on the LAN."""
+
+    ticket: str | None = None
+    peer: str | None = None
+    lan: bool = False
+    federation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admit:
+    """The creator's operator admits a swarm whose request is pending."""
+
+    swarm: str
+
+
+Operation = GetStatus | GetPeers | MemoryPut | MemoryGet | MemoryList | MemoryRemove | Invite | Join | Admit

@@ -1,0 +1,146 @@
+"""What a node wants done: the closed set of effects that an interpreter carries out, strictly in list order.
+
+`Persist`, `SaveFile(durable=True)` and `Compact` are durable before any later effect of the same list is released:
+nothing is sent that could be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from mesh.protocol.commands import Outcome
+from mesh.protocol.trace import TraceRecord
+from wire.errors import Offence
+from wire.ids import PeerId
+from wire.types import Channel
+
+
+class RecordKind(IntEnum):
+    """Kinds of journal records; the number is on disk and never reused."""
+
+    BATCH = 1
+    BLOCK = 2
+    FORK = 3
+    SIGNED_HEAD = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persist:
+    """Append a record to the journal, fsynced."""
+
+    kind: RecordKind
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveFile:
+    """Replace the file `name` of the home atomically; with `durable`, fsynced."""
+
+    name: str
+    data: bytes
+    durable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compact:
+    """Save `snapshots` (name to bytes) durably, then drop the journal written so far, which they cover."""
+
+    snapshots: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Queue `message` for `peer` on `channel`; best effort."""
+
+    peer: PeerId
+    channel: Channel
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Publish `message` on a gossip topic; best effort, lossy."""
+
+    topic: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscribe:
+    """Join a gossip topic for the life of the process."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dial:
+    """Try to connect to `peer`, one address after another."""
+
+    peer: PeerId
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disconnect:
+    """Close every connection to `peer`."""
+
+    peer: PeerId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Lift (or restore) the narrow limits under which a stranger's link is kept."""
+
+    peer: PeerId
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The answer to the command `request_id`."""
+
+    request_id: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Penalize:
+    """`peer` committed `offence`: count it. Scores and bans are the node's own business."""
+
+    peer: PeerId
+    offence: Offence
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """A record of what happened, for logs, checkers and golden files."""
+
+    record: TraceRecord = field()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halt:
+    """Stop the process: going on would be wrong. `reason` is a sentence for the operator."""
+
+    reason: str
+
+
+Effect = (
+    Persist
+    | SaveFile
+    | Compact
+    | Send
+    | Publish
+    | Subscribe
+    | Dial
+    | Disconnect
+    | Trust
+    | Reply
+    | Penalize
+    | Trace
+    | Halt
+)
