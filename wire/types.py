@@ -42,7 +42,7 @@ class MessageType(IntEnum):
     JOIN_OUTCOME = 11
     TX_SUBMIT = 12
     HELD = 13
-    REDIRECT = 14
+    REFUSAL = 14
     SYNC_HELLO = 32
     SYNC_WANT = 33
     SYNC_BATCHES = 34
@@ -96,7 +96,7 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.JOIN_OUTCOME: Spec((Channel.MESH,), 4 * KIB, _LINK),
     MessageType.TX_SUBMIT: Spec((Channel.MESH,), 64 * KIB, "as the transaction says", stranger=True),
     MessageType.HELD: Spec((Channel.MESH,), 64 * KIB, _LINK),
-    MessageType.REDIRECT: Spec((Channel.PRIORITY,), 4 * KIB, _LINK, stranger=True),
+    MessageType.REFUSAL: Spec((Channel.PRIORITY,), 4 * KIB, _LINK, stranger=True),
     MessageType.SYNC_HELLO: Spec((Channel.SYNC,), 1 * MIB, _LINK),
     MessageType.SYNC_WANT: Spec((Channel.SYNC,), 1 * MIB, _LINK),
     MessageType.SYNC_BATCHES: Spec((Channel.SYNC,), 640 * KIB, "queen key of each (swarm, term)"),

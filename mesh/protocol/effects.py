@@ -123,6 +123,14 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A joiner was admitted: the interpreter replaces it by the node of this federation."""
+
+    genesis: bytes
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
     """Stop the process: going on would be wrong. `reason` is a sentence for the operator."""
 
@@ -142,5 +150,6 @@ Effect = (
     | Reply
     | Penalize
     | Trace
+    | Joined
     | Halt
 )

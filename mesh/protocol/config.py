@@ -1,0 +1,103 @@
+"""The node's numbers: timing profiles and bounds, each with its unit and its reason.
+
+Durations are microseconds (`wire.time.Instant` differences) unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mesh.protocol.messages import Capabilities
+from wire.time import seconds
+
+
+class ProfileName(StrEnum):
+    """Timing presets: one building, the internet, or the slow pace of the original specification."""
+
+    LAN = "lan"
+    WAN = "wan"
+    SPEC = "spec"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How fast a node probes, speaks and gives up."""
+
+    probe: int  # one ping to each member per period; a lost one is noticed after one period
+    missed_probes: int  # in a row, before a link is closed and dialled anew
+    heartbeat: int  # signed digest on gossip
+    contact_window: int  # members silent for longer do not count as reachable
+    redial_cap: int  # longest pause between two dials of one member
+    sync_round: int  # periodic anti-entropy with a few random members
+
+
+PROFILES: dict[ProfileName, Profile] = {
+    ProfileName.LAN: Profile(
+        probe=seconds(1),
+        missed_probes=3,
+        heartbeat=seconds(5),
+        contact_window=seconds(5),
+        redial_cap=seconds(1),
+        sync_round=seconds(30),
+    ),
+    ProfileName.WAN: Profile(
+        probe=seconds(5),
+        missed_probes=3,
+        heartbeat=seconds(30),
+        contact_window=seconds(30),
+        redial_cap=seconds(30),
+        sync_round=seconds(30),
+    ),
+    ProfileName.SPEC: Profile(
+        probe=seconds(30),
+        missed_probes=3,
+        heartbeat=seconds(30),
+        contact_window=seconds(100),
+        redial_cap=seconds(30),
+        sync_round=seconds(30),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """Everything tunable about the pure node."""
+
+    profile: Profile = PROFILES[ProfileName.LAN]
+    capabilities: Capabilities = field(default_factory=Capabilities)
+
+    flush_interval: int = seconds(0.1)  # own writes closer together than this share a batch
+    flush_ops: int = 256
+    flush_bytes: int = 240 * 1024
+
+    direct_members: int = 16  # up to so many members, batches also go straight to each
+    gossip_interval: int = seconds(0.5)  # two gossip messages a second per owner: gossip is dear
+    gossip_batch_limit: int = 200 * 1024  # bytes; larger batches are fetched by anti-entropy
+
+    pings_per_second: int = 16
+    dial_base: int = seconds(0.25)
+    dial_yield: int = seconds(0.3)  # the higher peer id lets the lower one dial first
+    stranger_deadline: int = seconds(10)
+    max_strangers: int = 16
+    max_links: int = 256
+    max_book: int = 1024  # peers with addresses
+    max_addresses: int = 16  # per peer
+    book_interval: int = seconds(5)
+
+    sync_sessions: int = 4
+    sync_deadline: int = seconds(30)  # without progress
+    sync_pause: int = seconds(1)  # between two sessions with one peer
+    sync_fanout: int = 3
+
+    announce_interval: int = seconds(60)
+    join_retry: int = seconds(2)
+    forward_deadline: int = seconds(8)
+    promote_retry: int = seconds(2)
+    startup_patience: int = seconds(3)  # how long an unclean but whole log waits for a majority to confirm it
+    replicated_deadline: int = seconds(10)
+
+    compact_bytes: int = 16 * 1024 * 1024  # journal written since the last compaction
+    retain_bytes: int = 4 * 1024 * 1024  # of one owner's recent batches, for laggards
+    max_pending_joins: int = 64
+    max_pending_ops: int = 4096

@@ -1,0 +1,160 @@
+"""Whom to dial, where, and when: the address book and the backoff.
+
+A member without a link is dialled for ever, with exponential backoff and jitter up to the profile's cap; news about
+its addresses (mDNS, an announcement, a bootstrap list) starts the backoff afresh. Of two members that would dial
+each other at the same moment, the one with the lower peer id goes first. Addresses that worked come first. The book
+is kept on disk, so that a federation finds itself again after everyone restarted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.effects import Dial, SaveFile
+from mesh.protocol.outbox import Outbox
+from wire import cbor
+from wire.errors import DecodeError
+from wire.ids import PeerId
+from wire.rng import Rng
+from wire.time import Instant
+
+BOOK_FILE = "book"
+
+
+@dataclass(slots=True)
+class Contact:
+    """What is known about reaching one peer."""
+
+    addresses: list[str] = field(default_factory=list)  # best first
+    failures: int = 0
+    next_dial: Instant = 0
+    dialing: bool = False
+    last_error: str = ""
+    source: str = ""
+
+
+class Dialer:
+    """The address book and every pending attempt."""
+
+    def __init__(self, config: NodeConfig, me: PeerId, rng: Rng) -> None:
+        self._config = config
+        self._me = me
+        self._rng = rng
+        self._book: dict[PeerId, Contact] = {}
+        self._wanted: dict[PeerId, None] = {}
+        self._dirty = False
+        self._next_save: Instant = 0
+
+    # the book
+
+    def load(self, data: bytes) -> None:
+        """Fill the book from disk. A book that cannot be read is an empty one: everything in it can be learnt anew."""
+        try:
+            book = cbor.decode(data)
+        except DecodeError:
+            return
+        if not isinstance(book, dict):
+            return
+        for peer, addresses in book.items():
+            if isinstance(addresses, list):
+                known = [address for address in addresses if isinstance(address, str)]
+                self.learn(PeerId(peer), known, "book", 0)
+        self._dirty = False
+
+    def learn(self, peer: PeerId, addresses: Iterable[str], source: str, now: Instant) -> bool:
+        """`peer` may be reached at `addresses`; True if any of them is news."""
+        if peer == self._me:
+            return False
+        contact = self._book.get(peer)
+        if contact is None:
+            if len(self._book) >= self._config.max_book:
+                self._forget_one()
+            contact = self._book[peer] = Contact()
+        news = [address for address in dict.fromkeys(addresses) if address not in contact.addresses]
+        if not news:
+            return False
+        contact.addresses = (news + contact.addresses)[: self._config.max_addresses]
+        contact.source = source
+        contact.failures, contact.next_dial = 0, min(contact.next_dial, now)
+        self._dirty = True
+        return True
+
+    def contacts(self) -> dict[PeerId, Contact]:
+        return self._book
+
+    def addresses(self, peer: PeerId) -> tuple[str, ...]:
+        contact = self._book.get(peer)
+        return tuple(contact.addresses) if contact else ()
+
+    # attempts
+
+    def want(self, peers: Iterable[PeerId], now: Instant) -> None:
+        """From now on exactly `peers` are to be linked; those linked already are not dialled."""
+        wanted = dict.fromkeys(peer for peer in peers if peer != self._me)
+        for peer in wanted:
+            if peer not in self._wanted:
+                contact = self._book.setdefault(peer, Contact())
+                contact.next_dial = now + (self._config.dial_yield if self._me > peer else 0)
+        self._wanted = wanted
+
+    def linked(self, peer: PeerId, address: str, inbound: bool) -> None:
+        """A link stands: remember the address that worked."""
+        contact = self._book.setdefault(peer, Contact())
+        contact.failures, contact.dialing, contact.last_error = 0, False, ""
+        if not inbound and address:
+            contact.addresses = [address, *(a for a in contact.addresses if a != address)]
+            del contact.addresses[self._config.max_addresses :]
+            self._dirty = True
+
+    def lost(self, peer: PeerId, now: Instant) -> None:
+        """A link is gone: dial again soon."""
+        contact = self._book.get(peer)
+        if contact is not None:
+            contact.dialing = False
+            contact.next_dial = now + self._pause(0)
+
+    def failed(self, peer: PeerId, cause: str, now: Instant) -> None:
+        """The last address of an attempt failed."""
+        contact = self._book.setdefault(peer, Contact())
+        contact.dialing, contact.last_error = False, cause
+        contact.next_dial = now + self._pause(contact.failures)
+        contact.failures += 1
+
+    def tick(self, linked: Iterable[PeerId], now: Instant, out: Outbox) -> None:
+        """Start the attempts that are due and save the book now and then."""
+        up = dict.fromkeys(linked)
+        for peer in self._wanted:
+            contact = self._book.setdefault(peer, Contact())
+            if peer in up or contact.dialing or not contact.addresses or now < contact.next_dial:
+                continue
+            contact.dialing = True
+            out.add(Dial(peer=peer, addresses=tuple(contact.addresses)))
+        if self._dirty and now >= self._next_save:
+            self._dirty, self._next_save = False, now + self._config.book_interval
+            out.add(SaveFile(name=BOOK_FILE, data=self._encoded(), durable=False))
+
+    def next_deadline(self, linked: Iterable[PeerId]) -> Instant | None:
+        """When the next attempt is due."""
+        up = dict.fromkeys(linked)
+        due = [
+            contact.next_dial
+            for peer in self._wanted
+            if peer not in up and (contact := self._book.get(peer)) and contact.addresses and not contact.dialing
+        ]
+        if self._dirty:
+            due.append(self._next_save)
+        return min(due, default=None)
+
+    def _pause(self, failures: int) -> int:
+        pause = min(self._config.dial_base << min(failures, 16), self._config.profile.redial_cap)
+        return round(pause * self._rng.uniform(0.75, 1.25))
+
+    def _encoded(self) -> bytes:
+        return cbor.encode({peer: contact.addresses for peer, contact in self._book.items() if contact.addresses})
+
+    def _forget_one(self) -> None:
+        """Make room: the first contact that nobody wants to reach."""
+        victim = next((peer for peer in self._book if peer not in self._wanted), next(iter(self._book)))
+        del self._book[victim]

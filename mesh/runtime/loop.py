@@ -1,0 +1,233 @@
+"""The node loop: one task that owns the machine and carries out its effects, strictly in order.
+
+Events from the network, the control API, discovery and the clock meet in one bounded inbox. The loop takes what has
+gathered, hands each event to the machine, and interprets the effects. Records of one round are written together with
+a single fsync before any later effect of the round is released: group commit, and the one rule of durability. While
+the disk works, the other tasks go on.
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(loop.run)
+        outcome = await loop.execute(GetStatus())
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from mesh.protocol.commands import Failure, FailureKind, Operation, Outcome
+from mesh.protocol.effects import (
+    Compact,
+    Dial,
+    Disconnect,
+    Effect,
+    Halt,
+    Joined,
+    Penalize,
+    Persist,
+    Publish,
+    Reply,
+    SaveFile,
+    Send,
+    Subscribe,
+    Trace,
+    Trust,
+)
+from mesh.protocol.events import Command, InEvent, NetworkEvent, WallClock
+from mesh.protocol.machine import Machine
+from mesh.protocol.trace import TraceRecord
+from mesh.runtime import clock
+from mesh.runtime.store import Record, Store
+from wire.errors import Offence
+from wire.ids import PeerId
+from wire.types import Channel
+
+EVENTS_PER_ROUND = 64
+MAX_COMMANDS = 256
+WALL_CLOCK_PERIOD_S = 1.0
+
+
+class Network(Protocol):
+    """What the loop needs of a network; sending never raises because of the peer."""
+
+    async def receive(self) -> NetworkEvent: ...
+    def send(self, peer: PeerId, channel: Channel, message: bytes) -> None: ...
+    def publish(self, topic: str, message: bytes) -> None: ...
+    def subscribe(self, topic: str) -> None: ...
+    def dial(self, peer: PeerId, addresses: tuple[str, ...]) -> None: ...
+    def disconnect(self, peer: PeerId, reason: str) -> None: ...
+    def set_trusted(self, peer: PeerId, trusted: bool) -> None: ...
+
+
+class Reporter(Protocol):
+    """Where trace records and offence counts go."""
+
+    def trace(self, record: TraceRecord, now: int) -> None: ...
+    def offence(self, peer: PeerId, offence: Offence, detail: str) -> None: ...
+
+
+class Halted(Exception):
+    """The node stopped itself: going on would be wrong. The message is a sentence for the operator."""
+
+
+Upgrade = Callable[[Joined], tuple[Machine, list[Effect]]]
+
+
+class NodeLoop:
+    """Runs one machine for the life of the process; a joiner is replaced by the node it becomes."""
+
+    def __init__(
+        self, machine: Machine, network: Network, store: Store, reporter: Reporter, upgrade: Upgrade | None = None
+    ) -> None:
+        self.machine = machine
+        self._network = network
+        self._store = store
+        self._reporter = reporter
+        self._upgrade = upgrade
+        self._inbox: deque[InEvent] = deque()
+        self._wake = trio.Event()
+        self._waiting: dict[int, tuple[trio.Event, list[Outcome]]] = {}
+        self._requests = 0
+        self._stopping = False
+
+    # entrances
+
+    def post(self, event: InEvent) -> None:
+        """Queue an event of a local source (discovery, scrub)."""
+        self._inbox.append(event)
+        self._wake.set()
+
+    async def execute(self, operation: Operation) -> Outcome:
+        """Ask the machine and wait for its answer."""
+        if len(self._waiting) >= MAX_COMMANDS:
+            return Failure(
+                kind=FailureKind.FAILED,
+                message=f"{MAX_COMMANDS} requests are being answered already: try again shortly",
+                retry_after_s=1.0,
+            )
+        if self._stopping:
+            return Failure(kind=FailureKind.NOT_RUNNING, message="the node is shutting down")
+        self._requests += 1
+        done: list[Outcome] = []
+        answered = trio.Event()
+        self._waiting[self._requests] = (answered, done)
+        request_id = self._requests
+        try:
+            self.post(Command(request_id=request_id, operation=operation))
+            await answered.wait()
+        finally:
+            self._waiting.pop(request_id, None)
+        return done[0]
+
+    # the loop
+
+    async def run(self, first: list[Effect]) -> None:
+        """Carry out `first`, then live until cancelled.
+
+        Raises:
+            Halted: the machine stopped itself.
+            StoreError: the disk failed.
+        """
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._pump_network)
+            nursery.start_soon(self._pump_clock)
+            await self._carry_out(first)
+            while True:
+                await self._wait()
+                await self._round()
+
+    async def stop(self) -> None:
+        """Let the machine say its last words and mark the store clean. Call once `run` was cancelled."""
+        self._stopping = True
+        await self._carry_out(self.machine.stop(clock.now()))
+        self._store.close(self.machine.clean_mark())
+        self._refuse_waiting()
+
+    async def _pump_network(self) -> None:
+        while True:
+            event = await self._network.receive()
+            while len(self._inbox) >= EVENTS_PER_ROUND * 4:
+                await trio.sleep(0)  # back-pressure: the network's own inbox is bounded, ours stays short
+            self.post(event)
+
+    async def _pump_clock(self) -> None:
+        while True:
+            self.post(WallClock(ms=clock.wall_ms()))
+            await trio.sleep(WALL_CLOCK_PERIOD_S)
+
+    async def _wait(self) -> None:
+        if self._inbox:
+            await trio.lowlevel.checkpoint()
+            return
+        deadline = self.machine.next_deadline()
+        timeout = float("inf") if deadline is None else max(0, deadline - clock.now()) / 1e6
+        self._wake = trio.Event()
+        with trio.move_on_after(timeout):
+            await self._wake.wait()
+
+    async def _round(self) -> None:
+        effects: list[Effect] = []
+        for _ in range(min(len(self._inbox), EVENTS_PER_ROUND)):
+            effects += self.machine.handle(self._inbox.popleft(), clock.now())
+        now = clock.now()
+        deadline = self.machine.next_deadline()
+        if deadline is not None and deadline <= now:
+            effects += self.machine.tick(now)
+        await self._carry_out(effects)
+
+    async def _carry_out(self, effects: list[Effect]) -> None:
+        records = [Record(effect.kind, effect.body) for effect in effects if isinstance(effect, Persist)]
+        if records:  # earlier than asked is as durable: everything of this round before anything is released
+            await trio.to_thread.run_sync(self._store.append, records)
+        for effect in effects:
+            await self._release(effect)
+
+    async def _release(self, effect: Effect) -> None:
+        match effect:
+            case Persist():
+                pass  # written with its round
+            case SaveFile(name=name, data=data, durable=durable):
+                await trio.to_thread.run_sync(self._store.save_file, name, data, durable)
+            case Compact(snapshots=snapshots):
+                await trio.to_thread.run_sync(self._store.compact, dict(snapshots))
+            case Send(peer=peer, channel=channel, message=message):
+                self._network.send(peer, channel, message)
+            case Publish(topic=topic, message=message):
+                self._network.publish(topic, message)
+            case Subscribe(topic=topic):
+                self._network.subscribe(topic)
+            case Dial(peer=peer, addresses=addresses):
+                self._network.dial(peer, addresses)
+            case Disconnect(peer=peer, reason=reason):
+                self._network.disconnect(peer, reason)
+            case Trust(peer=peer, trusted=trusted):
+                self._network.set_trusted(peer, trusted)
+            case Reply(request_id=request_id, outcome=outcome):
+                self._answer(request_id, outcome)
+            case Penalize(peer=peer, offence=offence, detail=detail):
+                self._reporter.offence(peer, offence, detail)
+            case Trace(record=record):
+                self._reporter.trace(record, clock.now())
+            case Joined():
+                await self._become(effect)
+            case Halt(reason=reason):
+                raise Halted(reason)
+
+    async def _become(self, joined: Joined) -> None:
+        assert self._upgrade is not None, "only a joiner joins"
+        self.machine, effects = self._upgrade(joined)
+        await self._carry_out(effects)
+
+    def _answer(self, request_id: int, outcome: Outcome) -> None:
+        waiting = self._waiting.get(request_id)
+        if waiting is not None:
+            answered, done = waiting
+            done.append(outcome)
+            answered.set()
+
+    def _refuse_waiting(self) -> None:
+        for request_id in list(self._waiting):
+            self._answer(request_id, Failure(kind=FailureKind.NOT_RUNNING, message="the node was stopped"))
