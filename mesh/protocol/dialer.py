@@ -50,7 +50,7 @@ class Dialer:
     # the book
 
     def load(self, data: bytes) -> None:
-        """Fill the book from disk. A book that cannot be read is an empty one: everything in it can be learnt anew."""
+        """Fill the book from disk. One that cannot be read counts as empty: all of it can be learnt anew."""
         try:
             book = cbor.decode(data)
         except DecodeError:

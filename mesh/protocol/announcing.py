@@ -1,0 +1,167 @@
+"""What a swarm says about itself: DISCOVERY (where and with what) and HEARTBEAT (how far), both signed.
+
+DISCOVERY goes to each new link and on gossip when something changed, else once a minute; a node passes on the latest
+one of every member to each new link, so that members learn of each other through third parties. HEARTBEAT is the
+digest of a swarm's state on gossip: who misses something sees it there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mesh.protocol.context import Context
+from mesh.protocol.effects import Publish
+from mesh.protocol.links import Link
+from mesh.protocol.messages import Discovery, Heartbeat
+from mesh.protocol.outbox import Outbox, pack
+from mesh.protocol.topics import state_topic
+from wire import cbor, cose
+from wire.errors import BadSignature, Offence, ProtocolViolation
+from wire.ids import ZERO_DIGEST, PeerId, SwarmId
+from wire.time import Instant
+from wire.types import REGISTRY, Channel, ContentType, MessageType
+
+FUTURE_TOLERANCE_MS = 5_000
+_P2P = "/p2p/"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """The latest DISCOVERY of one swarm, as received."""
+
+    body: Discovery
+    raw: bytes
+
+
+class Announcing:
+    """Speaks for this swarm, listens to the others."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.announcements: dict[SwarmId, Announcement] = {}
+        self.heartbeats: dict[SwarmId, Heartbeat] = {}
+        self._next_announce: Instant = context.started
+        self._next_heartbeat: Instant = context.started
+        self._own: bytes | None = None
+
+    # speaking
+
+    def changed(self, now: Instant) -> None:
+        """Addresses or capabilities changed: announce at the next tick."""
+        self._next_announce = now
+
+    def tick(self, now: Instant, signing: bool, out: Outbox) -> None:
+        """Announce and beat when due; nothing is signed while `signing` is off."""
+        if not signing:
+            return
+        context = self._context
+        if now >= self._next_announce:
+            jitter = context.rng.uniform(0.9, 1.1)
+            self._next_announce = now + round(context.config.announce_interval * jitter)
+            self._own = self._sign(ContentType.DISCOVERY, cbor.encode_struct(self._discovery(now)))
+            out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.DISCOVERY, self._own)))
+            for link in context.links.members():
+                out.send(link.peer, Channel.MESH, MessageType.DISCOVERY, self._own)
+        if now >= self._next_heartbeat:
+            self._next_heartbeat = now + context.config.profile.heartbeat
+            beat = self._sign(ContentType.HEARTBEAT, cbor.encode_struct(self._heartbeat()))
+            out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.HEARTBEAT, beat)))
+
+    def introduce(self, link: Link, out: Outbox) -> None:
+        """Tell a new link what we know of everyone, ourselves first."""
+        known = [announcement.raw for swarm, announcement in self.announcements.items() if swarm != link.swarm]
+        for raw in ([self._own] if self._own else []) + known:
+            out.send(link.peer, Channel.MESH, MessageType.DISCOVERY, raw)
+
+    def next_deadline(self) -> Instant:
+        return min(self._next_announce, self._next_heartbeat)
+
+    # listening
+
+    def on_discovery(self, raw: bytes, now: Instant) -> bool:
+        """Book a DISCOVERY and its addresses; True when it is newer than what was known.
+
+        Raises:
+            RemoteError: forged, of no member, or from the future.
+        """
+        envelope = self._open(raw, ContentType.DISCOVERY, MessageType.DISCOVERY)
+        body = cbor.decode_as(envelope.payload, Discovery)
+        self._require_queen(envelope, body.swarm, body.term)
+        known = self.announcements.get(SwarmId(body.swarm))
+        if body.swarm == self._context.me.swarm or (known and known.body.timestamp_ms >= body.timestamp_ms):
+            return False
+        if body.timestamp_ms > self._context.wall_ms(now) + FUTURE_TOLERANCE_MS:
+            raise ProtocolViolation("DISCOVERY from the future", Offence.FUTURE_CLOCK)
+        self.announcements[SwarmId(body.swarm)] = Announcement(body=body, raw=raw)
+        member = self._context.chain.member(SwarmId(body.swarm))
+        assert member is not None, "a queen key belongs to a member"
+        suffix = _P2P + member.peer
+        addresses = [a.removesuffix(suffix) for a in body.addresses if a.endswith(suffix)]
+        self._context.dialer.learn(PeerId(member.peer), addresses, "announcement", now)
+        return True
+
+    def on_heartbeat(self, raw: bytes) -> Heartbeat | None:
+        """Book a HEARTBEAT; the body when it is newer than what was known. Raises RemoteError when forged."""
+        envelope = self._open(raw, ContentType.HEARTBEAT, MessageType.HEARTBEAT)
+        body = cbor.decode_as(envelope.payload, Heartbeat)
+        if body.federation != self._context.federation:
+            raise BadSignature("HEARTBEAT names another federation", Offence.FEDERATION)
+        self._require_queen(envelope, body.swarm, body.term)
+        known = self.heartbeats.get(SwarmId(body.swarm))
+        if known and (known.term, known.hlc, known.seq) >= (body.term, body.hlc, body.seq):
+            return None
+        self.heartbeats[SwarmId(body.swarm)] = body
+        return body
+
+    def verify(self, kind: MessageType, raw: bytes) -> None:
+        """Raises RemoteError unless a DISCOVERY or HEARTBEAT is authentic; books nothing (for relaying)."""
+        content = ContentType.DISCOVERY if kind is MessageType.DISCOVERY else ContentType.HEARTBEAT
+        envelope = self._open(raw, content, kind)
+        struct = Discovery if kind is MessageType.DISCOVERY else Heartbeat
+        body = cbor.decode_as(envelope.payload, struct)
+        self._require_queen(envelope, body.swarm, body.term)
+
+    # helpers
+
+    def _open(self, raw: bytes, content: ContentType, kind: MessageType) -> cose.Envelope:
+        context = self._context
+        limit = REGISTRY[kind].limit
+        return cose.open_as(raw, content, context.federation, limit=limit, verify=context.verify)
+
+    def _require_queen(self, envelope: cose.Envelope, swarm: bytes, term: int) -> None:
+        """Only the current queen of a member speaks for it."""
+        member = self._context.chain.member(SwarmId(swarm))
+        if member is None or member.term != term or envelope.kid != member.queen_key:
+            raise BadSignature(f"{envelope.content_type} is not signed by the swarm's current queen")
+
+    def _sign(self, content: ContentType, payload: bytes) -> bytes:
+        return cose.seal(content, payload, self._context.me.queen_key, self._context.federation)
+
+    def _discovery(self, now: Instant) -> Discovery:
+        context = self._context
+        return Discovery(
+            swarm=context.me.swarm,
+            term=context.me.term,
+            project_id=context.me.project,
+            addresses=tuple(f"{address}{_P2P}{context.me.peer}" for address in context.addresses[:16]),
+            capabilities=context.config.capabilities,
+            timestamp_ms=context.wall_ms(now),
+        )
+
+    def _heartbeat(self) -> Heartbeat:
+        context = self._context
+        head = context.replica.head(context.me.author)
+        return Heartbeat(
+            federation=context.federation,
+            epoch=context.chain.epoch,
+            swarm=context.me.swarm,
+            term=context.me.term,
+            incarnation=0,
+            seq=head.seq if head else 0,
+            hlc=head.hlc if head else 0,
+            height=context.chain.height,
+            view=0,
+            head=head.hash if head else ZERO_DIGEST,
+            state_root=context.replica.root(),
+            load_permille=context.config.capabilities.current_load_permille,
+        )

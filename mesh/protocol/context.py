@@ -1,0 +1,86 @@
+"""What the machines of one node share: who it is, the federation's chain, the replicated state, links and clocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from consensus.chain import Chain
+from crdt.ops import Author
+from crdt.replica import Replica
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.dialer import Dialer
+from mesh.protocol.links import Links
+from mesh.protocol.scores import Scores
+from mesh.protocol.verifier import MemoVerifier
+from wire.ids import FederationId, PeerId, SwarmId
+from wire.keys import SigningKey
+from wire.rng import Rng
+from wire.time import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this node is. `term` is the one that the home's certificate names; the chain may not know it yet."""
+
+    swarm: SwarmId
+    name: str
+    project: str
+    peer: PeerId
+    term: int
+    queen_key: SigningKey
+    certificate: bytes
+    boot_nonce: bytes
+
+    @property
+    def author(self) -> Author:
+        return Author(self.swarm, self.term)
+
+
+@dataclass(slots=True)
+class WallReading:
+    """The wall clock as last told, carried forward by the monotonic one."""
+
+    ms: int
+    at: Instant
+
+    def now(self, now: Instant) -> int:
+        """Milliseconds since 1970 at `now`."""
+        return self.ms + (now - self.at) // 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """Shared state of one node's machines. Each field has one machine that changes it; the others read."""
+
+    config: NodeConfig
+    me: Identity
+    federation: FederationId
+    chain: Chain
+    replica: Replica
+    links: Links
+    dialer: Dialer
+    scores: Scores
+    verify: MemoVerifier
+    wall: WallReading
+    rng: Rng
+    started: Instant
+    addresses: tuple[str, ...] = ()
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def wall_ms(self, now: Instant) -> int:
+        return self.wall.now(now)
+
+    def swarm_of(self, peer: PeerId) -> SwarmId | None:
+        """The member swarm that speaks through `peer`, by the chain."""
+        member = self.chain.member_by_peer(peer)
+        return None if member is None else member.swarm
+
+    def name_of(self, swarm: SwarmId) -> str:
+        """A member's name, or its id in hex when the chain does not know it."""
+        member = self.chain.member(swarm)
+        return swarm.hex() if member is None else member.name
+
+    def others(self) -> list[SwarmId]:
+        """Every other member, in the chain's order."""
+        return [member.swarm for member in self.chain.members() if member.swarm != self.me.swarm]

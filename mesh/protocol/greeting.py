@@ -1,0 +1,226 @@
+"""From a secured connection to a member's link: HELLO, strangers, chain catch-up, probes.
+
+    PeerUp ── known peer id ──► HELLO both ways ──► established: announcements, anti-entropy, probes
+       └───── unknown ──► we dialled: HELLO; they did: wait ≤ 10 s for a HELLO or a join request
+                             HELLO of another federation ──► a polite refusal, and no more dials
+                             HELLO of ours with a longer chain ──► ask for the blocks: they may admit the stranger
+                             still no member ──► refusal
+
+The transport has proven the peer id, so HELLO proves nothing: it says where each side stands.
+"""
+
+from __future__ import annotations
+
+from mesh.protocol.context import Context
+from mesh.protocol.effects import RecordKind, Trust
+from mesh.protocol.links import Link
+from mesh.protocol.messages import (
+    PROTOCOL_VERSION,
+    BlockRecord,
+    ChainBlocks,
+    ChainRequest,
+    HeldRow,
+    Hello,
+    Ping,
+    Refusal,
+)
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.trace import TraceKind
+from wire import cbor
+from wire.errors import ProtocolViolation
+from wire.ids import PeerId, SwarmId
+from wire.time import Instant
+from wire.types import Channel, MessageType
+
+SOFTWARE = "zenmesh/0.1"
+OTHER_FEDERATION = "other-federation"
+NOT_A_MEMBER = "not-a-member"
+_CHAIN_BYTES = 1024 * 1024
+
+
+class Greeting:
+    """Brings links up to membership and keeps them probed."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.foreign: dict[PeerId, bytes] = {}  # peers that turned out to belong to another federation (bounded)
+
+    # links
+
+    def peer_up(self, peer: PeerId, address: str, inbound: bool, now: Instant, out: Outbox) -> None:
+        context = self._context
+        if len(context.links) >= context.config.max_links or self._too_many_strangers(peer):
+            out.disconnect(peer, "too many links")
+            return
+        link = context.links.up(peer, address, inbound, now)
+        context.dialer.linked(peer, address, inbound)
+        link.swarm = context.swarm_of(peer)
+        out.trace(TraceKind.LINK_UP, peer=peer, inbound=inbound, member=link.swarm is not None)
+        if link.swarm is not None:
+            out.add(Trust(peer=peer, trusted=True))
+        if link.swarm is not None or not inbound:
+            self.greet(link, now, out)
+
+    def greet(self, link: Link, now: Instant, out: Outbox) -> None:
+        """Say HELLO, once per link."""
+        if link.greeted:
+            return
+        link.greeted = True
+        context = self._context
+        hello = Hello(
+            protocol_version=PROTOCOL_VERSION,
+            federation=context.federation,
+            swarm=context.me.swarm,
+            term=context.me.term,
+            boot_nonce=context.me.boot_nonce,
+            epoch=context.chain.epoch,
+            height=context.chain.height,
+            state_root=context.replica.root(),
+            wall_ms=context.wall_ms(now),
+            yours=self._held_of(link.swarm),
+            name=context.me.name,
+            software=SOFTWARE,
+        )
+        out.send(link.peer, Channel.PRIORITY, MessageType.HELLO, hello)
+
+    def on_hello(self, link: Link, hello: Hello, now: Instant, out: Outbox) -> bool:
+        """Book a HELLO; True when the link became established by it."""
+        context = self._context
+        if hello.federation != context.federation:
+            self._remember_foreign(link.peer, hello.federation)
+            self.refuse(link, OTHER_FEDERATION, "this node belongs to another federation", out)
+            return False
+        link.height = max(link.height, hello.height)
+        if link.swarm is not None and hello.swarm != link.swarm:
+            raise ProtocolViolation("HELLO names another swarm than the chain does")
+        fresh = link.hello is None
+        link.hello = hello
+        if hello.height > context.chain.height:
+            self.request_chain(link, out)
+        elif link.swarm is None:
+            self.refuse(link, NOT_A_MEMBER, "the federation's chain names no such member", out)
+            return False
+        self.greet(link, now, out)
+        return fresh and link.established
+
+    def refuse(self, link: Link, code: str, reason: str, out: Outbox) -> None:
+        """Say why, then close."""
+        out.send(link.peer, Channel.PRIORITY, MessageType.REFUSAL, Refusal(code=code, reason=reason))
+        out.disconnect(link.peer, code)
+
+    def on_refusal(self, link: Link, refusal: Refusal, out: Outbox) -> None:
+        """The other side closes the link and says why."""
+        if refusal.code == OTHER_FEDERATION:
+            self._remember_foreign(link.peer, b"")
+        out.trace(TraceKind.LINK_DOWN, peer=link.peer, reason=f"refused: {refusal.code}: {refusal.reason}")
+
+    # the chain
+
+    def request_chain(self, link: Link, out: Outbox) -> None:
+        """Ask for the blocks that we lack."""
+        request = ChainRequest(from_height=self._context.chain.height + 1)
+        out.send(link.peer, Channel.MESH, MessageType.CHAIN_REQUEST, request)
+
+    def on_chain_request(self, link: Link, request: ChainRequest, out: Outbox) -> None:
+        """Serve blocks: to members freely, to a stranger that speaks of our federation just as well (no secret)."""
+        if link.swarm is None and link.asked_chain:
+            raise ProtocolViolation("a stranger asked for the chain twice")
+        link.asked_chain = True
+        chain = self._context.chain
+        blocks = chain.blocks(request.from_height, _CHAIN_BYTES)
+        records = tuple(BlockRecord(block=block, certificate=certificate) for block, certificate in blocks)
+        out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, ChainBlocks(height=chain.height, blocks=records))
+
+    def on_chain_blocks(self, link: Link, message: ChainBlocks, out: Outbox) -> bool:
+        """Append what is new, durably; True when the chain grew."""
+        chain = self._context.chain
+        link.height = max(link.height, message.height)
+        grew = False
+        for record in message.blocks:
+            if chain.append(record.block, record.certificate):
+                out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
+                out.trace(TraceKind.BLOCK_APPLIED, height=chain.height, epoch=chain.epoch)
+                grew = True
+        if grew and link.height > chain.height:
+            self.request_chain(link, out)
+        return grew
+
+    def chain_grew(self, now: Instant, out: Outbox) -> list[Link]:
+        """The chain changed: links may have become members' (returned when established) or strangers'."""
+        context = self._context
+        context.dialer.want(self._wanted(), now)
+        established: list[Link] = []
+        for link in context.links.all():
+            swarm = context.swarm_of(link.peer)
+            if swarm == link.swarm:
+                continue
+            was, link.swarm = link.swarm, swarm
+            out.add(Trust(peer=link.peer, trusted=swarm is not None))
+            if swarm is None:
+                self.refuse(link, NOT_A_MEMBER, "the federation's chain names no such member any more", out)
+            elif was is None:
+                self.greet(link, now, out)
+                if link.hello is not None:
+                    established.append(link)
+        return established
+
+    # probes
+
+    def tick(self, now: Instant, out: Outbox) -> None:
+        """Ping who is due, close who fell silent, send strangers off whose time is up."""
+        context = self._context
+        due, lost = context.links.due_pings(now)
+        for link in due:
+            out.send(link.peer, Channel.PRIORITY, MessageType.PING, self._probe(link.ping_nonce, now))
+        for link in lost:
+            out.disconnect(link.peer, f"no answer to {link.missed} probes")
+        for link in context.links.strangers():
+            if now >= link.since + context.config.stranger_deadline:
+                self.refuse(link, NOT_A_MEMBER, "no HELLO of a member and no join request in time", out)
+                context.links.down(link.peer)
+
+    def on_ping(self, link: Link, ping: Ping, now: Instant, out: Outbox) -> None:
+        out.send(link.peer, Channel.PRIORITY, MessageType.PONG, self._probe(ping.nonce, now))
+        self._compare(link, ping, out)
+
+    def on_pong(self, link: Link, pong: Ping, now: Instant, out: Outbox) -> None:
+        if not self._context.links.pong(link, pong, self._context.wall_ms(now), now):
+            self._context.counters["late_pongs"] += 1  # the answer to a probe given up already is no offence
+        self._compare(link, pong, out)
+
+    def _compare(self, link: Link, probe: Ping, out: Outbox) -> None:
+        if probe.height > max(link.height, self._context.chain.height):
+            link.height = probe.height
+            self.request_chain(link, out)
+
+    def _probe(self, nonce: int, now: Instant) -> Ping:
+        context = self._context
+        return Ping(
+            nonce=nonce,
+            wall_ms=context.wall_ms(now),
+            height=context.chain.height,
+            state_root=context.replica.root(),
+        )
+
+    # helpers
+
+    def _wanted(self) -> list[PeerId]:
+        return [PeerId(member.peer) for member in self._context.chain.members()]
+
+    def _held_of(self, swarm: SwarmId | None) -> HeldRow | None:
+        """What we hold of the newest term of the peer's own log."""
+        rows = [row for row in self._context.replica.heads() if row.swarm == swarm]
+        if not rows:
+            return None
+        newest = max(rows, key=lambda row: row.term)
+        return HeldRow(swarm=newest.swarm, term=newest.term, seq=newest.seq, head=newest.hash)
+
+    def _too_many_strangers(self, peer: PeerId) -> bool:
+        context = self._context
+        stranger = context.swarm_of(peer) is None
+        return stranger and len(context.links.strangers()) >= context.config.max_strangers
+
+    def _remember_foreign(self, peer: PeerId, federation: bytes) -> None:
+        if len(self.foreign) >= self._context.config.max_book:
+            del self.foreign[next(iter(self.foreign))]
+        self.foreign[peer] = federation

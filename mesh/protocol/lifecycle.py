@@ -1,0 +1,75 @@
+"""The lifecycle that users see: INIT → DISCOVERING → CONNECTING → SYNCING → OPERATIONAL ⇄ RECOVERING.
+
+A pure function of what the node sees, evaluated after every event; the table below is the whole rule.
+
+| state | first row whose condition holds |
+|---|---|
+| OPERATIONAL | in step with the federation, and more than half of the members are linked (or there is nobody else) |
+| RECOVERING | was operational, and is not now |
+| SYNCING | linked to a member, not in step yet |
+| CONNECTING | knows where a member may be, not linked |
+| DISCOVERING | knows no address of any member |
+| INIT | belongs to no federation |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Lifecycle(StrEnum):
+    """States of a node, as users asked for them."""
+
+    INIT = "INIT"
+    DISCOVERING = "DISCOVERING"
+    CONNECTING = "CONNECTING"
+    SYNCING = "SYNCING"
+    OPERATIONAL = "OPERATIONAL"
+    RECOVERING = "RECOVERING"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the lifecycle depends on."""
+
+    members: int  # of the federation, this one included
+    linked: int  # other members with an established link
+    addresses_known: bool  # of any other member
+    in_step: bool  # the first anti-entropy after (re)connecting is done and this node's own log is confirmed
+    was_operational: bool
+
+
+def lifecycle_of(seen: Surroundings) -> Lifecycle:
+    """The state that follows from what is seen."""
+    alone = seen.members <= 1
+    reaches_most = alone or 2 * (seen.linked + 1) > seen.members
+    if seen.in_step and reaches_most:
+        return Lifecycle.OPERATIONAL
+    if seen.was_operational:
+        return Lifecycle.RECOVERING
+    if seen.linked:
+        return Lifecycle.SYNCING
+    return Lifecycle.CONNECTING if seen.addresses_known else Lifecycle.DISCOVERING
+
+
+def lifecycle_reason(state: Lifecycle, seen: Surroundings) -> str:
+    """A sentence for `status`."""
+    others = max(seen.members - 1, 0)
+    match state:
+        case Lifecycle.INIT:
+            return "no federation yet: create one or join one"
+        case Lifecycle.DISCOVERING:
+            return "no address of any member is known: looking on the LAN and at the bootstrap addresses"
+        case Lifecycle.CONNECTING:
+            return f"dialling {others} other member(s)"
+        case Lifecycle.SYNCING:
+            return f"linked to {seen.linked} of {others} other member(s), fetching the shared state"
+        case Lifecycle.OPERATIONAL:
+            return f"in step with {seen.linked} of {others} other member(s)"
+        case Lifecycle.RECOVERING:
+            return (
+                f"only {seen.linked} of {others} other member(s) are linked"
+                if seen.in_step
+                else "catching up after a gap in contact"
+            )

@@ -1,0 +1,141 @@
+"""The start-up check: what does the federation hold of my own log, before I sign anything?
+
+A node that forgot its last record (bit rot, a rolled-back disk, a copied home) and signs on would contradict itself:
+an honest owner would become a forker. So every start asks: each HELLO carries what its sender holds of the
+receiver's log.
+
+| what is found | what follows |
+|---|---|
+| a longer log with our own signatures | adopt it by anti-entropy, then sign on |
+| a different record at our head's place | read-only |
+| a newer term of this swarm | read-only: another node speaks for the swarm |
+| the journal ends with the clean-shutdown marker, and all it names is here | sign |
+| nobody else in the federation | sign |
+| a majority answered | sign |
+| no majority, the journal was whole | sign after `startup_patience` |
+| no majority, the last record was cut or damaged | read-only until a majority answers |
+
+Read-only is not stopped: the node reads, syncs and serves others, and `status` says why and what to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crdt.ops import Author
+from mesh.protocol.context import Context
+from mesh.protocol.messages import HeldRow
+from wire.ids import SwarmId
+from wire.time import Instant
+
+RECOVER_HINT = "If this node's disk was lost or restored, run `zenmesh recover --new-term` with the root key."
+
+
+class Verdict(StrEnum):
+    """Whether this node may sign."""
+
+    ASKING = "asking"
+    CATCHING_UP = "catching_up"
+    CONFIRMED = "confirmed"
+    READ_ONLY = "read_only"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskReport:
+    """What the store found at start: `clean_head` is what the clean-shutdown marker names, None without a marker."""
+
+    clean_head: HeldRow | None
+    clean: bool
+    cut: bool
+    damaged: bool
+
+
+class Startup:
+    """Decides, once per start, when this node may sign in its term."""
+
+    def __init__(self, context: Context, disk: DiskReport) -> None:
+        self._context = context
+        self._disk = disk
+        self._answers: dict[SwarmId, HeldRow | None] = {}
+        self._conflict = ""
+        self._confirmed = False
+
+    @property
+    def confirmed(self) -> bool:
+        return self._confirmed
+
+    def answer(self, swarm: SwarmId, row: HeldRow | None) -> None:
+        """`swarm` says what it holds of our log."""
+        self._answers[swarm] = row
+        if row is None or row.swarm != self._context.me.swarm:
+            return
+        mine = self._context.replica.head(Author(SwarmId(row.swarm), row.term))
+        if row.term > self._context.me.term:
+            self._conflict = f"the federation knows term {row.term} of this swarm, this home is of an older one"
+        elif mine is not None and row.seq == mine.seq and row.head != mine.hash:
+            self._conflict = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
+
+    def fork_found(self) -> None:
+        """A proof that our own log forked arrived."""
+        self._conflict = "two different records of this swarm's log are signed for one place"
+        self._confirmed = False
+
+    def verdict(self, now: Instant) -> Verdict:
+        """The state of the check; CONFIRMED stays unless a conflict shows up."""
+        if self._conflict:
+            return Verdict.READ_ONLY
+        if self._confirmed:
+            return Verdict.CONFIRMED
+        if self._behind():
+            return Verdict.CATCHING_UP
+        self._confirmed = self._may_sign(now)
+        return Verdict.CONFIRMED if self._confirmed else Verdict.ASKING
+
+    def reason(self, now: Instant) -> str:
+        """A sentence for `status`; empty once confirmed."""
+        match self.verdict(now):
+            case Verdict.CONFIRMED:
+                return ""
+            case Verdict.READ_ONLY:
+                return f"read-only: {self._conflict}. {RECOVER_HINT}"
+            case Verdict.CATCHING_UP:
+                return "read-only: fetching this swarm's own log from the other members"
+            case Verdict.ASKING:
+                suffix = (
+                    f"; the end of the log on disk was damaged, so a majority must confirm it. {RECOVER_HINT}"
+                    if self._doubtful()
+                    else ""
+                )
+                return f"read-only: asking the other members what they hold of this swarm's log{suffix}"
+
+    def majority_answered(self) -> bool:
+        """More than half of all members, this one included, have said what they hold."""
+        others = self._context.others()
+        answered = sum(1 for swarm in others if swarm in self._answers)
+        return 2 * (answered + 1) > len(others) + 1
+
+    def next_deadline(self) -> Instant | None:
+        """When patience ends, while the check still runs."""
+        if self._confirmed or self._conflict or self._doubtful():
+            return None
+        return self._context.started + self._context.config.startup_patience
+
+    def _doubtful(self) -> bool:
+        """The end of the log cannot be trusted, and no marker says where it was."""
+        return (self._disk.cut or self._disk.damaged) and not self._disk.clean
+
+    def _behind(self) -> bool:
+        """Somebody holds, or the marker names, more of our log than we do."""
+        rows = [row for row in (*self._answers.values(), self._disk.clean_head) if row is not None]
+        return any(self._held(row.term) < row.seq for row in rows if row.swarm == self._context.me.swarm)
+
+    def _held(self, term: int) -> int:
+        head = self._context.replica.head(Author(self._context.me.swarm, term))
+        return 0 if head is None else head.seq
+
+    def _may_sign(self, now: Instant) -> bool:
+        if not self._context.others() or self._disk.clean or self.majority_answered():
+            return True
+        patient = now >= self._context.started + self._context.config.startup_patience
+        return patient and not self._doubtful()

@@ -1,0 +1,224 @@
+"""Anti-entropy: when to compare with whom, and what follows from what arrives.
+
+A session compares version vectors with one peer and moves what either side lacks (`crdt.sync_session`). It is opened
+when a link is established, when a probe shows another state root, when a batch arrives whose predecessors do not,
+and every `sync_round` with a few random members, whatever seems to be in order. Batches outside sessions (direct or
+gossip) are the fast path; a session is what makes loss harmless.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crdt.ops import Author
+from crdt.replica import Receipt, ReceiptStatus
+from crdt.sync_session import BatchAccepted, Finished, ForkFound, SnapshotInstalled, SyncEvent, SyncSession
+from mesh.protocol.context import Context
+from mesh.protocol.effects import Publish, RecordKind, SaveFile, Send
+from mesh.protocol.links import Link
+from mesh.protocol.messages import Held, HeldRow
+from mesh.protocol.outbox import Outbox, pack
+from mesh.protocol.topics import state_topic
+from mesh.protocol.trace import TraceKind
+from wire.ids import PeerId
+from wire.time import Instant
+from wire.types import Channel, MessageType
+
+_STALE_MATCHES = 2  # probes in a row that show another root before a session is opened: writes in flight are normal
+
+
+def owner_file(author: Author) -> str:
+    """The store's name for the snapshot of one owner log."""
+    return f"owner-{author.swarm.hex()}-{author.term}"
+
+
+@dataclass(slots=True)
+class _Active:
+    session: SyncSession
+    progress_at: Instant
+
+
+class Syncing:
+    """The sessions of one node, and the fast path beside them."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._active: dict[PeerId, _Active] = {}
+        self._pause_until: dict[PeerId, Instant] = {}
+        self._mismatches: dict[PeerId, int] = {}
+        self._wanted: dict[PeerId, None] = {}
+        self._finished: dict[PeerId, None] = {}
+        self._next_round: Instant = context.started + context.config.profile.sync_round
+        self.own_fork = False
+
+    # the fast path
+
+    def on_batch(self, source: Link | None, batch: bytes, now: Instant, out: Outbox) -> None:
+        """A batch came outside a session, on a link or (source None) on gossip."""
+        context = self._context
+        receipt = context.replica.receive(batch, context.wall_ms(now))
+        match receipt.status:
+            case ReceiptStatus.APPLIED:
+                out.persist(RecordKind.BATCH, batch)
+                self._applied(receipt.author, receipt.seq, out)
+            case ReceiptStatus.GAP | ReceiptStatus.HELD:
+                link = context.links.of_swarm(receipt.author.swarm) or source
+                if link is not None:
+                    self.want(link.peer)
+            case ReceiptStatus.FORKED:
+                self._forked(receipt, out)
+            case ReceiptStatus.DUPLICATE | ReceiptStatus.FENCED | ReceiptStatus.MASKED:
+                context.counters[f"batches_{receipt.status}"] += 1
+        if source is not None and receipt.status in (ReceiptStatus.APPLIED, ReceiptStatus.DUPLICATE):
+            self._acknowledge(source, receipt.author, out)
+
+    def on_fork(self, proof: bytes, out: Outbox) -> None:
+        """A fork proof came on a link or on gossip."""
+        receipt = self._context.replica.receive_fork(proof)
+        if receipt.status is ReceiptStatus.FORKED:
+            self._forked(receipt, out)
+
+    def _applied(self, author: Author, seq: int, out: Outbox) -> None:
+        self._context.counters["batches_applied"] += 1
+        name = self._context.name_of(author.swarm)
+        out.trace(TraceKind.BATCH_APPLIED, swarm=name, term=author.term, seq=seq)
+
+    def _forked(self, receipt: Receipt, out: Outbox) -> None:
+        """A new proof: keep it, spread it, say it."""
+        assert receipt.proof is not None, "a FORKED receipt carries its proof"
+        context = self._context
+        out.persist(RecordKind.FORK, receipt.proof)
+        message = pack(MessageType.FORK, receipt.proof)
+        out.add(Publish(topic=state_topic(context.federation), message=message))
+        out.trace(TraceKind.FORK_FOUND, swarm=context.name_of(receipt.author.swarm), seq=receipt.seq)
+        context.counters["forks_found"] += 1
+        self.own_fork = self.own_fork or receipt.author == context.me.author
+
+    def _acknowledge(self, source: Link, author: Author, out: Outbox) -> None:
+        """Tell an author on its own link how far its log is held here."""
+        head = self._context.replica.head(author)
+        if source.swarm == author.swarm and head is not None:
+            row = HeldRow(swarm=author.swarm, term=author.term, seq=head.seq, head=head.hash)
+            out.send(source.peer, Channel.MESH, MessageType.HELD, Held(rows=(row,)))
+
+    # sessions
+
+    def want(self, peer: PeerId) -> None:
+        """Open a session with `peer` as soon as bounds allow."""
+        self._wanted[peer] = None
+
+    def compare_root(self, peer: PeerId, root: bytes) -> None:
+        """A probe showed `peer`'s state root."""
+        if root == self._context.replica.root():
+            self._mismatches.pop(peer, None)
+            return
+        self._mismatches[peer] = self._mismatches.get(peer, 0) + 1
+        if self._mismatches[peer] >= _STALE_MATCHES:
+            self._mismatches[peer] = 0
+            self.want(peer)
+
+    def on_message(self, link: Link, code: int, payload: bytes, now: Instant, out: Outbox) -> None:
+        """One message of the sync channel."""
+        active = self._active.get(link.peer)
+        if active is None:
+            active = self._open(link.peer, now)
+            self._pump(link.peer, active, out)
+        active.progress_at = now
+        try:
+            events = active.session.receive_message(code, payload, self._context.wall_ms(now))
+        except Exception:
+            self._close(link.peer, now)
+            raise
+        for event in events:
+            self._act_on(link, event, now, out)
+        if link.peer in self._active:
+            self._pump(link.peer, active, out)
+
+    def _act_on(self, link: Link, event: SyncEvent, now: Instant, out: Outbox) -> None:
+        match event:
+            case BatchAccepted(author=author, seq=seq, batch=batch):
+                out.persist(RecordKind.BATCH, batch)
+                self._applied(author, seq, out)
+                self._acknowledge(link, author, out)
+            case SnapshotInstalled(author=author, seq=seq, blob=blob):
+                out.add(SaveFile(name=owner_file(author), data=blob))
+                name = self._context.name_of(author.swarm)
+                out.trace(TraceKind.SNAPSHOT_INSTALLED, swarm=name, term=author.term, seq=seq)
+                self._acknowledge(link, author, out)
+            case ForkFound(receipt=receipt):
+                self._forked(receipt, out)
+            case Finished():
+                self._finish(link, now, out)
+
+    def _finish(self, link: Link, now: Instant, out: Outbox) -> None:
+        self._close(link.peer, now)
+        self._finished[link.peer] = None
+        self._context.counters["sync_sessions"] += 1
+        out.trace(TraceKind.SYNC_FINISHED, peer=link.peer)
+
+    def in_step_with(self, peer: PeerId) -> bool:
+        """A session with `peer` has finished since its link was established."""
+        return peer in self._finished
+
+    def progress(self) -> tuple[int, int]:
+        """(entries received, entries expected) over the sessions under way."""
+        reports = [active.session.progress() for active in self._active.values()]
+        return sum(report.received for report in reports), sum(report.expected for report in reports)
+
+    def peer_down(self, peer: PeerId) -> None:
+        """The link is gone, and with it the session."""
+        self._active.pop(peer, None)
+        self._pause_until.pop(peer, None)
+        self._mismatches.pop(peer, None)
+        self._wanted.pop(peer, None)
+        self._finished.pop(peer, None)
+
+    def tick(self, now: Instant, out: Outbox) -> None:
+        """Drop stalled sessions, start wanted ones, and the periodic round."""
+        config = self._context.config
+        for peer, active in list(self._active.items()):
+            if now >= active.progress_at + config.sync_deadline:
+                self._close(peer, now)
+                self.want(peer)
+        if now >= self._next_round:
+            self._next_round = now + config.profile.sync_round
+            peers = [link.peer for link in self._context.links.members()]
+            for peer in self._context.rng.sample(peers, config.sync_fanout):
+                self.want(peer)
+        for peer in list(self._wanted):
+            self._start_wanted(peer, now, out)
+
+    def next_deadline(self) -> Instant:
+        config = self._context.config
+        deadlines = [active.progress_at + config.sync_deadline for active in self._active.values()]
+        if len(self._active) < config.sync_sessions:
+            idle = [peer for peer in self._wanted if peer not in self._active]
+            deadlines += [self._pause_until.get(peer, 0) for peer in idle]
+        return min([*deadlines, self._next_round])
+
+    def _start_wanted(self, peer: PeerId, now: Instant, out: Outbox) -> None:
+        link = self._context.links.get(peer)
+        if link is None or not link.established:
+            del self._wanted[peer]
+            return
+        busy = peer in self._active or len(self._active) >= self._context.config.sync_sessions
+        if busy or now < self._pause_until.get(peer, 0):
+            return
+        del self._wanted[peer]
+        active = self._open(peer, now)
+        out.trace(TraceKind.SYNC_STARTED, peer=peer)
+        self._pump(peer, active, out)
+
+    def _open(self, peer: PeerId, now: Instant) -> _Active:
+        context = self._context
+        session = SyncSession(context.replica, epoch=context.chain.epoch, height=context.chain.height)
+        self._active[peer] = active = _Active(session, now)
+        return active
+
+    def _pump(self, peer: PeerId, active: _Active, out: Outbox) -> None:
+        while (message := active.session.generate_message()) is not None:
+            out.add(Send(peer=peer, channel=Channel.SYNC, message=message))
+
+    def _close(self, peer: PeerId, now: Instant) -> None:
+        self._active.pop(peer, None)
+        self._pause_until[peer] = now + self._context.config.sync_pause
