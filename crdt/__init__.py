@@ -1,0 +1,1 @@
+"""Replicated state: delta-state CRDTs, signed owner logs, Merkle tries and anti-entropy. Pure: values in, values out."""

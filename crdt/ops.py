@@ -1,0 +1,147 @@
+"""Operations of an owner log, the entries they make, and the dots that name them.
+
+An *author* is a swarm in one term. It writes its own log alone, so its state is a pure function of a log prefix and
+needs no tombstones: a deletion just removes the entry. Only across terms of one swarm can a deletion meet an entry
+that it does not own; it then leaves a tombstone that names the dots it observed (ORSWOT: Bieniusa et al., "An
+optimized conflict-free replicated set", 2012).
+
+    address = CBOR [collection, key]            of a register (put, del)
+              CBOR [collection, key, element]   of a set element (add, rm)
+    path    = SHA-256(address)                  where the entry stands in the trie
+    entry   = CBOR [seq, index, hlc, op bytes]  dot = (term, seq, index)
+    digest  = SHA-256("zenmesh/entry" ‖ 0 ‖ entry)
+
+Values and elements are opaque bytes. Entries stay the bytes they came as and are decoded when read.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from hashlib import sha256
+from typing import Annotated, NamedTuple
+
+import cbor2
+from msgspec import Meta, Struct
+
+from wire import cbor
+from wire.errors import DecodeError, Offence, ProposalTooLarge
+from wire.ids import SwarmId
+
+MAX_KEY = 128  # bytes of UTF-8
+MAX_COLLECTION = 64
+MAX_ENTRY = 16 * 1024  # bytes of one encoded op
+MAX_OBSERVED = 256
+
+_ENTRY_TAG = b"zenmesh/entry\0"
+
+Natural = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+
+
+class Author(NamedTuple):
+    """Who writes a log: a swarm in one term."""
+
+    swarm: SwarmId
+    term: int
+
+
+class Dot(NamedTuple):
+    """The name of one op of a swarm: (term, batch, place in the batch). Orders writes of equal clock."""
+
+    term: int
+    seq: int
+    index: int
+
+
+class OpKind(IntEnum):
+    """What an op does."""
+
+    PUT = 0
+    DEL = 1
+    ADD = 2
+    RM = 3
+
+
+REMOVALS = (OpKind.DEL, OpKind.RM)
+ELEMENTS = (OpKind.ADD, OpKind.RM)
+
+
+class Op(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """[collection, key, kind, value or element, observed dots of older terms]."""
+
+    collection: Annotated[str, Meta(min_length=1, max_length=MAX_COLLECTION)]
+    key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY)]
+    kind: OpKind
+    value: bytes | None
+    observed: Annotated[tuple[tuple[Natural, Natural, Natural], ...], Meta(max_length=MAX_OBSERVED)] = ()
+
+
+class Entry(NamedTuple):
+    """A decoded entry: the op, its dot and its stamp."""
+
+    op: Op
+    dot: Dot
+    hlc: int
+
+
+def encode_op(op: Op) -> bytes:
+    """The bytes of `op`; raises ProposalTooLarge when it is over a limit."""
+    raw = cbor.encode_struct(op)
+    size = len(op.key.encode())
+    if size > MAX_KEY or not op.key or len(op.collection) > MAX_COLLECTION:
+        raise ProposalTooLarge(f"a key has 1 to {MAX_KEY} bytes, this one has {size}")
+    if len(raw) > MAX_ENTRY:
+        raise ProposalTooLarge(f"an entry has at most {MAX_ENTRY} bytes, this one has {len(raw)}: split it up")
+    return raw
+
+
+def decode_op(raw: bytes) -> Op:
+    """The op in `raw`; raises DecodeError. `raw` is covered by a signed hash, so its form is not compared again."""
+    if len(raw) > MAX_ENTRY:
+        raise DecodeError("op over its size limit", Offence.OVERSIZE)
+    try:
+        value = cbor2.loads(raw, max_depth=4, allow_indefinite=False, semantic_decoders=cbor.REFUSED_TAGS)
+    except DecodeError:
+        raise
+    except Exception as error:
+        raise DecodeError(f"op is not CBOR: {error}") from error
+    op = cbor.convert(value, Op)
+    if len(op.key) * 4 > MAX_KEY and len(op.key.encode(errors="surrogatepass")) > MAX_KEY:
+        raise DecodeError("key over its size limit", Offence.OVERSIZE)
+    if (op.value is None) != (op.kind is OpKind.DEL):
+        raise DecodeError("exactly a deletion carries no value")
+    if op.observed and op.kind not in REMOVALS:
+        raise DecodeError("only removals name observed dots")
+    return op
+
+
+def path_of(op: Op) -> bytes:
+    """Where the entry of `op` stands in the trie."""
+    return element_path(op.collection, op.key, op.value) if op.kind in ELEMENTS else key_path(op.collection, op.key)
+
+
+def key_path(collection: str, key: str) -> bytes:
+    """The path of a register."""
+    return sha256(cbor2.dumps([collection, key])).digest()
+
+
+def element_path(collection: str, key: str, element: bytes | None) -> bytes:
+    """The path of a set element."""
+    return sha256(cbor2.dumps([collection, key, element])).digest()
+
+
+def encode_entry(seq: int, index: int, hlc: int, op: bytes) -> bytes:
+    """The entry that the op `op`, at (seq, index) with stamp `hlc`, leaves."""
+    return cbor2.dumps([seq, index, hlc, op])
+
+
+def entry_digest(entry: bytes) -> bytes:
+    """The leaf digest of an entry."""
+    return sha256(_ENTRY_TAG + entry).digest()
+
+
+def decode_entry(raw: bytes, term: int) -> Entry:
+    """The entry in `raw`, of the log of `term`; raises DecodeError."""
+    match cbor.decode(raw, MAX_ENTRY + 64):
+        case [int() as seq, int() as index, int() as hlc, bytes() as op] if min(seq, index, hlc) >= 0:
+            return Entry(decode_op(op), Dot(term, seq, index), hlc)
+    raise DecodeError("not an entry [seq, index, hlc, op]")
