@@ -1,1 +1,1 @@
-"""Replicated state: delta-state CRDTs, signed owner logs, Merkle tries and anti-entropy. Pure: values in, values out."""
+"""Replicated state: delta-state CRDTs, signed owner logs, Merkle tries, anti-entropy. Values in, values out."""

@@ -2,7 +2,7 @@
 
     header  = CBOR [federation, swarm, term, seq, prev_hash, hlc, ops_hash, state_root]
     batch   = CBOR [COSE_Sign1(header), ops]     ops = CBOR array of op byte strings, ops_hash = SHA-256(ops)
-    hash    = SHA-256(header bytes)              what the next header's prev_hash names; 32 zero bytes before the first
+    hash    = SHA-256(header bytes)              the next header's prev_hash; 32 zero bytes before the first
 
 Sequence numbers start at 1 and have no gaps. `state_root` is the root of the author's trie after the batch, so that
 any head proves the whole state that belongs to it. One signature covers a batch however many ops it has.

@@ -49,7 +49,7 @@ class Dot(NamedTuple):
 
     term: int
     seq: int
-    index: int
+    place: int
 
 
 class OpKind(IntEnum):
