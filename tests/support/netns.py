@@ -1,0 +1,186 @@
+"""A LAN of network namespaces on one machine: real kernel networking, real partitions, no traffic on the host.
+
+Every node of the LAN is a namespace whose `eth0` is one end of a veth pair; the other ends are ports of a bridge in
+a namespace of their own, so that nothing is added to the host's network and any number of LANs may run at once.
+The bridge floods multicast as a plain switch does. A partition is an nftables rule on the bridge: frames between
+the groups are dropped in silence, which is what a node sees of a failed switch; links stay up.
+
+    with Lan(3) as lan:
+        process = lan.exec(0, ["python3", "-m", "http.server"])
+        lan.partition([0], [1, 2]); lan.heal(); lan.readdress(1)
+
+Needs root and the `ip` and `nft` tools: ask `missing()`, which says what stands in the way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+_SERIAL = itertools.count()
+_STOP_S = 3.0
+_COMMAND_S = 20.0
+
+# Duplicate address detection would keep IPv6 addresses unusable for a second; router advertisements are not wanted.
+_IPV6_SETTINGS = {"accept_dad": 0, "dad_transmits": 0, "accept_ra": 0}
+
+
+def _command(*argv: str, stdin: str = "") -> str:
+    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=_COMMAND_S)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(argv)}: exit {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@functools.cache
+def missing() -> str | None:
+    """Why no `Lan` can be made here, or None when it can."""
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in ("ip", "nft"):
+        if shutil.which(tool) is None:
+            return f"the command {tool!r} is not installed"
+    try:
+        with Lan(2) as lan:
+            lan.partition([0], [1])
+    except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
+        return f"no network namespaces here: {error}"
+    return None
+
+
+class Lan:
+    """`count` namespaces on one bridge, each with an IPv4 address (10.77.0.0/16) and an IPv6 one (fd77::/64).
+
+    With `ipv4=False` only IPv6 is configured; with `ipv6=False` the kernel's IPv6 is off, link-local included.
+    Processes started by `exec` are ended, and everything is removed, on leaving the context.
+    """
+
+    def __init__(self, count: int, *, ipv4: bool = True, ipv6: bool = True) -> None:
+        tag = f"zm{os.getpid()}x{next(_SERIAL)}"
+        self.count = count
+        self._ipv4 = ipv4
+        self._ipv6 = ipv6
+        self._switch = f"{tag}sw"
+        self._names = [f"{tag}n{index}" for index in range(count)]
+        self._generation = [0] * count
+        self._processes: list[subprocess.Popen[Any]] = []
+
+    def __enter__(self) -> Lan:
+        try:
+            self._build_switch()
+            for index in range(self.count):
+                self._build_node(index)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _build_switch(self) -> None:
+        _command("ip", "netns", "add", self._switch)
+        bridge = ("type", "bridge", "mcast_snooping", "0", "stp_state", "0", "forward_delay", "0")
+        _command("ip", "-n", self._switch, "link", "add", "br0", *bridge)
+        _command("ip", "-n", self._switch, "link", "set", "br0", "up")
+
+    def _build_node(self, index: int) -> None:
+        name, port = self._names[index], f"p{index}"
+        _command("ip", "netns", "add", name)
+        peer = ("type", "veth", "peer", "name", "eth0", "netns", name)
+        _command("ip", "-n", self._switch, "link", "add", port, *peer)
+        _command("ip", "-n", self._switch, "link", "set", port, "master", "br0", "up")
+        settings = _IPV6_SETTINGS if self._ipv6 else {"disable_ipv6": 1}
+        lines = [f"echo {value} > /proc/sys/net/ipv6/conf/eth0/{key}" for key, value in settings.items()]
+        _command("ip", "netns", "exec", name, "sh", "-c", " && ".join(lines))
+        _command("ip", "-n", name, "link", "set", "lo", "up")
+        _command("ip", "-n", name, "link", "set", "eth0", "up")
+        self._add_addresses(index)
+
+    def _add_addresses(self, index: int) -> None:
+        name = self._names[index]
+        if self._ipv4:
+            _command("ip", "-n", name, "addr", "add", f"{self.ipv4(index)}/16", "brd", "+", "dev", "eth0")
+            _command("ip", "-n", name, "route", "add", "default", "dev", "eth0")
+        if self._ipv6:
+            _command("ip", "-n", name, "addr", "add", f"{self.ipv6(index)}/64", "dev", "eth0", "nodad")
+
+    def ipv4(self, index: int) -> str:
+        """The current IPv4 address of node `index`."""
+        return f"10.77.{self._generation[index]}.{index + 1}"
+
+    def ipv6(self, index: int) -> str:
+        """The current global IPv6 address of node `index`."""
+        return f"fd77::{self._generation[index]:x}:{index + 1:x}"
+
+    def argv(self, index: int, argv: Sequence[str]) -> list[str]:
+        """`argv` wrapped so that it runs in the namespace of node `index` (under the same pid: `ip` execs it)."""
+        return ["ip", "netns", "exec", self._names[index], *argv]
+
+    def exec(self, index: int, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+        """Start `argv` in node `index`; `options` are those of `subprocess.Popen`."""
+        process = subprocess.Popen(self.argv(index, argv), **options)
+        self._processes.append(process)
+        return process
+
+    def run(self, index: int, argv: Sequence[str], timeout_s: float = _COMMAND_S) -> subprocess.CompletedProcess[str]:
+        """Run `argv` in node `index` to its end, output captured as text."""
+        return subprocess.run(self.argv(index, argv), capture_output=True, text=True, timeout=timeout_s)
+
+    def partition(self, *groups: Sequence[int]) -> None:
+        """Cut the LAN into `groups`, replacing any earlier partition. A node in no group still reaches all."""
+        rules = [
+            f"iifname {_ports(one)} oifname {_ports(other)} drop"
+            for one, other in itertools.permutations(groups, 2)
+            if one and other
+        ]
+        chain = "type filter hook forward priority 0; policy accept;\n" + "\n".join(rules)
+        self._nft(f"table bridge cut\ndelete table bridge cut\ntable bridge cut {{\nchain f {{\n{chain}\n}}\n}}\n")
+
+    def isolate(self, index: int) -> None:
+        """Cut node `index` off from all others."""
+        self.partition([index], [other for other in range(self.count) if other != index])
+
+    def heal(self) -> None:
+        """End the partition."""
+        self._nft("table bridge cut\ndelete table bridge cut\n")
+
+    def readdress(self, index: int) -> None:
+        """Give node `index` new addresses in the same subnets; the old ones stop working at once."""
+        self._generation[index] += 1
+        _command("ip", "-n", self._names[index], "addr", "flush", "dev", "eth0", "scope", "global")
+        self._add_addresses(index)
+
+    def _nft(self, script: str) -> None:
+        _command("ip", "netns", "exec", self._switch, "nft", "-f", "-", stdin=script)
+
+    def close(self) -> None:
+        """End the processes (SIGTERM, then SIGKILL) and remove the namespaces; safe to call twice."""
+        for process in self._processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._processes:
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+        for name in [*self._names, self._switch]:
+            if Path("/run/netns", name).exists():
+                with contextlib.suppress(RuntimeError):
+                    _command("ip", "netns", "del", name)
+
+
+def _ports(indices: Sequence[int]) -> str:
+    return "{ " + ", ".join(f'"p{index}"' for index in indices) + " }"
