@@ -76,6 +76,11 @@ class Context:
         member = self.chain.member_by_peer(peer)
         return None if member is None else member.swarm
 
+    def author_of(self, swarm: SwarmId) -> Author:
+        """The author of a member's current term."""
+        member = self.chain.member(swarm)
+        return Author(swarm, 0 if member is None else member.term)
+
     def name_of(self, swarm: SwarmId) -> str:
         """A member's name, or its id in hex when the chain does not know it."""
         member = self.chain.member(swarm)

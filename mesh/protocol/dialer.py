@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.effects import Dial, SaveFile
+from mesh.protocol.links import Links
 from mesh.protocol.outbox import Outbox
 from wire import cbor
 from wire.errors import DecodeError
@@ -87,6 +88,10 @@ class Dialer:
     def addresses(self, peer: PeerId) -> tuple[str, ...]:
         contact = self._book.get(peer)
         return tuple(contact.addresses) if contact else ()
+
+    def unlinked(self, links: Links) -> list[PeerId]:
+        """Peers that are wanted and not linked."""
+        return [peer for peer in self._wanted if links.get(peer) is None]
 
     # attempts
 

@@ -1,0 +1,225 @@
+"""Letting others in: tickets, join requests, and the blocks that admit.
+
+While the creator governs, it alone orders blocks. Any member mints tickets and takes a stranger's request; one that
+cannot admit hands it to the creator and passes the answer back. While the creator is out of reach the answer is
+PENDING, the joiner asks again, and says so. Asking again is harmless: a swarm that is a member already is ACCEPTED.
+
+    stranger ──JOIN_REQUEST──► member ──JOIN_FORWARD──► creator: checks, orders a block, tells everyone
+             ◄─JOIN_RESPONSE──        ◄─JOIN_OUTCOME───
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consensus.admission import JoinRequest, JoinResponse, JoinStatus
+from consensus.blocks import join_tx
+from consensus.certificates import parse_member_cert
+from consensus.tickets import mint_ticket
+from mesh.protocol.commands import Failure, FailureKind, Outcome, Success
+from mesh.protocol.context import Context
+from mesh.protocol.effects import RecordKind
+from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOutcome
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.trace import TraceKind
+from wire import cbor
+from wire.errors import RemoteError
+from wire.ids import PeerId, sha256
+from wire.time import Instant
+from wire.types import Channel, MessageType
+
+_MAX_FORWARDED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Forwarded:
+    stranger: PeerId
+    deadline: Instant
+
+
+class Admission:
+    """Tickets out, join requests in, and on the creator the blocks."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._forwarded: dict[bytes, _Forwarded] = {}
+        self._waiting: dict[str, JoinRequest] = {}  # swarm name to a request that awaits the creator's operator
+
+    # tickets
+
+    def invite(self, expires_s: int, now: Instant) -> Outcome:
+        """A ticket that admits one swarm."""
+        context = self._context
+        addresses = [f"{address}/p2p/{context.me.peer}" for address in context.addresses]
+        if not addresses:
+            message = "this node has no address that others could dial: give one with --listen or `announce`"
+            return Failure(kind=FailureKind.FAILED, message=message)
+        expires_ms = context.wall_ms(now) + expires_s * 1000
+        ticket = mint_ticket(
+            context.chain,
+            inviter=context.me.swarm,
+            inviter_key=context.me.queen_key,
+            seed=context.rng.bytes(32),
+            ticket_id=context.rng.bytes(16),
+            expires_ms=expires_ms,
+            addresses=addresses,
+        )
+        name = context.chain.genesis.name
+        return Success(result={"ticket": ticket, "federation": name, "expires_ms": expires_ms})
+
+    # requests
+
+    def on_request(self, peer: PeerId, payload: bytes, now: Instant, signing: bool, out: Outbox) -> bool:
+        """A stranger (or a member that lost the answer) asks; True when the chain grew."""
+        context = self._context
+        request = cbor.decode_as(payload, JoinRequest)
+        if self._governs() or self._answerable(request):
+            response = self._decide(request, now, signing, out)
+            self._respond(peer, response, out)
+            return response.status == JoinStatus.ACCEPTED
+        link = context.links.of_swarm(context.chain.creator.swarm)
+        if link is None or len(self._forwarded) >= _MAX_FORWARDED:
+            self._respond(peer, self._pending_response("the creator of the federation is out of reach"), out)
+            return False
+        correlation = sha256(payload, context.me.boot_nonce)[:16]
+        self._forwarded[correlation] = _Forwarded(peer, now + context.config.forward_deadline)
+        forward = JoinForward(correlation=correlation, request=payload)
+        out.send(link.peer, Channel.MESH, MessageType.JOIN_FORWARD, forward)
+        return False
+
+    def on_forward(self, peer: PeerId, forward: JoinForward, now: Instant, signing: bool, out: Outbox) -> bool:
+        """A member passes a request on; True when the chain grew."""
+        request = cbor.decode_as(forward.request, JoinRequest)
+        response = self._decide(request, now, signing, out)
+        outcome = JoinOutcome(correlation=forward.correlation, response=cbor.encode_struct(response))
+        out.send(peer, Channel.MESH, MessageType.JOIN_OUTCOME, outcome)
+        return response.status == JoinStatus.ACCEPTED
+
+    def on_outcome(self, outcome: JoinOutcome, out: Outbox) -> None:
+        """The creator's answer to a request that we passed on."""
+        forwarded = self._forwarded.pop(outcome.correlation, None)
+        if forwarded is not None:
+            out.send(forwarded.stranger, Channel.JOIN, MessageType.JOIN_RESPONSE, outcome.response)
+
+    def on_transaction(self, transaction: bytes, now: Instant, signing: bool, out: Outbox) -> bool:
+        """A member submits PROMOTE, TERM_BUMP or LEAVE; True when the chain grew. Raises RemoteError."""
+        if not self._governs() or not signing:
+            return False
+        self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
+        self._order(transaction, now, out)
+        return True
+
+    def admit(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
+        """The creator's operator says yes to a waiting request."""
+        request = self._waiting.pop(swarm, None)
+        if request is None:
+            names = ", ".join(sorted(self._waiting)) or "none"
+            message = f"no request of {swarm!r} is waiting here; waiting: {names}"
+            return Failure(kind=FailureKind.USAGE, message=message)
+        assert request.certificate is not None, "a waiting request carries its certificate"
+        transaction = join_tx(request.grant, request.certificate, request.join, approved=True)
+        try:
+            self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
+        except RemoteError as error:
+            return Failure(kind=FailureKind.REJECTED, message=f"{swarm} cannot be admitted: {error.detail}")
+        self._order(transaction, now, out)
+        return Success(result={"admitted": swarm, "height": self._context.chain.height})
+
+    def pending(self) -> list[dict[str, str]]:
+        """Requests that wait for this node's operator."""
+        return [{"swarm": name} for name in sorted(self._waiting)]
+
+    # time
+
+    def tick(self, now: Instant, out: Outbox) -> None:
+        """Answer PENDING for requests whose answer does not come."""
+        for correlation, forwarded in list(self._forwarded.items()):
+            if now >= forwarded.deadline:
+                del self._forwarded[correlation]
+                response = self._pending_response("the creator of the federation did not answer in time")
+                self._respond(forwarded.stranger, response, out)
+
+    def next_deadline(self) -> Instant | None:
+        return min((forwarded.deadline for forwarded in self._forwarded.values()), default=None)
+
+    # deciding
+
+    def _governs(self) -> bool:
+        return self._context.chain.creator.swarm == self._context.me.swarm
+
+    def _answerable(self, request: JoinRequest) -> bool:
+        """Needs no decision: who are you, wrong federation, or a member already."""
+        context = self._context
+        if request.certificate is None or (request.federation or context.federation) != context.federation:
+            return True
+        return self._member_already(request)
+
+    def _member_already(self, request: JoinRequest) -> bool:
+        if request.certificate is None:
+            return False
+        context = self._context
+        certificate = parse_member_cert(request.certificate, context.federation)
+        member = context.chain.member(certificate.swarm)
+        return member is not None and member.term >= certificate.term
+
+    def _decide(self, request: JoinRequest, now: Instant, signing: bool, out: Outbox) -> JoinResponse:
+        context = self._context
+        if request.federation is not None and request.federation != context.federation:
+            return self._response(JoinStatus.WRONG_FEDERATION, "this node belongs to another federation")
+        if request.certificate is None:
+            return self._response(JoinStatus.PENDING, "tell us who you are: send your certificate")
+        if self._member_already(request):
+            return self._response(JoinStatus.ACCEPTED, "")
+        if not signing:
+            return self._pending_response("the creator is not ready to sign: see its status")
+        transaction = join_tx(request.grant, request.certificate, request.join)
+        try:
+            context.chain.check_transaction(transaction, context.wall_ms(now))
+        except RemoteError as error:
+            out.trace(TraceKind.JOIN, outcome="refused", reason=error.detail)
+            return self._refused(request, error.detail)
+        self._order(transaction, now, out)
+        return self._response(JoinStatus.ACCEPTED, "")
+
+    def _refused(self, request: JoinRequest, reason: str) -> JoinResponse:
+        """Not admitted by rule; under the `vote` policy the operator may still say yes."""
+        context = self._context
+        if context.chain.genesis.params.admission == "vote" and len(self._waiting) < context.config.max_pending_joins:
+            assert request.certificate is not None
+            name = parse_member_cert(request.certificate, context.federation).name
+            self._waiting[name] = request
+            return self._response(JoinStatus.PENDING, "waiting for the creator's operator to admit you")
+        return self._response(JoinStatus.REJECTED, reason)
+
+    def _order(self, transaction: bytes, now: Instant, out: Outbox) -> None:
+        """Put a checked transaction into a block, durably, and tell every member."""
+        context = self._context
+        block, certificate = context.chain.propose([transaction], context.wall_ms(now), context.me.queen_key)
+        context.chain.append(block, certificate)
+        record = BlockRecord(block=block, certificate=certificate)
+        out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
+        out.trace(TraceKind.BLOCK_APPLIED, height=context.chain.height, epoch=context.chain.epoch)
+        news = ChainBlocks(height=context.chain.height, blocks=(record,))
+        for link in context.links.members():
+            out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
+
+    def _pending_response(self, reason: str) -> JoinResponse:
+        return self._response(JoinStatus.PENDING, reason)
+
+    def _response(self, status: JoinStatus, reason: str) -> JoinResponse:
+        context = self._context
+        known = [f"{address}/p2p/{context.me.peer}" for address in context.addresses]
+        for member in context.chain.members():
+            peer = PeerId(member.peer)
+            known += [f"{address}/p2p/{peer}" for address in context.dialer.addresses(peer)[:2]]
+        return JoinResponse(
+            status=status,
+            reason=reason,
+            genesis=context.chain.genesis.raw,
+            height=context.chain.height,
+            retry_after_ms=context.config.join_retry // 1000,
+            addresses=tuple(known[:32]),
+        )
+
+    def _respond(self, peer: PeerId, response: JoinResponse, out: Outbox) -> None:
+        out.send(peer, Channel.JOIN, MessageType.JOIN_RESPONSE, response)

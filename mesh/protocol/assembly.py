@@ -1,0 +1,138 @@
+"""A node from what lies in its home: genesis, chain, snapshots, journal, book.
+
+Everything read from disk is verified like anything received: a record that does not check out is left out and
+counted, and anti-entropy brings it back from the members that hold it. The order matters: the chain first, because
+it names the keys that signed the batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from consensus.chain import Chain
+from crdt.owner_log import Limits
+from crdt.replica import Replica
+from crdt.snapshot import load_snapshot
+from mesh.protocol.compaction import CHAIN_FILE
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.context import Context, Identity, WallReading
+from mesh.protocol.dialer import BOOK_FILE, Dialer
+from mesh.protocol.effects import RecordKind
+from mesh.protocol.links import Links
+from mesh.protocol.messages import BlockRecord, HeldRow
+from mesh.protocol.node import Node
+from mesh.protocol.scores import Scores
+from mesh.protocol.startup import DiskReport
+from mesh.protocol.verifier import MemoVerifier
+from wire import cbor, keys
+from wire.errors import RemoteError
+from wire.rng import Rng
+from wire.time import Instant
+
+_FAR_FUTURE_MS = 1 << 47  # our own disk's stamps are not held against our clock: they were judged on arrival
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What the store found: journal records in order, snapshots by name, and how the last run ended."""
+
+    records: Iterable[tuple[int, bytes]] = ()
+    snapshots: Mapping[str, bytes] = field(default_factory=dict)
+    clean_mark: bytes | None = None
+    cut: bool = False
+    damaged: bool = False
+
+
+def assemble(
+    *,
+    config: NodeConfig,
+    me: Identity,
+    genesis: bytes,
+    recovered: Recovered,
+    limits: Limits,
+    rng: Rng,
+    wall_ms: int,
+    now: Instant,
+    verify: keys.Verify = keys.verify,
+) -> Node:
+    """The node of `me`, as far as its disk remembers.
+
+    Raises:
+        RemoteError: the genesis itself is damaged: nothing can be said without it.
+    """
+    chain = Chain.from_genesis(genesis)
+    memo = MemoVerifier(verify)
+    replica = Replica(chain.federation_id, chain, limits, memo)
+    context = Context(
+        config=config,
+        me=me,
+        federation=chain.federation_id,
+        chain=chain,
+        replica=replica,
+        links=Links(config),
+        dialer=Dialer(config, me.peer, rng.split("dialer")),
+        scores=Scores(),
+        verify=memo,
+        wall=WallReading(wall_ms, now),
+        rng=rng.split("node"),
+        started=now,
+    )
+    skipped = _load_chain(context, recovered) + _load_state(context, recovered)
+    context.counters["disk_records_skipped"] = skipped
+    if BOOK_FILE in recovered.snapshots:
+        context.dialer.load(recovered.snapshots[BOOK_FILE])
+    return Node(context, _disk_report(recovered, skipped))
+
+
+def _load_chain(context: Context, recovered: Recovered) -> int:
+    """Append every block on disk; the number that did not fit."""
+    records = [body for kind, body in recovered.records if kind == RecordKind.BLOCK]
+    skipped = 0
+    try:
+        saved = cbor.decode(recovered.snapshots.get(CHAIN_FILE, b"\x80"), 1 << 32)
+        records = [*(saved if isinstance(saved, list) else []), *records]
+    except RemoteError:
+        skipped += 1
+    for body in records:
+        try:
+            record = cbor.decode_as(body, BlockRecord)
+            context.chain.append(record.block, record.certificate)
+        except RemoteError:
+            skipped += 1
+    return skipped
+
+
+def _load_state(context: Context, recovered: Recovered) -> int:
+    """Install snapshots, then replay batches and proofs; the number that did not check out."""
+    skipped = 0
+    replica = context.replica
+    for name, blob in sorted(recovered.snapshots.items()):
+        if name.startswith("owner-"):
+            try:
+                load_snapshot(replica, blob)
+            except RemoteError:
+                skipped += 1
+    replica.dirty.clear()
+    for kind, body in recovered.records:
+        try:
+            if kind == RecordKind.BATCH:
+                replica.receive(body, _FAR_FUTURE_MS)
+            elif kind == RecordKind.FORK:
+                replica.receive_fork(body)
+        except RemoteError:
+            skipped += 1
+    return skipped
+
+
+def _disk_report(recovered: Recovered, skipped: int) -> DiskReport:
+    mark: HeldRow | None = None
+    if recovered.clean_mark:
+        try:
+            mark = cbor.decode_as(recovered.clean_mark, HeldRow)
+        except RemoteError:
+            skipped += 1
+    clean = recovered.clean_mark is not None and (mark is not None or not recovered.clean_mark)
+    return DiskReport(
+        clean_head=mark, clean=clean, cut=recovered.cut, damaged=recovered.damaged or skipped > 0
+    )

@@ -1,0 +1,51 @@
+"""Keeping the disk small while the node runs.
+
+The journal grows with every batch; when enough was written, the logs that changed since their last snapshot are
+saved whole and the journal that they cover is dropped. In memory, batches that every member holds, and the oldest
+beyond a bound, are forgotten; whoever comes later gets a snapshot.
+"""
+
+from __future__ import annotations
+
+from crdt.snapshot import encode_snapshot
+from mesh.protocol.context import Context
+from mesh.protocol.effects import Compact, Persist
+from mesh.protocol.messages import BlockRecord
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.syncing import owner_file
+from wire import cbor
+
+CHAIN_FILE = "chain"
+
+
+class Compaction:
+    """Counts what the journal took and folds it into snapshots."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._written = 0
+
+    def after(self, out: Outbox) -> None:
+        """Account for the records of one call; compact when it is time."""
+        self._written += sum(len(effect.body) for effect in out.effects if isinstance(effect, Persist))
+        if self._written >= self._context.config.compact_bytes:
+            self._compact(dict(self._context.replica.dirty), out)
+
+    def compact_all(self, out: Outbox) -> None:
+        """Write everything anew, whether it changed or not: something on disk is damaged."""
+        self._compact(dict.fromkeys(self._context.replica.logs), out)
+
+    def _compact(self, authors, out: Outbox) -> None:  # type: ignore[no-untyped-def]
+        replica = self._context.replica
+        snapshots = {owner_file(author): encode_snapshot(replica, author) for author in sorted(authors)}
+        snapshots[CHAIN_FILE] = encode_chain(self._context)
+        out.add(Compact(snapshots=snapshots))
+        replica.dirty.clear()
+        self._written = 0
+        self._context.counters["compactions"] += 1
+
+
+def encode_chain(context: Context) -> bytes:
+    """All blocks with their certificates, lowest first."""
+    blocks = context.chain.blocks(1, 1 << 62)
+    return cbor.encode([cbor.encode_struct(BlockRecord(block=b, certificate=c)) for b, c in blocks])

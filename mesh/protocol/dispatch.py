@@ -1,0 +1,216 @@
+"""From a message to the machine that understands it.
+
+The registry (`wire.types`) says on which channels a type may arrive, how large it may be, and whether a stranger may
+send it; the table below says who handles it. A banned member is heard on the priority lane only; an unknown type is
+counted and ignored, so that a federation can be upgraded node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from crdt import batch, fork
+from mesh.protocol.links import Link
+from mesh.protocol.messages import (
+    ChainBlocks,
+    ChainRequest,
+    Held,
+    Hello,
+    JoinForward,
+    JoinOutcome,
+    Ping,
+    Refusal,
+)
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.topics import state_topic
+from wire import cbor
+from wire.errors import BadSignature, DecodeError, Offence, ProtocolViolation, RemoteError
+from wire.frame import unpack_message
+from wire.ids import PeerId, SwarmId
+from wire.time import Instant
+from wire.types import REGISTRY, Channel, MessageType
+
+if TYPE_CHECKING:
+    from mesh.protocol.node import Node
+
+Handler = Callable[[Link, bytes, Instant, Outbox], None]
+
+FIRST_SYNC, LAST_SYNC = MessageType.SYNC_HELLO, MessageType.SYNC_BYE
+
+
+class Dispatch:
+    """The node's switchboard."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._handlers: dict[MessageType, Handler] = {
+            MessageType.HELLO: self._hello,
+            MessageType.REFUSAL: self._refusal,
+            MessageType.PING: self._ping,
+            MessageType.PONG: self._pong,
+            MessageType.CHAIN_REQUEST: self._chain_request,
+            MessageType.CHAIN_BLOCKS: self._chain_blocks,
+            MessageType.BATCH: self._batch,
+            MessageType.FORK: self._fork,
+            MessageType.HELD: self._held,
+            MessageType.DISCOVERY: self._discovery,
+            MessageType.HEARTBEAT: self._heartbeat,
+            MessageType.JOIN_REQUEST: self._join_request,
+            MessageType.JOIN_FORWARD: self._join_forward,
+            MessageType.JOIN_OUTCOME: self._join_outcome,
+            MessageType.TX_SUBMIT: self._transaction,
+        }
+
+    def message(self, peer: PeerId, channel: Channel, message: bytes, now: Instant, out: Outbox) -> None:
+        """One message of a link."""
+        link = self._node.context.links.get(peer)
+        if link is None:
+            return  # closed meanwhile
+        link.last_heard = now
+        if channel is not Channel.PRIORITY and self._node.context.scores.banned(peer, now):
+            self._node.context.counters["messages_of_banned"] += 1
+            return
+        kind, payload = self._unpack(message, channel)
+        if kind is None:
+            return
+        if link.swarm is None and not REGISTRY[kind].stranger:
+            raise ProtocolViolation(f"{kind.name} from a peer that is no member")
+        if FIRST_SYNC <= kind <= LAST_SYNC:
+            self._node.syncing.on_message(link, kind, payload, now, out)
+        else:
+            self._handlers[kind](link, payload, now, out)
+
+    def gossip(self, topic: str, message: bytes, now: Instant, out: Outbox) -> None:
+        """One message of a topic; its authenticity was checked before it was relayed, and is again where it is used."""
+        if topic != state_topic(self._node.context.federation):
+            return
+        kind, payload = self._unpack(message, Channel.GOSSIP)
+        match kind:
+            case MessageType.BATCH:
+                self._node.syncing.on_batch(None, payload, now, out)
+            case MessageType.FORK:
+                self._node.syncing.on_fork(payload, out)
+            case MessageType.DISCOVERY:
+                self._node.announcing.on_discovery(payload, now)
+            case MessageType.HEARTBEAT:
+                self._on_heartbeat(payload)
+            case _:
+                pass  # an unknown type, counted by _unpack
+
+    def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
+        """Relay only what is authentic; what cannot be judged is not relayed and not scored."""
+        node = self._node
+        if topic != state_topic(node.context.federation) or node.context.swarm_of(forwarder) is None:
+            return False
+        try:
+            kind, payload = self._unpack(message, Channel.GOSSIP)
+            self._verify(kind, payload)
+        except RemoteError as error:
+            node.context.counters[f"gossip_refused_{error.offence}"] += 1
+            return False
+        return kind is not None
+
+    def _verify(self, kind: MessageType | None, payload: bytes) -> None:
+        replica = self._node.context.replica
+        match kind:
+            case MessageType.BATCH:
+                headers = [batch.parse(payload).signed]
+            case MessageType.FORK:
+                proof = fork.parse(payload)
+                headers = [proof.first, proof.second]
+            case MessageType.DISCOVERY | MessageType.HEARTBEAT:
+                self._node.announcing.verify(kind, payload)
+                return
+            case _:
+                return
+        for header in headers:
+            if replica.verify_head(header.envelope.raw) is None:
+                raise BadSignature("a header of an author that is not known here")
+
+    def _unpack(self, message: bytes, channel: Channel) -> tuple[MessageType | None, bytes]:
+        """(type, payload) of a message that may travel here; type None for one that this version does not know."""
+        code, payload = unpack_message(message)
+        try:
+            kind = MessageType(code)
+        except ValueError:
+            self._node.context.counters["unknown_messages"] += 1
+            return None, b""
+        spec = REGISTRY[kind]
+        if channel not in spec.channels:
+            raise ProtocolViolation(f"{kind.name} on channel {channel}")
+        if len(payload) > spec.limit:
+            raise DecodeError(f"{kind.name} of {len(payload)} bytes, {spec.limit} are allowed", Offence.OVERSIZE)
+        self._node.context.counters[f"received_{kind.name.lower()}"] += 1
+        return kind, payload
+
+    # handlers
+
+    def _hello(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        if self._node.greeting.on_hello(link, cbor.decode_as(payload, Hello), now, out):
+            self._node.established(link, out)
+
+    def _refusal(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.greeting.on_refusal(link, cbor.decode_as(payload, Refusal), out)
+
+    def _ping(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        ping = cbor.decode_as(payload, Ping)
+        self._node.greeting.on_ping(link, ping, now, out)
+        self._node.syncing.compare_root(link.peer, ping.state_root)
+
+    def _pong(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        pong = cbor.decode_as(payload, Ping)
+        self._node.greeting.on_pong(link, pong, now, out)
+        self._node.syncing.compare_root(link.peer, pong.state_root)
+
+    def _chain_request(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.greeting.on_chain_request(link, cbor.decode_as(payload, ChainRequest), out)
+
+    def _chain_blocks(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        if self._node.greeting.on_chain_blocks(link, cbor.decode_as(payload, ChainBlocks), out):
+            self._node.chain_grew(now, out)
+        if link.swarm is None and link.hello is not None:
+            self._node.greeting.refuse(link, "not-a-member", "the federation's chain names no such member", out)
+
+    def _batch(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.syncing.on_batch(link, payload, now, out)
+
+    def _fork(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.syncing.on_fork(payload, out)
+
+    def _held(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        if link.swarm is not None:
+            self._node.writer.on_held(link.swarm, cbor.decode_as(payload, Held), out)
+
+    def _discovery(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.announcing.on_discovery(payload, now)
+
+    def _heartbeat(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._on_heartbeat(payload)
+
+    def _on_heartbeat(self, payload: bytes) -> None:
+        """A heartbeat that names more than we hold means that something was missed: compare with its author."""
+        beat = self._node.announcing.on_heartbeat(payload)
+        if beat is None:
+            return
+        context = self._node.context
+        link = context.links.of_swarm(SwarmId(beat.swarm))
+        head = context.replica.head(context.author_of(SwarmId(beat.swarm)))
+        if link is not None and beat.seq > (head.seq if head else 0):
+            self._node.syncing.want(link.peer)
+
+    def _join_request(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        if self._node.admission.on_request(link.peer, payload, now, self._node.may_sign(now), out):
+            self._node.chain_grew(now, out)
+
+    def _join_forward(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        forward = cbor.decode_as(payload, JoinForward)
+        if self._node.admission.on_forward(link.peer, forward, now, self._node.may_sign(now), out):
+            self._node.chain_grew(now, out)
+
+    def _join_outcome(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.admission.on_outcome(cbor.decode_as(payload, JoinOutcome), out)
+
+    def _transaction(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        if self._node.admission.on_transaction(payload, now, self._node.may_sign(now), out):
+            self._node.chain_grew(now, out)

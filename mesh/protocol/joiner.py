@@ -1,0 +1,342 @@
+"""Before membership: a node that asks to be let in.
+
+The joiner dials whom the ticket (or the user) names, or whoever mDNS finds, and sends JOIN_REQUEST until it is told
+yes or no. PENDING means asking again. Once ACCEPTED it emits `Joined` with the genesis, whose hash must be the
+federation's id, and the interpreter puts the node in its place. Without a federation to join it just waits for a
+`Join` command; everything else that needs a federation is refused with a sentence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from consensus.admission import JoinRequest, JoinResponse, JoinStatus
+from consensus.tickets import Ticket, parse_ticket, seal_join
+from mesh.protocol.commands import Failure, FailureKind, GetPeers, GetStatus, Join, Operation, Outcome, Success
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.context import WallReading
+from mesh.protocol.effects import Dial, Disconnect, Effect, Joined, Reply
+from mesh.protocol.events import (
+    AddressesChanged,
+    Command,
+    DamageFound,
+    DialFailed,
+    GossipReceived,
+    InEvent,
+    MessageReceived,
+    PeerDown,
+    PeerFound,
+    PeerUp,
+    StreamOffence,
+    WallClock,
+)
+from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.trace import TraceKind
+from wire import cbor
+from wire.errors import DecodeError, RemoteError, UsageError
+from wire.frame import unpack_message
+from wire.ids import FederationId, PeerId, sha256
+from wire.time import SECOND, Instant
+from wire.types import Channel, MessageType
+
+P2P = "/p2p/"
+_REQUEST_PATIENCE = 10 * SECOND
+_MAX_TARGETS = 64
+
+
+@dataclass(slots=True)
+class _Target:
+    """Someone who may let us in."""
+
+    addresses: list[str]
+    linked: bool = False
+    dialing: bool = False
+    next_try: Instant = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinIntent:
+    """What the user asked for; kept in the home until it came true."""
+
+    ticket: Ticket | None = None
+    federation: FederationId | None = None
+    lan: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Applicant:
+    """Who wants in. `certify` makes the root-signed certificate for a federation, or says why it cannot."""
+
+    swarm_hex: str
+    name: str
+    project: str
+    peer: PeerId
+    certify: Callable[[FederationId], bytes]
+
+
+@dataclass(slots=True)
+class _Progress:
+    state: str = "none"
+    reason: str = "no federation yet: create one (`zenmesh federation create`) or join one (`zenmesh join`)"
+    counters: Counter[str] = field(default_factory=Counter)
+
+
+class Joiner:
+    """Drives one join; a `Machine` like the node."""
+
+    def __init__(
+        self, config: NodeConfig, applicant: Applicant, intent: JoinIntent | None, wall: WallReading, now: Instant
+    ) -> None:
+        self._config = config
+        self._applicant = applicant
+        self._intent = intent
+        self._wall = wall
+        self._started = now
+        self._targets: dict[PeerId, _Target] = {}
+        self._addresses: tuple[str, ...] = ()
+        self._progress = _Progress()
+        self._federation = intent.federation if intent else None
+        self._links: dict[PeerId, None] = {}
+        if intent is not None:
+            self._begin(intent)
+
+    # the seam
+
+    def begin(self, now: Instant) -> list[Effect]:
+        """The first effects of a start."""
+        return self.tick(now)
+
+    def handle(self, event: InEvent, now: Instant) -> list[Effect]:
+        """What follows from `event`."""
+        out = Outbox()
+        try:
+            self._handle(event, now, out)
+        except RemoteError as error:
+            self._progress.counters[f"offence_{error.offence}"] += 1
+            if isinstance(event, MessageReceived):
+                out.add(Disconnect(peer=event.peer, reason=error.detail))
+        return out.effects
+
+    def tick(self, now: Instant) -> list[Effect]:
+        """Dial and ask whoever is due."""
+        out = Outbox()
+        if self._intent is None or self._progress.state == "rejected":
+            return out.effects
+        for peer, target in self._targets.items():
+            if target.dialing or now < target.next_try:
+                continue
+            if target.linked:
+                target.next_try = now + _REQUEST_PATIENCE
+                out.send(peer, Channel.JOIN, MessageType.JOIN_REQUEST, self._request())
+            elif target.addresses:
+                target.dialing = True
+                out.add(Dial(peer=peer, addresses=tuple(target.addresses)))
+        return out.effects
+
+    def next_deadline(self) -> Instant | None:
+        if self._intent is None or self._progress.state == "rejected":
+            return None
+        due = [t.next_try for t in self._targets.values() if not t.dialing and (t.linked or t.addresses)]
+        return min(due, default=None)
+
+    def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
+        return False
+
+    def stop(self, now: Instant) -> list[Effect]:
+        return []
+
+    def clean_mark(self) -> bytes:
+        return b""
+
+    # events
+
+    def _handle(self, event: InEvent, now: Instant, out: Outbox) -> None:
+        match event:
+            case PeerUp(peer=peer, inbound=inbound):
+                self._links[peer] = None
+                target = self._targets.get(peer)
+                if target is not None:
+                    target.linked, target.dialing, target.next_try = True, False, now
+                elif inbound:
+                    out.disconnect(peer, "this node belongs to no federation yet")
+                out.effects += self.tick(now)
+            case PeerDown(peer=peer):
+                self._links.pop(peer, None)
+                self._retry(peer, "the link closed before an answer came", now)
+            case DialFailed(peer=peer, address=address, cause=cause, final=final):
+                out.trace(TraceKind.DIAL_FAILED, peer=peer, address=address, cause=cause)
+                if final:
+                    self._retry(peer, cause, now)
+            case PeerFound(peer=peer, addresses=addresses, attributes=attributes):
+                self._found(peer, addresses, attributes.get("zm.fed", ""), now)
+                out.effects += self.tick(now)
+            case MessageReceived(peer=peer, channel=Channel.JOIN, message=message):
+                self._answered(peer, message, now, out)
+            case AddressesChanged(addresses=addresses):
+                self._addresses = addresses
+            case WallClock(ms=ms):
+                self._wall = WallReading(ms, now)
+            case Command(request_id=request_id, operation=operation):
+                out.add(Reply(request_id=request_id, outcome=self._execute(operation, now)))
+                out.effects += self.tick(now)
+            case MessageReceived() | GossipReceived() | StreamOffence() | DamageFound():
+                self._progress.counters["ignored"] += 1
+            case _:
+                assert_never(event)
+
+    def _found(self, peer: PeerId, addresses: tuple[str, ...], federation: str, now: Instant) -> None:
+        """Discovery found a peer: a target when we look on the LAN, or when it is of the ticket's federation."""
+        intent = self._intent
+        wanted = self._federation.hex() if self._federation else None
+        if intent is None or peer == self._applicant.peer or not federation:
+            return
+        if (intent.lan and wanted in (None, federation)) or (wanted is not None and federation == wanted):
+            self._aim(peer, list(addresses), now)
+
+    def _aim(self, peer: PeerId, addresses: list[str], now: Instant) -> None:
+        if peer not in self._targets and len(self._targets) >= _MAX_TARGETS:
+            return
+        target = self._targets.setdefault(peer, _Target([]))
+        target.addresses += [address for address in addresses if address not in target.addresses]
+        del target.addresses[self._config.max_addresses :]
+        target.linked = target.linked or peer in self._links
+        target.next_try = min(target.next_try, now)
+
+    def _retry(self, peer: PeerId, cause: str, now: Instant) -> None:
+        target = self._targets.get(peer)
+        if target is not None:
+            target.linked = target.dialing = False
+            target.error = cause
+            target.next_try = now + self._config.join_retry
+
+    def _answered(self, peer: PeerId, message: bytes, now: Instant, out: Outbox) -> None:
+        code, payload = unpack_message(message)
+        target = self._targets.get(peer)
+        if code != MessageType.JOIN_RESPONSE or target is None:
+            raise DecodeError("not an answer to our JOIN_REQUEST")
+        response = cbor.decode_as(payload, JoinResponse)
+        target.next_try = now + min(max(response.retry_after_ms, 200), 30_000) * 1000
+        out.trace(TraceKind.JOIN, outcome=JoinStatus(response.status).name, reason=response.reason, peer=peer)
+        if self._federation is None and response.genesis is not None:
+            self._federation = FederationId(sha256(response.genesis))
+            target.next_try = now  # now that we know whom to ask, ask with a certificate
+        match JoinStatus(response.status):
+            case JoinStatus.ACCEPTED:
+                self._accepted(response, out)
+            case JoinStatus.PENDING:
+                self._progress.state, self._progress.reason = "pending", response.reason
+            case JoinStatus.REJECTED:
+                self._progress.state, self._progress.reason = "rejected", response.reason
+            case JoinStatus.WRONG_FEDERATION:
+                target.error = response.reason
+        out.effects += self.tick(now)
+
+    def _accepted(self, response: JoinResponse, out: Outbox) -> None:
+        if response.genesis is None or self._federation is None or sha256(response.genesis) != self._federation:
+            raise DecodeError("the genesis in the answer is not that of the federation we asked for")
+        out.add(Joined(genesis=response.genesis, certificate=self._applicant.certify(self._federation)))
+
+    # asking
+
+    def _begin(self, intent: JoinIntent) -> None:
+        self._intent = intent
+        self._federation = intent.federation or (intent.ticket.federation if intent.ticket else None)
+        self._progress.state, self._progress.reason = "asking", "asking to be admitted"
+        for address in intent.ticket.addresses if intent.ticket else ():
+            host, _, peer = address.rpartition(P2P)
+            if host and peer:
+                self._aim(PeerId(peer), [host], self._started)
+
+    def _request(self) -> JoinRequest:
+        ticket = self._intent.ticket if self._intent else None
+        if self._federation is None:
+            return JoinRequest(federation=None, grant=None, certificate=None, join=None)
+        certificate = self._applicant.certify(self._federation)
+        join = seal_join(ticket, certificate) if ticket else None
+        return JoinRequest(
+            federation=self._federation, grant=ticket.grant if ticket else None, certificate=certificate, join=join
+        )
+
+    # commands
+
+    def _execute(self, operation: Operation, now: Instant) -> Outcome:
+        match operation:
+            case GetStatus():
+                return Success(result=self._status(now))
+            case GetPeers():
+                return Success(result={"peers": self._peers()})
+            case Join():
+                return self._join(operation)
+            case _:
+                message = f"this node belongs to no federation: {self._progress.reason}"
+                return Failure(kind=FailureKind.NOT_MEMBER, message=message)
+
+    def _join(self, operation: Join) -> Outcome:
+        try:
+            ticket = parse_ticket(operation.ticket, self._wall.ms) if operation.ticket else None
+        except UsageError as error:
+            return Failure(kind=FailureKind.USAGE, message=str(error))
+        federation = FederationId(bytes.fromhex(operation.federation)) if operation.federation else None
+        self._targets.clear()
+        self._begin(JoinIntent(ticket=ticket, federation=federation, lan=operation.lan))
+        if operation.peer:
+            host, _, peer = operation.peer.rpartition(P2P)
+            self._aim(PeerId(peer), [host], 0)
+        return Success(result={"state": self._progress.state, "reason": self._progress.reason})
+
+    def _status(self, now: Instant) -> dict[str, object]:
+        progress = self._progress
+        reason = progress.reason or "asking to be admitted"
+        state = Lifecycle.INIT
+        if self._intent is not None and progress.state != "rejected":
+            state = Lifecycle.CONNECTING if self._targets else Lifecycle.DISCOVERING
+        pending = None if self._intent is None else {"state": progress.state, "reason": reason}
+        return {
+            "swarm": self._applicant.name,
+            "swarm_id": self._applicant.swarm_hex,
+            "project": self._applicant.project,
+            "peer_id": self._applicant.peer,
+            "addresses": [f"{address}{P2P}{self._applicant.peer}" for address in self._addresses],
+            "lifecycle": state.value,
+            "lifecycle_reason": reason,
+            "federation_id": self._federation.hex() if self._federation else None,
+            "federation_name": None,
+            "role": "applicant",
+            "term": 0,
+            "read_only": "not a member of any federation yet",
+            "members": [],
+            "peers": self._peers(),
+            "state_root": None,
+            "version_vector": {},
+            "epoch": 0,
+            "height": 0,
+            "quorum": None,
+            "pending_join": pending,
+            "pending_joins": [],
+            "sync": {"received": 0, "expected": 0},
+            "uptime_s": (now - self._started) // SECOND,
+            "counters": dict(sorted(progress.counters.items())),
+            "warnings": [],
+        }
+
+    def _peers(self) -> list[dict[str, object]]:
+        return [
+            {
+                "peer_id": peer,
+                "swarm": None,
+                "state": "connected" if target.linked else "dialing" if target.dialing else "waiting",
+                "address": target.addresses[0] if target.addresses else None,
+                "inbound": False,
+                "rtt_ms": None,
+                "clock_offset_ms": None,
+                "since_s": None,
+                "score": 0.0,
+                "error": target.error or None,
+            }
+            for peer, target in self._targets.items()
+        ]

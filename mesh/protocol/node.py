@@ -1,0 +1,272 @@
+"""The node: it hands each event to the machine whose business it is, and turns what went wrong into penalties.
+
+One `Node` is one member's view of one federation. It is driven by `handle`, `tick` and `next_deadline` alone, and
+everything that it wants done comes out as a list of effects, in the order in which it must be done. The same class
+runs in the daemon and in the simulated world.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from mesh.protocol.admission import Admission
+from mesh.protocol.announcing import Announcing
+from mesh.protocol.commands import Failure, FailureKind
+from mesh.protocol.compaction import Compaction
+from mesh.protocol.context import Context, WallReading
+from mesh.protocol.dispatch import Dispatch
+from mesh.protocol.effects import Effect, Penalize, Reply, Subscribe
+from mesh.protocol.events import (
+    AddressesChanged,
+    Command,
+    DamageFound,
+    DialFailed,
+    GossipReceived,
+    InEvent,
+    MessageReceived,
+    PeerDown,
+    PeerFound,
+    PeerUp,
+    StreamOffence,
+    WallClock,
+)
+from mesh.protocol.greeting import Greeting
+from mesh.protocol.lifecycle import Lifecycle, Surroundings, lifecycle_of, lifecycle_reason
+from mesh.protocol.operations import Operations
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.startup import DiskReport, Startup, Verdict
+from mesh.protocol.syncing import Syncing
+from mesh.protocol.terms import Terms
+from mesh.protocol.topics import state_topic
+from mesh.protocol.trace import TraceKind
+from mesh.protocol.writer import Writer
+from wire.errors import Offence, RemoteError
+from wire.ids import PeerId
+from wire.time import Instant
+
+
+class Node:
+    """A member of a federation (see `mesh.protocol.assembly` for how one is made from what lies in its home)."""
+
+    def __init__(self, context: Context, disk: DiskReport) -> None:
+        self.context = context
+        self.greeting = Greeting(context)
+        self.startup = Startup(context, disk)
+        self.writer = Writer(context)
+        self.syncing = Syncing(context)
+        self.announcing = Announcing(context)
+        self.admission = Admission(context)
+        self.terms = Terms(context, self.startup)
+        self.compaction = Compaction(context)
+        self.operations = Operations(self)
+        self.dispatch = Dispatch(self)
+        self.lifecycle = Lifecycle.INIT
+        self.was_operational = False
+
+    # the seam
+
+    def begin(self, now: Instant) -> list[Effect]:
+        """The first effects of a start."""
+        out = Outbox()
+        out.add(Subscribe(topic=state_topic(self.context.federation)))
+        self.chain_grew(now, out)
+        self._after(now, out)
+        return out.effects
+
+    def handle(self, event: InEvent, now: Instant) -> list[Effect]:
+        """What follows from `event`. Bad remote input becomes a penalty and leaves the node as it was."""
+        out = Outbox()
+        try:
+            self._handle(event, now, out)
+        except RemoteError as error:
+            self._penalize(_culprit(event), error.offence, error.detail, now, out)
+        self._after(now, out)
+        return out.effects
+
+    def tick(self, now: Instant) -> list[Effect]:
+        """What is due by `now`."""
+        out = Outbox()
+        signing = self.may_sign(now)
+        self.greeting.tick(now, out)
+        self.context.dialer.tick(self._linked(), now, out)
+        self.syncing.tick(now, out)
+        self.writer.tick(now, out)
+        self.announcing.tick(now, signing, out)
+        self.admission.tick(now, out)
+        self.terms.tick(now, self.in_step(), out)
+        self._after(now, out)
+        return out.effects
+
+    def next_deadline(self) -> Instant | None:
+        """When `tick` next has something to do."""
+        deadlines = [
+            self.context.links.next_deadline(),
+            self.context.dialer.next_deadline(self._linked()),
+            self.syncing.next_deadline(),
+            self.writer.next_deadline(),
+            self.announcing.next_deadline() if self.startup.confirmed else self.startup.next_deadline(),
+            self.admission.next_deadline(),
+            self.terms.next_deadline(),
+        ]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
+        """True iff a gossip message is authentic and may be relayed."""
+        return self.dispatch.check_gossip(forwarder, topic, message)
+
+    def stop(self, now: Instant) -> list[Effect]:
+        """Last effects before a clean shutdown: writes on their way become durable."""
+        out = Outbox()
+        if self.may_sign(now):
+            self.writer.flush_all(now, out)
+        return out.effects
+
+    def clean_mark(self) -> bytes:
+        """What the clean-shutdown marker says: how far this node's own log goes."""
+        return self.terms.clean_mark()
+
+    # what the machines ask of each other
+
+    def may_sign(self, now: Instant) -> bool:
+        """This node may sign for its swarm in its term."""
+        return self.startup.verdict(now) is Verdict.CONFIRMED and self.terms.current()
+
+    def read_only_reason(self, now: Instant) -> str:
+        """Why this node does not sign; empty when it does."""
+        return self.startup.reason(now) or self.terms.reason()
+
+    def in_step(self) -> bool:
+        """Compared with at least one member since the link stood (or there is nobody else), own log confirmed."""
+        links = self.context.links.members()
+        compared = any(self.syncing.in_step_with(link.peer) for link in links)
+        return self.startup.confirmed and (compared or not self.context.others())
+
+    def surroundings(self) -> Surroundings:
+        """What the lifecycle depends on."""
+        context = self.context
+        members = context.chain.members()
+        return Surroundings(
+            members=max(len(members), 1),
+            linked=len(context.links.members()),
+            addresses_known=any(context.dialer.addresses(PeerId(member.peer)) for member in members),
+            in_step=self.in_step(),
+            was_operational=self.was_operational,
+        )
+
+    def lifecycle_reason(self) -> str:
+        return lifecycle_reason(self.lifecycle, self.surroundings())
+
+    def chain_grew(self, now: Instant, out: Outbox) -> None:
+        """The chain changed: membership, keys and terms follow."""
+        for link in self.greeting.chain_grew(now, out):
+            self.established(link, out)
+        self.terms.chain_grew()
+
+    def established(self, link, out: Outbox) -> None:  # type: ignore[no-untyped-def]
+        """Both sides of a link have said HELLO as members."""
+        assert link.hello is not None and link.swarm is not None, "established links carry both"
+        self.startup.answer(link.swarm, link.hello.yours)
+        self.announcing.introduce(link, out)
+        self.syncing.want(link.peer)
+
+    # events
+
+    def _handle(self, event: InEvent, now: Instant, out: Outbox) -> None:
+        context = self.context
+        match event:
+            case MessageReceived(peer=peer, channel=channel, message=message):
+                self.dispatch.message(peer, channel, message, now, out)
+            case GossipReceived(topic=topic, message=message):
+                self.dispatch.gossip(topic, message, now, out)
+            case PeerUp(peer=peer, address=address, inbound=inbound):
+                if context.scores.banned(peer, now) and context.swarm_of(peer) is None:
+                    out.disconnect(peer, "banned")
+                else:
+                    self.greeting.peer_up(peer, address, inbound, now, out)
+            case PeerDown(peer=peer, reason=reason):
+                self._peer_down(peer, reason, now, out)
+            case DialFailed(peer=peer, address=address, cause=cause, final=final):
+                out.trace(TraceKind.DIAL_FAILED, peer=peer, address=address, cause=cause)
+                if final:
+                    context.dialer.failed(peer, cause, now)
+            case PeerFound(source=source, peer=peer, addresses=addresses, attributes=attributes):
+                self._found(source, peer, addresses, dict(attributes), now, out)
+            case StreamOffence(peer=peer, offence=offence, detail=detail):
+                self._penalize(peer, offence, detail, now, out)
+            case AddressesChanged(addresses=addresses):
+                context.addresses = addresses
+                self.announcing.changed(now)
+            case WallClock(ms=ms):
+                context.wall = WallReading(ms, now)
+            case Command(request_id=request_id, operation=operation):
+                self.operations.execute(request_id, operation, now, out)
+            case DamageFound(path=path, detail=detail):
+                self._damage(path, detail, out)
+            case _:
+                assert_never(event)
+
+    def _peer_down(self, peer: PeerId, reason: str, now: Instant, out: Outbox) -> None:
+        if self.context.links.down(peer) is not None:
+            self.syncing.peer_down(peer)
+            self.context.dialer.lost(peer, now)
+            out.trace(TraceKind.LINK_DOWN, peer=peer, reason=reason)
+
+    def _found(
+        self, source: str, peer: PeerId, addresses: tuple[str, ...], attributes: dict[str, str], now: Instant, out: Outbox
+    ) -> None:
+        """Discovery names a peer: its addresses are news if it is a member, or says that it belongs here."""
+        ours = attributes.get("zm.fed", "") == self.context.federation.hex()
+        if self.context.swarm_of(peer) is None and not ours and source == "mdns":
+            self.context.counters["foreign_peers_ignored"] += 1
+            return
+        if self.context.dialer.learn(peer, addresses, source, now):
+            out.trace(TraceKind.PEER_FOUND, source=source, peer=peer, addresses=", ".join(addresses))
+
+    def _damage(self, path: str, detail: str, out: Outbox) -> None:
+        """The scrub found damage: what is in memory is whole, so write it anew."""
+        out.trace(TraceKind.DAMAGE, path=path, detail=detail)
+        self.context.counters["damage_found"] += 1
+        self.compaction.compact_all(out)
+
+    def _penalize(self, peer: PeerId | None, offence: Offence, detail: str, now: Instant, out: Outbox) -> None:
+        self.context.counters[f"offence_{offence}"] += 1
+        if peer is None:
+            return
+        out.add(Penalize(peer=peer, offence=offence, detail=detail))
+        out.trace(TraceKind.OFFENCE, peer=peer, offence=offence.value, detail=detail)
+        if self.context.scores.penalize(peer, offence, now):
+            out.trace(TraceKind.BANNED, peer=peer)
+            if self.context.swarm_of(peer) is None:
+                out.disconnect(peer, f"banned: {detail}")
+
+    def _after(self, now: Instant, out: Outbox) -> None:
+        """What may follow from anything: a flush, a compaction, another lifecycle state."""
+        if self.syncing.own_fork:
+            self.startup.fork_found()
+        if self.may_sign(now):
+            self.writer.flush(now, out)
+        self.compaction.after(out)
+        state = lifecycle_of(self.surroundings())
+        if state is not self.lifecycle:
+            self.lifecycle = state
+            self.was_operational = self.was_operational or state is Lifecycle.OPERATIONAL
+            out.trace(TraceKind.LIFECYCLE, state=state.value, reason=self.lifecycle_reason())
+
+    def _linked(self) -> list[PeerId]:
+        return [link.peer for link in self.context.links.all()]
+
+
+def _culprit(event: InEvent) -> PeerId | None:
+    """Who is to blame for a RemoteError that `event` led to."""
+    match event:
+        case MessageReceived(peer=peer):
+            return peer
+        case GossipReceived(forwarder=forwarder):
+            return forwarder
+        case _:
+            return None
+
+
+def refuse(request_id: int, kind: FailureKind, message: str, out: Outbox) -> None:
+    """Answer a command with a failure."""
+    out.add(Reply(request_id=request_id, outcome=Failure(kind=kind, message=message)))

@@ -1,0 +1,103 @@
+"""This swarm's standing in the federation: from learner to active member, from one term to the next.
+
+A learner that is in step submits PROMOTE: its signature over a recent block proves that it is alive. A home whose
+certificate names a newer term than the chain (`zenmesh recover --new-term`, a restored backup) asks every member how
+far the old term's log goes, fetches it, and submits TERM_BUMP, which closes the old term there: whoever held the old
+key is fenced from then on. Both go to the creator of the federation, who orders them on the chain.
+"""
+
+from __future__ import annotations
+
+from consensus.blocks import promote_tx, term_bump_tx
+from consensus.membership import MemberState
+from crdt.ops import Author
+from mesh.protocol.context import Context
+from mesh.protocol.messages import HeldRow
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.startup import Startup
+from wire import cbor
+from wire.ids import ZERO_DIGEST
+from wire.time import Instant
+from wire.types import Channel, MessageType
+
+
+class Terms:
+    """Drives PROMOTE and TERM_BUMP of this very swarm."""
+
+    def __init__(self, context: Context, startup: Startup) -> None:
+        self._context = context
+        self._startup = startup
+        self._next_try: Instant = 0
+
+    def current(self) -> bool:
+        """The chain knows this node as its swarm's queen in its term."""
+        member = self._context.chain.member(self._context.me.swarm)
+        return member is not None and member.term == self._context.me.term
+
+    def reason(self) -> str:
+        """Why this node is not the current queen; empty when it is."""
+        me = self._context.me
+        member = self._context.chain.member(me.swarm)
+        if member is None:
+            return "read-only: the part of the federation's chain held here does not name this swarm yet"
+        if member.term > me.term:
+            return f"read-only: the federation knows term {member.term} of this swarm, this home is of term {me.term}"
+        if member.term < me.term:
+            return f"read-only: term {me.term} of this swarm waits for the federation to order it"
+        return ""
+
+    def chain_grew(self) -> None:
+        """Our standing may have changed: logs of closed terms are cut, and the next step is due at once."""
+        self._next_try = 0
+        for author in list(self._context.replica.logs):
+            self._context.replica.enforce_close(author)
+
+    def tick(self, now: Instant, in_step: bool, out: Outbox) -> None:
+        """Submit what is due, again and again until the chain shows it."""
+        if now < self._next_try or not self._pending():
+            return
+        transaction = self._transaction(now, in_step)
+        if transaction is None:
+            return
+        self._next_try = now + self._context.config.promote_retry
+        creator = self._context.chain.creator
+        if creator.swarm == self._context.me.swarm:
+            return  # the admission machine orders our own transactions
+        link = self._context.links.of_swarm(creator.swarm)
+        if link is not None:
+            out.send(link.peer, Channel.MESH, MessageType.TX_SUBMIT, transaction)
+
+    def next_deadline(self) -> Instant | None:
+        return self._next_try if self._pending() and self._next_try else None
+
+    def own_transaction(self, now: Instant, in_step: bool) -> bytes | None:
+        """What this node would submit now, for a creator that orders its own."""
+        return self._transaction(now, in_step) if self._pending() else None
+
+    def clean_mark(self) -> bytes:
+        """The row of our own log, for the clean-shutdown marker."""
+        me = self._context.me
+        head = self._context.replica.head(me.author)
+        seq, digest = (head.seq, head.hash) if head else (0, ZERO_DIGEST)
+        return cbor.encode_struct(HeldRow(swarm=me.swarm, term=me.term, seq=seq, head=digest))
+
+    def _pending(self) -> bool:
+        member = self._context.chain.member(self._context.me.swarm)
+        if member is None:
+            return False
+        return member.term < self._context.me.term or member.state is MemberState.LEARNER
+
+    def _transaction(self, now: Instant, in_step: bool) -> bytes | None:
+        context = self._context
+        chain, me = context.chain, context.me
+        member = chain.member(me.swarm)
+        assert member is not None, "a pending step belongs to a member"
+        if member.term < me.term:
+            if not in_step or not self._startup.majority_answered():
+                return None
+            head = context.replica.head(Author(me.swarm, member.term))
+            close = (head.seq, head.hash) if head else (0, ZERO_DIGEST)
+            return term_bump_tx(chain.federation_id, me.certificate, me.queen_key, close[0], close[1])
+        if member.state is MemberState.LEARNER and in_step:
+            return promote_tx(chain.federation_id, me.swarm, chain.height, chain.head_hash, me.queen_key)
+        return None
