@@ -1,0 +1,129 @@
+"""The dialer: whom, where, when, and that it never gives up."""
+
+from __future__ import annotations
+
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.dialer import Dialer
+from mesh.protocol.effects import Dial, SaveFile
+from mesh.protocol.outbox import Outbox
+from wire.ids import PeerId
+from wire.rng import Rng
+from wire.time import SECOND
+
+A, B, ME = PeerId("a"), PeerId("b"), PeerId("me")
+CONFIG = NodeConfig()
+
+
+def dialer(me: PeerId = PeerId("0")) -> Dialer:
+    return Dialer(CONFIG, me, Rng(1))
+
+
+def dials(machine: Dialer, now: int, linked: list[PeerId] | None = None) -> list[Dial]:
+    out = Outbox()
+    machine.tick(linked or [], now, out)
+    return [effect for effect in out.effects if isinstance(effect, Dial)]
+
+
+def test_a_wanted_peer_with_an_address_is_dialled_once_at_a_time() -> None:
+    machine = dialer()
+    machine.want([A], 0)
+    assert dials(machine, 0) == []
+    machine.learn(A, ["/ip4/1.2.3.4/tcp/1"], "mdns", 0)
+    assert dials(machine, 0) == [Dial(peer=A, addresses=("/ip4/1.2.3.4/tcp/1",))]
+    assert dials(machine, 0) == []
+
+
+def test_the_higher_peer_id_lets_the_lower_one_go_first() -> None:
+    machine = dialer(me=PeerId("z"))
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    assert dials(machine, 0) == []
+    assert machine.next_deadline([]) == CONFIG.dial_yield
+    assert len(dials(machine, CONFIG.dial_yield)) == 1
+
+
+def test_backoff_grows_to_the_cap_and_goes_on_for_ever() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    now, pauses = 0, []
+    for _ in range(40):
+        assert len(dials(machine, now)) == 1
+        machine.failed(A, "refused", now)
+        deadline = machine.next_deadline([])
+        assert deadline is not None
+        pauses.append(deadline - now)
+        now = deadline
+    assert max(pauses) <= CONFIG.profile.redial_cap * 1.25
+    assert min(pauses[5:]) >= CONFIG.profile.redial_cap * 0.75
+
+
+def test_news_about_an_address_ends_the_backoff() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    dials(machine, 0)
+    for _ in range(5):
+        machine.failed(A, "refused", 0)
+    assert machine.learn(A, ["y"], "mdns", 0)
+    assert dials(machine, 0) == [Dial(peer=A, addresses=("y", "x"))]
+
+
+def test_known_addresses_are_no_news() -> None:
+    machine = dialer()
+    assert machine.learn(A, ["x"], "mdns", 0)
+    assert not machine.learn(A, ["x"], "mdns", 0)
+
+
+def test_the_address_that_worked_comes_first() -> None:
+    machine = dialer()
+    machine.learn(A, ["x", "y"], "mdns", 0)
+    machine.linked(A, "y", inbound=False)
+    assert machine.addresses(A) == ("y", "x")
+
+
+def test_linked_peers_are_not_dialled() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    assert dials(machine, 0, linked=[A]) == []
+
+
+def test_own_addresses_are_ignored() -> None:
+    machine = dialer(me=ME)
+    assert not machine.learn(ME, ["x"], "mdns", 0)
+
+
+def test_the_book_survives_a_restart() -> None:
+    machine = dialer()
+    machine.learn(A, ["x", "y"], "mdns", 0)
+    out = Outbox()
+    machine.tick([], CONFIG.book_interval, out)
+    (saved,) = [effect for effect in out.effects if isinstance(effect, SaveFile)]
+    again = dialer()
+    again.load(saved.data)
+    assert again.addresses(A) == ("x", "y")
+    again.load(b"garbage")
+    assert again.addresses(A) == ("x", "y")
+
+
+def test_book_and_addresses_are_bounded() -> None:
+    machine = Dialer(NodeConfig(max_book=8, max_addresses=4), PeerId("0"), Rng(1))
+    machine.learn(A, [f"x{n}" for n in range(50)], "mdns", 0)
+    assert len(machine.addresses(A)) == 4
+    machine.want([A], 0)
+    for number in range(50):
+        machine.learn(PeerId(f"p{number}"), ["x"], "mdns", 0)
+    assert len(machine.contacts()) <= 8
+    assert machine.addresses(A)
+
+
+def test_a_lost_link_is_dialled_again_soon() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A, B], 0)
+    machine.linked(A, "x", inbound=False)
+    machine.lost(A, 10 * SECOND)
+    deadline = machine.next_deadline([])
+    assert deadline is not None
+    assert deadline <= 10 * SECOND + CONFIG.dial_base * 1.25
