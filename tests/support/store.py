@@ -2,7 +2,7 @@
 
 `FaultyDisk` keeps for each file what was written and what was synced, and for the directory which renames and
 removals were synced. `after_power_cut` is the least a real disk must keep; `after_kill` is all that was written (the
-kernel survives); `after_tear` keeps synced bytes and a seeded prefix of the rest.
+kernel survives); `after_tear` is anything in between, by a seed.
 """
 
 from __future__ import annotations
@@ -117,14 +117,16 @@ class FaultyDisk:
         return _disk({name: inode.synced for name, inode in self.durable_entries.items()})
 
     def after_tear(self, seed: int) -> FaultyDisk:
-        """The disk when the synced names survived, and of unsynced appends a part, bit noise at its end."""
+        """The disk when, beyond what was synced, each change of a name and a part of each append survived or not."""
         rng = random.Random(seed)
         files = {}
-        for name, inode in self.durable_entries.items():
-            extra = inode.data[len(inode.synced) :] if inode.data.startswith(inode.synced) else b""
-            kept = extra[: rng.randint(0, len(extra))]
-            noise = rng.randbytes(min(rng.randint(0, 8), len(extra) - len(kept)))
-            files[name] = inode.synced + kept + noise
+        for name in sorted({**self.durable_entries, **self.entries}):
+            inode = rng.choice([self.durable_entries, self.entries]).get(name)
+            if inode is not None:
+                extra = inode.data[len(inode.synced) :] if inode.data.startswith(inode.synced) else b""
+                kept = extra[: rng.randint(0, len(extra))]
+                noise = rng.randbytes(min(rng.randint(0, 8), len(extra) - len(kept)))
+                files[name] = inode.synced + kept + noise
         return _disk(files)
 
 

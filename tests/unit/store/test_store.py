@@ -65,6 +65,17 @@ def test_the_clean_marker_counts_once(tmp_path: Path) -> None:
     assert (second.clean, second.clean_body, second.records) == (False, None, [A])
 
 
+def test_a_clean_marker_with_anything_behind_it_is_not_believed(tmp_path: Path) -> None:
+    store, _ = Store.open(tmp_path)
+    store.append([A])
+    store.close(b"head 7")
+    with journal(tmp_path).open("ab") as file:
+        file.write(b"half a rec")
+    recovered = reopen(tmp_path)
+    assert (recovered.clean, recovered.clean_body, recovered.cut) == (False, None, True)
+    assert reopen(tmp_path).cut, "doubt stays"
+
+
 def test_a_closed_store_takes_nothing(tmp_path: Path) -> None:
     store, _ = Store.open(tmp_path)
     store.close(b"")
