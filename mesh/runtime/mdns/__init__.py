@@ -1,0 +1,1 @@
+"""Finding peers on the local network by multicast DNS, compatible with other libp2p implementations."""
