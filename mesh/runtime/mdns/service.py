@@ -15,7 +15,6 @@ rate, and an answer says no more than where to try; the handshake proves who is 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from mesh.runtime.mdns import codec
 from mesh.runtime.mdns.codec import Advertisement, Query
 from mesh.runtime.mdns.dnsaddr import parse_address
 from mesh.runtime.mdns.pace import JITTER_S, QueryPace, SourceLimiter, Strangers
-from mesh.runtime.mdns.sockets import MDNS_PORT, Datagram, Link, MulticastSocket, explain, links_of
+from mesh.runtime.mdns.sockets import MDNS_PORT, Datagram, Link, LinkSocket, MulticastSocket, explain, links_of
 from mesh.runtime.mdns.table import PeerTable, Source
 from wire.errors import DecodeError
 from wire.rng import Rng
@@ -77,6 +76,7 @@ class Mdns:
         found: Callable[[PeerFound], None],
         rng: Rng,
         interfaces: Callable[[], tuple[InterfaceAddress, ...]],
+        open_socket: Callable[[int, int], LinkSocket],
         port: int,
     ) -> None:
         now = trio.current_time()
@@ -84,6 +84,7 @@ class Mdns:
         self._found = found
         self._rng = rng.split("timing")
         self._interfaces = interfaces
+        self._open_socket = open_socket
         self._port = port
         naming = rng.split("name")
         self._label = "".join(naming.choice(_LABEL_ALPHABET) for _ in range(_LABEL_SIZE))
@@ -91,7 +92,7 @@ class Mdns:
         self._pace = QueryPace(rng.split("pace"), now)
         self._limiter = SourceLimiter(RATE_PER_S, BURST, MAX_SOURCES)
         self._table = PeerTable()
-        self._sockets: dict[int, MulticastSocket] = {}
+        self._sockets: dict[int, LinkSocket] = {}
         self._addresses: tuple[InterfaceAddress, ...] = ()
         self._links: tuple[Link, ...] = ()
         self._told: Advertisement | None = None
@@ -157,7 +158,7 @@ class Mdns:
             if version in self._sockets or not any(link.version == version for link in self._links):
                 continue
             try:
-                self._sockets[version] = MulticastSocket(version, self._port)
+                self._sockets[version] = self._open_socket(version, self._port)
             except OSError as error:
                 if (problem := explain(version, self._port, error)) is not None:
                     problems.append(problem)
@@ -228,7 +229,7 @@ class Mdns:
         else:
             self.stats.sent += 1
 
-    async def _receive(self, multicast: MulticastSocket) -> None:
+    async def _receive(self, multicast: LinkSocket) -> None:
         while True:
             try:
                 datagram = await multicast.receive()
@@ -317,6 +318,7 @@ async def open_mdns(
     rng: Rng,
     *,
     interfaces: Callable[[], tuple[InterfaceAddress, ...]] = interface_addresses,
+    open_socket: Callable[[int, int], LinkSocket] = MulticastSocket,
     port: int = MDNS_PORT,
 ) -> AsyncIterator[Mdns]:
     """Discover and be discovered on the LAN while the context is open.
@@ -325,12 +327,11 @@ async def open_mdns(
     each peer that is news and must not block. `rng` must differ from node to node. A machine on which mDNS cannot
     work is no error: `problems` of the service says what is wrong, and the next poll tries again.
     """
-    service = Mdns(advertisement, found, rng, interfaces, port)
+    service = Mdns(advertisement, found, rng, interfaces, open_socket, port)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(service.run)
         try:
             yield service
         finally:
             nursery.cancel_scope.cancel()
-            with contextlib.suppress(OSError):
-                await service.close()
+            await service.close()

@@ -14,6 +14,7 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import trio
 
@@ -61,10 +62,12 @@ class Datagram:
 
 
 def links_of(addresses: Iterable[InterfaceAddress]) -> tuple[Link, ...]:
-    """The links of these addresses, at most MAX_LINKS, loopback last."""
+    """The links of these addresses, at most MAX_LINKS, loopback last. Loopback carries multicast in IPv4 only."""
     links: dict[tuple[int, int], Link] = {}
     for entry in addresses:
         key = (entry.index, entry.version)
+        if entry.scope is Scope.LOOPBACK and entry.version == 6:
+            continue
         link = Link(
             index=entry.index,
             version=entry.version,
@@ -73,6 +76,15 @@ def links_of(addresses: Iterable[InterfaceAddress]) -> tuple[Link, ...]:
         )
         links.setdefault(key, link)
     return tuple(sorted(links.values(), key=lambda link: (link.loopback, link))[:MAX_LINKS])
+
+
+class LinkSocket(Protocol):
+    """What the service needs of a socket of one IP version; tests put a simulated LAN in its place."""
+
+    def follow(self, links: Iterable[Link]) -> list[str]: ...
+    async def send(self, data: bytes, link: Link, to: tuple[str, int] | None = None) -> None: ...
+    async def receive(self) -> Datagram: ...
+    def close(self) -> None: ...
 
 
 class MulticastSocket:
