@@ -44,7 +44,7 @@ class Envelope:
 
 def seal(content_type: str, payload: bytes, key: keys.SigningKey, federation: bytes) -> bytes:
     """`payload` signed by `key` for `federation` (32 bytes, or `GENESIS`), as COSE_Sign1 bytes."""
-    protected = cbor2.dumps({_ALG: _EDDSA, _CONTENT_TYPE: content_type, _KID: bytes(key.public)}, canonical=True)
+    protected = _protected(content_type, key.public)
     signature = key.sign(_signed_bytes(protected, payload, federation))
     return _TAG_SIGN1 + cbor.encode([protected, {}, payload, signature])
 
@@ -83,6 +83,18 @@ def open_as(
         raise DecodeError(f"{envelope.content_type} where {content_type} belongs", Offence.PROTOCOL)
     check(envelope, federation, verify)
     return envelope
+
+
+def reassemble(content_type: str, payload: bytes, kid: PublicKey, signature: bytes) -> Envelope:
+    """The envelope that `kid` would have sealed, from its parts: certificates carry many signatures of one payload."""
+    protected = _protected(content_type, kid)
+    raw = _TAG_SIGN1 + cbor.encode([protected, {}, payload, signature])
+    return Envelope(raw, content_type, kid, payload, protected, signature)
+
+
+def _protected(content_type: str, kid: PublicKey) -> bytes:
+    header = {_ALG: _EDDSA, _CONTENT_TYPE: str(content_type), _KID: bytes(kid)}
+    return bytes(cbor2.dumps(header, canonical=True))
 
 
 def _signed_bytes(protected: bytes, payload: bytes, federation: bytes) -> bytes:

@@ -64,6 +64,8 @@ class ContentType(StrEnum):
     TICKET = "application/zenmesh.ticket+cbor;v=1"
     JOIN = "application/zenmesh.join+cbor;v=1"
     PROMOTE = "application/zenmesh.promote+cbor;v=1"
+    TERM_BUMP = "application/zenmesh.term-bump+cbor;v=1"
+    LEAVE = "application/zenmesh.leave+cbor;v=1"
     COMMIT = "application/zenmesh.commit+cbor;v=1"
     BATCH = "application/zenmesh.batch+cbor;v=1"
     HEARTBEAT = "application/zenmesh.heartbeat+cbor;v=1"

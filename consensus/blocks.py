@@ -1,0 +1,216 @@
+"""Blocks, the transactions in them, and the certificates that decide them.
+
+    block       = [height, epoch, parent_hash, time_ms, prev_state_hash, txs]        hash = SHA-256 of these bytes
+    core        = [fed, epoch, view, height, block_hash]
+    COMMIT_CERT = [core bytes, signer bitmap, [signature…]]    each signature a COSE one over core, by a validator
+    tx          = [kind, body]
+
+There is no view inside a block, so that proposing it again keeps its hash. While the creator governs, the validator
+set is the creator alone and a certificate holds one signature.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from consensus.fields import Bytes16, Bytes32, Natural, Sealed, Signature
+from wire import cbor, cose, keys
+from wire.errors import BadSignature, DecodeError, Offence
+from wire.ids import Digest, PublicKey, SwarmId, sha256
+from wire.types import KIB, MIB, ContentType
+
+MAX_BLOCK = 1 * MIB
+MAX_TX = 64 * KIB
+MAX_CERTIFICATE = 64 * KIB
+
+Transaction = Annotated[bytes, Meta(min_length=1, max_length=MAX_TX)]
+
+
+class TxKind(IntEnum):
+    """Kinds of transactions that need no ballots; the number is on the chain and never reused."""
+
+    JOIN = 1
+    PROMOTE = 2
+    TERM_BUMP = 3
+    LEAVE = 4
+
+
+class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """One height of the chain."""
+
+    height: Annotated[int, Meta(ge=1, le=(1 << 62))]
+    epoch: Natural
+    parent_hash: Bytes32
+    time_ms: Natural
+    prev_state_hash: Bytes32
+    txs: Annotated[tuple[Transaction, ...], Meta(min_length=1, max_length=1024)]
+
+
+class Core(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a COMMIT signs."""
+
+    federation: Bytes32
+    epoch: Natural
+    view: Natural
+    height: Natural
+    block_hash: Bytes32
+
+
+class CommitCert(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The portable proof that a block was decided; bit i of the bitmap is the i-th validator by swarm id."""
+
+    core: Annotated[bytes, Meta(max_length=256)]
+    signers: Annotated[bytes, Meta(min_length=1, max_length=128)]
+    signatures: Annotated[tuple[Signature, ...], Meta(min_length=1, max_length=1024)]
+
+
+class JoinTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Admit a swarm. `grant` and `join` come from a ticket; `approved` says that the governor decided without one."""
+
+    grant: Sealed | None
+    certificate: Sealed
+    join: Sealed | None
+    approved: bool = False
+
+
+class PromoteTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Give a learner its weight: [swarm, statement sealed by its queen key]."""
+
+    swarm: Bytes16
+    statement: Sealed
+
+
+class PromoteStatement(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a learner signs to show that it is alive at a recent block."""
+
+    federation: Bytes32
+    swarm: Bytes16
+    height: Natural
+    block_hash: Bytes32
+
+
+class TermBumpTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Start a swarm's next term: the root-signed certificate, and the close of the old term's log, both sealed by
+    the new queen key."""
+
+    statement: Sealed
+
+
+class TermBumpStatement(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What the new queen signs: its certificate, and the last batch of the old term that counts."""
+
+    federation: Bytes32
+    certificate: Sealed
+    close_seq: Natural
+    close_hash: Bytes32
+
+
+class LeaveTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A member goes: its certificate's root key, or its queen, seals [federation, swarm]."""
+
+    statement: Sealed
+
+
+class LeaveStatement(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a leaving queen signs."""
+
+    federation: Bytes32
+    swarm: Bytes16
+    term: Natural
+
+
+TxBody = JoinTx | PromoteTx | TermBumpTx | LeaveTx
+
+_BODIES: dict[TxKind, type[JoinTx] | type[PromoteTx] | type[TermBumpTx] | type[LeaveTx]] = {
+    TxKind.JOIN: JoinTx,
+    TxKind.PROMOTE: PromoteTx,
+    TxKind.TERM_BUMP: TermBumpTx,
+    TxKind.LEAVE: LeaveTx,
+}
+_KINDS = {body: kind for kind, body in _BODIES.items()}
+
+
+def encode_tx(body: TxBody) -> bytes:
+    """A transaction."""
+    return cbor.encode([_KINDS[type(body)], cbor.encode_struct(body)])
+
+
+def decode_tx(raw: bytes) -> TxBody:
+    """The transaction in `raw`; raises DecodeError."""
+    match cbor.decode(raw, MAX_TX):
+        case [int() as code, bytes() as body] if type(code) is int and code in list(TxKind):
+            return cbor.decode_as(body, _BODIES[TxKind(code)], MAX_TX)
+    raise DecodeError("not a transaction [kind, body] of a known kind")
+
+
+def join_tx(grant: bytes | None, certificate: bytes, join: bytes | None, *, approved: bool = False) -> bytes:
+    """A transaction that admits the swarm of `certificate`."""
+    return encode_tx(JoinTx(grant, certificate, join, approved))
+
+
+def promote_tx(federation: bytes, swarm: SwarmId, height: int, block_hash: bytes, key: keys.SigningKey) -> bytes:
+    """A transaction by which a learner asks for its weight."""
+    statement = PromoteStatement(federation, swarm, height, block_hash)
+    return encode_tx(PromoteTx(swarm, cose.seal(ContentType.PROMOTE, cbor.encode_struct(statement), key, federation)))
+
+
+def term_bump_tx(
+    federation: bytes, certificate: bytes, key: keys.SigningKey, close_seq: int, close_hash: bytes
+) -> bytes:
+    """A transaction that starts the term of `certificate`, sealed by its queen's `key`."""
+    statement = TermBumpStatement(federation, certificate, close_seq, close_hash)
+    return encode_tx(TermBumpTx(cose.seal(ContentType.TERM_BUMP, cbor.encode_struct(statement), key, federation)))
+
+
+def leave_tx(federation: bytes, swarm: SwarmId, term: int, key: keys.SigningKey) -> bytes:
+    """A transaction by which a queen takes its swarm out of the federation."""
+    statement = LeaveStatement(federation, swarm, term)
+    return encode_tx(LeaveTx(cose.seal(ContentType.LEAVE, cbor.encode_struct(statement), key, federation)))
+
+
+def seal_commit(core: Core, key: keys.SigningKey) -> bytes:
+    """One validator's signature on `core`, as it stands in a certificate (64 bytes)."""
+    sealed = cose.seal(ContentType.COMMIT, cbor.encode_struct(core), key, core.federation)
+    return cose.parse(sealed).signature
+
+
+def commit_cert(core: Core, signers: list[int], signatures: list[bytes], validators: int) -> bytes:
+    """A certificate by the validators at the positions `signers` (ascending) of `validators`."""
+    bitmap = bytearray((validators + 7) // 8)
+    for position in signers:
+        bitmap[position // 8] |= 1 << position % 8
+    return cbor.encode_struct(CommitCert(cbor.encode_struct(core), bytes(bitmap), tuple(signatures)))
+
+
+def open_commit_cert(
+    raw: bytes, validators: list[PublicKey], federation: bytes, verify: keys.Verify
+) -> tuple[Core, list[int]]:
+    """(core, positions of the validators that signed it), every signature verified.
+
+    Raises:
+        RemoteError: malformed, a bitmap that does not fit, or a bad signature.
+    """
+    cert = cbor.decode_as(raw, CommitCert, MAX_CERTIFICATE)
+    core = cbor.decode_as(cert.core, Core)
+    if core.federation != federation:
+        raise BadSignature("a certificate of another federation", Offence.FEDERATION)
+    size = len(cert.signers)
+    signers = [at for at in range(size * 8) if cert.signers[at // 8] >> at % 8 & 1]
+    if (
+        size != (len(validators) + 7) // 8
+        or len(signers) != len(cert.signatures)
+        or signers[-1:] > [len(validators) - 1]
+    ):
+        raise DecodeError("a certificate whose bitmap does not fit its signatures or the validator set")
+    for position, signature in zip(signers, cert.signatures, strict=True):
+        envelope = cose.reassemble(ContentType.COMMIT, cert.core, validators[position], signature)
+        cose.check(envelope, federation, verify)
+    return core, signers
+
+
+def block_hash(raw: bytes) -> Digest:
+    """The hash of a block, over its bytes as received."""
+    return sha256(raw)

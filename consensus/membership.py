@@ -1,0 +1,206 @@
+"""Membership: a pure fold over the chain's transactions.
+
+`Membership` is a frozen value; `apply` gives the next one or says why a transaction may not be. What a block at
+height h changes is in force from h+1 on: that is a new epoch. Names are unique while their swarm belongs; queen keys
+of past terms stay known for ever, because batches signed with them do.
+
+Weights: a learner has none; from four members on nobody has more than ⌊(W-1)/3⌋ of the total, so that no single
+member can block: larger weights are cut to that, all at once, largest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from consensus.certificates import MemberCert
+from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting
+from wire import cbor
+from wire.errors import Offence, ProtocolViolation
+from wire.ids import Digest, PeerId, PublicKey, SwarmId, tagged_hash
+
+
+class MemberState(IntEnum):
+    """Standing of a swarm on the chain."""
+
+    LEARNER = 0
+    ACTIVE = 1
+    LEFT = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One queen generation of a swarm; `close` is (seq, hash) of the last batch that counts, once it ended."""
+
+    queen_key: PublicKey
+    peer: PeerId
+    close: tuple[int, bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One swarm of the federation."""
+
+    swarm: SwarmId
+    name: str
+    project: str
+    root_key: PublicKey
+    state: MemberState
+    weight: int  # in force; see `certified_weight` for what the certificate says
+    certified_weight: int
+    term: int
+    terms: Mapping[int, Term]
+    inviter: SwarmId | None
+    not_after_ms: int
+
+    @property
+    def queen_key(self) -> PublicKey:
+        return self.terms[self.term].queen_key
+
+    @property
+    def peer(self) -> PeerId:
+        return self.terms[self.term].peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """All members, past ones included, and the tickets used up."""
+
+    setting: QuorumSetting
+    everyone: Mapping[SwarmId, Member] = field(default_factory=dict)
+    consumed: Mapping[bytes, None] = field(default_factory=dict)
+
+    # reading
+
+    def members(self) -> list[Member]:
+        """Those who belong, ascending by swarm id."""
+        return [m for _, m in sorted(self.everyone.items()) if m.state is not MemberState.LEFT]
+
+    def member(self, swarm: SwarmId) -> Member | None:
+        """A swarm that belongs."""
+        found = self.everyone.get(swarm)
+        return found if found is not None and found.state is not MemberState.LEFT else None
+
+    def by_name(self, name: str) -> Member | None:
+        return next((member for member in self.members() if member.name == name), None)
+
+    def by_peer(self, peer: PeerId) -> Member | None:
+        """The member whose current queen is `peer`."""
+        return next((member for member in self.members() if member.peer == peer), None)
+
+    def rule(self) -> QuorumRule:
+        return QuorumRule(self.setting, len(self.members()))
+
+    def unvouched_of(self, inviter: SwarmId) -> int:
+        """How many members `inviter` brought in that still belong."""
+        return sum(1 for member in self.members() if member.inviter == inviter)
+
+    def state_hash(self) -> Digest:
+        """A hash of everything here; equal on every node at one height."""
+        rows = [
+            [
+                m.swarm, m.name, m.project, m.root_key, int(m.state), m.weight, m.certified_weight, m.term, m.inviter,
+                m.not_after_ms, [[t, x.queen_key, x.peer, list(x.close) if x.close else None] for t, x in m.terms.items()],
+            ]
+            for _, m in sorted(self.everyone.items())
+        ]  # fmt: skip
+        return tagged_hash("zenmesh/membership", cbor.encode([self.setting.value, rows, sorted(self.consumed)]))
+
+    # changing
+
+    def join(
+        self, cert: MemberCert, state: MemberState, inviter: SwarmId | None, ticket_id: bytes | None
+    ) -> Membership:
+        """The swarm of `cert` belongs; raises ProtocolViolation when it does already or its name is taken."""
+        if self.member(cert.swarm) is not None:
+            raise ProtocolViolation(f"{cert.name} is a member already")
+        if self.by_name(cert.name) is not None:
+            raise ProtocolViolation(f"the name {cert.name!r} is taken: choose another with `zenmesh init --swarm`")
+        if self.by_peer(cert.peer) is not None:
+            raise ProtocolViolation("the node of this certificate speaks for another member already")
+        past = self.everyone.get(cert.swarm)
+        if past is not None and cert.term <= past.term:
+            raise ProtocolViolation(f"this swarm was a member before: it returns with a term after {past.term}")
+        terms = {**(past.terms if past else {}), cert.term: Term(queen_key=cert.queen_key, peer=cert.peer)}
+        member = Member(
+            swarm=cert.swarm,
+            name=cert.name,
+            project=cert.body.project,
+            root_key=PublicKey(cert.body.root_key),
+            state=state,
+            weight=0,
+            certified_weight=cert.body.weight,
+            term=cert.term,
+            terms=terms,
+            inviter=inviter,
+            not_after_ms=cert.body.not_after_ms,
+        )
+        consumed = {**self.consumed, ticket_id: None} if ticket_id else self.consumed
+        return self._with(member, consumed)
+
+    def promote(self, swarm: SwarmId) -> Membership:
+        """A learner gets its weight."""
+        member = self._require(swarm)
+        if member.state is not MemberState.LEARNER:
+            raise ProtocolViolation(f"{member.name} is no learner")
+        return self._with(replace(member, state=MemberState.ACTIVE))
+
+    def bump(self, cert: MemberCert, close: tuple[int, bytes]) -> Membership:
+        """The next term of a swarm begins; the old one ends at `close`."""
+        member = self._require(cert.swarm)
+        if cert.body.root_key != member.root_key or cert.name != member.name:
+            raise ProtocolViolation("a new term keeps the swarm's root key and name")
+        if cert.term != member.term + 1:
+            raise ProtocolViolation(f"the next term of {member.name} is {member.term + 1}", Offence.REPLAY)
+        other = self.by_peer(cert.peer)
+        if other is not None and other.swarm != member.swarm:
+            raise ProtocolViolation("the node of this certificate speaks for another member already")
+        terms = {
+            **member.terms,
+            member.term: replace(member.terms[member.term], close=close),
+            cert.term: Term(queen_key=cert.queen_key, peer=cert.peer),
+        }
+        return self._with(replace(member, term=cert.term, terms=terms, not_after_ms=cert.body.not_after_ms))
+
+    def leave(self, swarm: SwarmId) -> Membership:
+        """A member goes."""
+        return self._with(replace(self._require(swarm), state=MemberState.LEFT, weight=0))
+
+    def _require(self, swarm: SwarmId) -> Member:
+        member = self.member(swarm)
+        if member is None:
+            raise ProtocolViolation(f"no member has the id {swarm.hex()}")
+        return member
+
+    def _with(self, member: Member, consumed: Mapping[bytes, None] | None = None) -> Membership:
+        everyone = {**self.everyone, member.swarm: member}
+        changed = replace(self, everyone=everyone, consumed=self.consumed if consumed is None else consumed)
+        return replace(changed, everyone=_weighted(everyone))
+
+
+def _weighted(everyone: Mapping[SwarmId, Member]) -> dict[SwarmId, Member]:
+    """Everyone with the weight that is in force: the certified one, 1 in a small federation, cut where too large."""
+    active = [m for _, m in sorted(everyone.items()) if m.state is MemberState.ACTIVE]
+    members = sum(1 for m in everyone.values() if m.state is not MemberState.LEFT)
+    if members <= SMALL_FEDERATION:
+        weights = {m.swarm: 1 for m in active}
+    else:
+        weights = clamped({m.swarm: m.certified_weight for m in active})
+    return {swarm: replace(m, weight=weights.get(swarm, 0)) for swarm, m in everyone.items()}
+
+
+def clamped(weights: dict[SwarmId, int]) -> dict[SwarmId, int]:
+    """`weights` with each at most ⌊(W-1)/3⌋ of the total W, cutting the largest first; 1 each where that cannot be."""
+    if len(weights) <= SMALL_FEDERATION:
+        return dict.fromkeys(weights, 1)
+    result = dict(weights)
+    while True:
+        total = sum(result.values())
+        cap = (total - 1) // 3
+        largest = max(result.values())
+        if largest <= cap:
+            return result
+        if largest == 1 or cap < 1:
+            return dict.fromkeys(result, 1)
+        result = {swarm: min(weight, max(cap, largest - 1)) for swarm, weight in result.items()}

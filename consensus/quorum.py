@@ -1,0 +1,73 @@
+"""Quorum arithmetic over weights, and which rule an epoch uses.
+
+    quorum       3w > 2W    decides; two quorums share an honest member while less than 1/3 lie
+    weak quorum  3w ≥ W     holds at least one honest member
+    majority     2w > W
+
+With up to three members no liar can be survived whatever the rule, so by default a majority decides there: one
+crashed member of three does not stop the other two. The rule belongs to the epoch, never to who is reachable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SMALL_FEDERATION = 3  # up to so many members, a majority decides
+
+
+class QuorumSetting(StrEnum):
+    """The genesis parameter: choose by size, or insist on the Byzantine quorum at any size."""
+
+    AUTO = "auto"
+    BYZANTINE = "byzantine"
+
+
+class QuorumName(StrEnum):
+    """The rule in force in an epoch."""
+
+    MAJORITY = "majority"
+    TWO_THIRDS = "two-thirds"
+
+
+def reaches_quorum(weight: int, total: int) -> bool:
+    """More than two thirds."""
+    return 3 * weight > 2 * total
+
+
+def reaches_weak_quorum(weight: int, total: int) -> bool:
+    """At least one third."""
+    return 3 * weight >= total
+
+
+def reaches_majority(weight: int, total: int) -> bool:
+    """More than half."""
+    return 2 * weight > total
+
+
+@dataclass(frozen=True, slots=True)
+class QuorumRule:
+    """The rule of one epoch; `members` counts members in any state."""
+
+    setting: QuorumSetting
+    members: int
+
+    @property
+    def name(self) -> QuorumName:
+        small = self.members <= SMALL_FEDERATION and self.setting is QuorumSetting.AUTO
+        return QuorumName.MAJORITY if small else QuorumName.TWO_THIRDS
+
+    def reached(self, weight: int, total: int) -> bool:
+        """Whether `weight` of `total` decides."""
+        return (reaches_majority if self.name is QuorumName.MAJORITY else reaches_quorum)(weight, total)
+
+    @property
+    def crash_faults_tolerated(self) -> int:
+        """Members of equal weight that may be down while the others decide."""
+        n = self.members
+        return max(n - 1, 0) // 2 if self.name is QuorumName.MAJORITY else max(n - 1, 0) // 3
+
+    @property
+    def byzantine_faults_tolerated(self) -> int:
+        """Members of equal weight that may lie."""
+        return 0 if self.name is QuorumName.MAJORITY else max(self.members - 1, 0) // 3

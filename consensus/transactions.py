@@ -1,0 +1,152 @@
+"""What each transaction needs and changes: one function a kind, each a list of rules and then one change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from consensus import tickets
+from consensus.blocks import (
+    JoinTx,
+    LeaveStatement,
+    LeaveTx,
+    PromoteStatement,
+    PromoteTx,
+    TermBumpStatement,
+    TermBumpTx,
+    TxBody,
+)
+from consensus.certificates import MAX_CERT, MemberCert, parse_member_cert
+from consensus.genesis import Genesis
+from consensus.membership import Member, Membership, MemberState
+from wire import cbor, cose, keys
+from wire.errors import BadSignature, ProtocolViolation
+from wire.ids import PublicKey, SwarmId
+from wire.types import KIB, ContentType
+
+PROMOTE_HEIGHTS = 8  # a learner's proof of life names one of the last blocks…
+_MAX_STATEMENT = MAX_CERT + 2 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a transaction is judged by."""
+
+    genesis: Genesis
+    membership: Membership
+    height: int
+    time_ms: int
+    block_hash_at: Callable[[int], bytes | None]
+    block_time_at: Callable[[int], int]
+    verify: keys.Verify
+
+    @property
+    def federation(self) -> bytes:
+        return self.genesis.federation_id
+
+
+def apply(view: View, tx: TxBody) -> Membership:
+    """The membership after `tx`; raises RemoteError, with a sentence for a person, when it may not be."""
+    match tx:
+        case JoinTx():
+            return _join(view, tx)
+        case PromoteTx():
+            return _promote(view, tx)
+        case TermBumpTx():
+            return _bump(view, tx)
+        case LeaveTx():
+            return _leave(view, tx)
+
+
+def new_queen_of(tx: TxBody, swarm: SwarmId, federation: bytes, verify: keys.Verify) -> PublicKey | None:
+    """The queen key of the term that `tx` starts for `swarm`, if it does that."""
+    if not isinstance(tx, TermBumpTx):
+        return None
+    cert, _ = _open_bump(tx, federation, verify)
+    return cert.queen_key if cert.swarm == swarm else None
+
+
+def _join(view: View, tx: JoinTx) -> Membership:
+    cert = parse_member_cert(tx.certificate, view.federation, view.verify)
+    if cert.body.not_after_ms <= view.time_ms:
+        raise ProtocolViolation("the certificate has expired: make a new one with `zenmesh join`")
+    inviter, ticket_id = _voucher(view, tx)
+    return view.membership.join(cert, MemberState.LEARNER, inviter, ticket_id)
+
+
+def _voucher(view: View, tx: JoinTx) -> tuple[SwarmId | None, bytes | None]:
+    """(inviter, ticket id) of a join; raises unless a ticket, the policy or the governor lets the swarm in."""
+    if tx.grant is None or tx.join is None:
+        if not tx.approved and view.genesis.params.admission != "open":
+            raise ProtocolViolation("this federation admits by ticket: ask a member for one (`zenmesh invite`)")
+        return None, None
+    claimed = tickets.peek_grant(tx.grant)
+    inviter = view.membership.member(SwarmId(claimed.inviter))
+    if inviter is None or claimed.inviter_term not in inviter.terms:
+        raise ProtocolViolation("the ticket's inviter is no member (any more): ask a member for a new ticket")
+    key = inviter.terms[claimed.inviter_term].queen_key
+    grant = tickets.open_grant(tx.grant, key, view.federation, view.verify)
+    tickets.check_join(tx.join, grant, tx.certificate, view.verify)
+    if grant.expires_ms <= view.time_ms:
+        raise ProtocolViolation("the ticket has expired: ask for a new one (`zenmesh invite`)")
+    if grant.ticket_id in view.membership.consumed:
+        raise ProtocolViolation("the ticket was used already: each admits one swarm; ask for a new one")
+    _check_allowance(view, inviter, approved=tx.approved)
+    return inviter.swarm, grant.ticket_id
+
+
+def _check_allowance(view: View, inviter: Member, *, approved: bool) -> None:
+    """An inviter other than the governor brings in a few; more need the governor's own yes."""
+    if approved or inviter.swarm == view.genesis.members[0].swarm:
+        return
+    allowed = view.genesis.params.max_unvouched_per_inviter
+    if view.membership.unvouched_of(inviter.swarm) >= allowed:
+        raise ProtocolViolation(
+            f"{inviter.name} has brought in {allowed} members, as many as one may: ask another member for a ticket"
+        )
+
+
+def _promote(view: View, tx: PromoteTx) -> Membership:
+    member = view.membership.member(SwarmId(tx.swarm))
+    if member is None:
+        raise ProtocolViolation("a promotion of a swarm that is no member")
+    envelope = cose.open_as(
+        tx.statement, ContentType.PROMOTE, view.federation, limit=_MAX_STATEMENT, verify=view.verify
+    )
+    statement = cbor.decode_as(envelope.payload, PromoteStatement)
+    if envelope.kid != member.queen_key or (statement.federation, statement.swarm) != (view.federation, tx.swarm):
+        raise BadSignature("a promotion that the learner's queen did not sign")
+    recent = view.height - PROMOTE_HEIGHTS <= statement.height <= view.height
+    if not recent or view.block_hash_at(statement.height) != statement.block_hash:
+        raise ProtocolViolation("a promotion that names no recent block of this chain")
+    return view.membership.promote(SwarmId(tx.swarm))
+
+
+def _bump(view: View, tx: TermBumpTx) -> Membership:
+    cert, statement = _open_bump(tx, view.federation, view.verify)
+    return view.membership.bump(cert, (statement.close_seq, statement.close_hash))
+
+
+def _open_bump(tx: TermBumpTx, federation: bytes, verify: keys.Verify) -> tuple[MemberCert, TermBumpStatement]:
+    envelope = cose.open_as(tx.statement, ContentType.TERM_BUMP, federation, limit=_MAX_STATEMENT, verify=verify)
+    statement = cbor.decode_as(envelope.payload, TermBumpStatement)
+    # A founder's certificate of term 1 stands in the genesis; every later one is made for the federation.
+    cert = parse_member_cert(statement.certificate, federation, verify)
+    if envelope.kid != cert.queen_key or statement.federation != federation:
+        raise BadSignature("a new term that its queen did not sign for this federation")
+    return cert, statement
+
+
+def _leave(view: View, tx: LeaveTx) -> Membership:
+    envelope = cose.open_as(
+        tx.statement, ContentType.LEAVE, view.federation, limit=_MAX_STATEMENT, verify=view.verify
+    )
+    statement = cbor.decode_as(envelope.payload, LeaveStatement)
+    member = view.membership.member(SwarmId(statement.swarm))
+    if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
+        raise BadSignature("a leave that the member's queen did not sign")
+    if statement.federation != view.federation:
+        raise BadSignature("a leave of another federation")
+    if member.swarm == view.genesis.members[0].swarm:
+        raise ProtocolViolation("the creator governs this federation and cannot leave it")
+    return view.membership.leave(member.swarm)
