@@ -1,1 +1,1 @@
-"""The federation's chain: who belongs, who may sign, and (later) what the queens decide. Pure: values in, values out."""
+"""The federation's chain: who belongs, who may sign, what was decided. Pure: values in, values out."""

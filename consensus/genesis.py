@@ -41,7 +41,7 @@ class Params(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class _Body(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    version: Literal[1]
+    version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
     name: Annotated[str, Meta(max_length=64)]
     params: Params
     members: Annotated[tuple[Sealed, ...], Meta(min_length=1, max_length=1)]

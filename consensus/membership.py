@@ -101,7 +101,7 @@ class Membership:
         rows = [
             [
                 m.swarm, m.name, m.project, m.root_key, int(m.state), m.weight, m.certified_weight, m.term, m.inviter,
-                m.not_after_ms, [[t, x.queen_key, x.peer, list(x.close) if x.close else None] for t, x in m.terms.items()],
+                m.not_after_ms, [[t, x.queen_key, x.peer, x.close] for t, x in sorted(m.terms.items())],
             ]
             for _, m in sorted(self.everyone.items())
         ]  # fmt: skip
@@ -191,7 +191,7 @@ def _weighted(everyone: Mapping[SwarmId, Member]) -> dict[SwarmId, Member]:
 
 
 def clamped(weights: dict[SwarmId, int]) -> dict[SwarmId, int]:
-    """`weights` with each at most ⌊(W-1)/3⌋ of the total W, cutting the largest first; 1 each where that cannot be."""
+    """`weights` with each at most ⌊(W-1)/3⌋ of the total W, largest cut first; 1 each where that cannot be."""
     if len(weights) <= SMALL_FEDERATION:
         return dict.fromkeys(weights, 1)
     result = dict(weights)

@@ -2,8 +2,8 @@
 
     text  = "zm1" + base58(body ‖ first 4 bytes of SHA-256(body))
     body  = CBOR [grant, seed, addresses, anchor, federation name]
-    grant = [fed, ticket id, ticket public key, expires_ms, inviter swarm, inviter term]   sealed by the inviter's queen
-    join  = SHA-256(member certificate)                                                   sealed by the ticket key
+    grant = [fed, ticket id, ticket public key, expires_ms, inviter swarm, inviter term]   sealed by its queen
+    join  = SHA-256(member certificate)                                              sealed by the ticket key
 
 The seed is a one-time private key: whoever holds the ticket signs the hash of their certificate with it, so that a
 ticket overheard on the way to the chain admits nobody else. The seed itself never leaves the joiner.

@@ -86,7 +86,7 @@ def open_as(
 
 
 def reassemble(content_type: str, payload: bytes, kid: PublicKey, signature: bytes) -> Envelope:
-    """The envelope that `kid` would have sealed, from its parts: certificates carry many signatures of one payload."""
+    """The envelope that `kid` would have sealed, from its parts: certificates hold signatures alone."""
     protected = _protected(content_type, kid)
     raw = _TAG_SIGN1 + cbor.encode([protected, {}, payload, signature])
     return Envelope(raw, content_type, kid, payload, protected, signature)

@@ -10,12 +10,13 @@ PENDING, the joiner asks again, and says so. Asking again is harmless: a swarm t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from consensus.admission import JoinRequest, JoinResponse, JoinStatus
-from consensus.blocks import join_tx
+from consensus.blocks import JoinTx, decode_tx, join_tx
 from consensus.certificates import parse_member_cert
-from consensus.tickets import mint_ticket
+from consensus.tickets import Anchor, make_ticket
 from mesh.protocol.commands import Failure, FailureKind, Outcome, Success
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind
@@ -23,7 +24,7 @@ from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOu
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire import cbor
-from wire.errors import RemoteError
+from wire.errors import ProtocolViolation, RemoteError
 from wire.ids import PeerId, sha256
 from wire.time import Instant
 from wire.types import Channel, MessageType
@@ -40,8 +41,9 @@ class _Forwarded:
 class Admission:
     """Tickets out, join requests in, and on the creator the blocks."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, secrets: Callable[[int], bytes]) -> None:
         self._context = context
+        self._secrets = secrets
         self._forwarded: dict[bytes, _Forwarded] = {}
         self._waiting: dict[str, JoinRequest] = {}  # swarm name to a request that awaits the creator's operator
 
@@ -55,16 +57,19 @@ class Admission:
             message = "this node has no address that others could dial: give one with --listen or `announce`"
             return Failure(kind=FailureKind.FAILED, message=message)
         expires_ms = context.wall_ms(now) + expires_s * 1000
-        ticket = mint_ticket(
-            context.chain,
+        chain, name = context.chain, context.chain.genesis.name
+        ticket = make_ticket(
+            federation=context.federation,
+            federation_name=name,
             inviter=context.me.swarm,
+            inviter_term=context.me.term,
             inviter_key=context.me.queen_key,
-            seed=context.rng.bytes(32),
-            ticket_id=context.rng.bytes(16),
+            seed=self._secrets(32),
+            ticket_id=self._secrets(16),
             expires_ms=expires_ms,
             addresses=addresses,
+            anchor=Anchor(chain.epoch, chain.height, chain.head_hash),
         )
-        name = context.chain.genesis.name
         return Success(result={"ticket": ticket, "federation": name, "expires_ms": expires_ms})
 
     # requests
@@ -105,6 +110,8 @@ class Admission:
         """A member submits PROMOTE, TERM_BUMP or LEAVE; True when the chain grew. Raises RemoteError."""
         if not self._governs() or not signing:
             return False
+        if isinstance(decode_tx(transaction), JoinTx):
+            raise ProtocolViolation("joins are asked for on the join channel")
         self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
         self._order(transaction, now, out)
         return True

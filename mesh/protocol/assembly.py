@@ -133,6 +133,4 @@ def _disk_report(recovered: Recovered, skipped: int) -> DiskReport:
         except RemoteError:
             skipped += 1
     clean = recovered.clean_mark is not None and (mark is not None or not recovered.clean_mark)
-    return DiskReport(
-        clean_head=mark, clean=clean, cut=recovered.cut, damaged=recovered.damaged or skipped > 0
-    )
+    return DiskReport(clean_head=mark, clean=clean, cut=recovered.cut, damaged=recovered.damaged or skipped > 0)

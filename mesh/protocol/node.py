@@ -212,7 +212,13 @@ class Node:
             out.trace(TraceKind.LINK_DOWN, peer=peer, reason=reason)
 
     def _found(
-        self, source: str, peer: PeerId, addresses: tuple[str, ...], attributes: dict[str, str], now: Instant, out: Outbox
+        self,
+        source: str,
+        peer: PeerId,
+        addresses: tuple[str, ...],
+        attributes: dict[str, str],
+        now: Instant,
+        out: Outbox,
     ) -> None:
         """Discovery names a peer: its addresses are news if it is a member, or says that it belongs here."""
         ours = attributes.get("zm.fed", "") == self.context.federation.hex()

@@ -62,7 +62,9 @@ def members(context: Context, announcing: Announcing, now: Instant) -> list[dict
         mine = member.swarm == context.me.swarm
         link = context.links.of_swarm(member.swarm)
         announcement = announcing.announcements.get(member.swarm)
-        capabilities = context.config.capabilities if mine else announcement.body.capabilities if announcement else None
+        capabilities = (
+            context.config.capabilities if mine else announcement.body.capabilities if announcement else None
+        )
         head = context.replica.head(context.author_of(member.swarm))
         rows.append(
             {

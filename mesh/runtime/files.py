@@ -21,7 +21,7 @@ import errno
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -157,7 +157,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise StoreError(path, error.strerror or str(error)) from error
 
 
-def replace_file(path: Path, parts: Sequence[bytes], fs: FileSystem = POSIX, *, settle: bool = True) -> None:
+def replace_file(path: Path, parts: Iterable[bytes], fs: FileSystem = POSIX, *, settle: bool = True) -> None:
     """Replace `path` by the concatenation of `parts`, atomically.
 
     With `settle` the new name is durable on return; without, the caller syncs the directory, or a power cut may

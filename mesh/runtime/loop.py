@@ -89,6 +89,7 @@ class NodeLoop:
         self._upgrade = upgrade
         self._inbox: deque[InEvent] = deque()
         self._wake = trio.Event()
+        self._drained = trio.Event()
         self._waiting: dict[int, tuple[trio.Event, list[Outcome]]] = {}
         self._requests = 0
         self._stopping = False
@@ -149,9 +150,10 @@ class NodeLoop:
     async def _pump_network(self) -> None:
         while True:
             event = await self._network.receive()
-            while len(self._inbox) >= EVENTS_PER_ROUND * 4:
-                await trio.sleep(0)  # back-pressure: the network's own inbox is bounded, ours stays short
             self.post(event)
+            if len(self._inbox) >= EVENTS_PER_ROUND * 4:  # back-pressure: the network's own inbox is bounded
+                self._drained = trio.Event()
+                await self._drained.wait()
 
     async def _pump_clock(self) -> None:
         while True:
@@ -172,6 +174,7 @@ class NodeLoop:
         effects: list[Effect] = []
         for _ in range(min(len(self._inbox), EVENTS_PER_ROUND)):
             effects += self.machine.handle(self._inbox.popleft(), clock.now())
+        self._drained.set()
         now = clock.now()
         deadline = self.machine.next_deadline()
         if deadline is not None and deadline <= now:
@@ -179,20 +182,33 @@ class NodeLoop:
         await self._carry_out(effects)
 
     async def _carry_out(self, effects: list[Effect]) -> None:
+        """Release effects in order, each after the records that stand before it are durable.
+
+        Earlier than asked is as durable, so all records up to the next compaction are written with one fsync. A
+        compaction drops the journal, so records that stand after it must be written after it.
+        """
+        start = 0
+        for index, effect in enumerate(effects):
+            if isinstance(effect, Compact):
+                await self._commit(effects[start:index])
+                start = index
+        await self._commit(effects[start:])
+
+    async def _commit(self, effects: list[Effect]) -> None:
+        if effects and isinstance(effects[0], Compact):
+            await trio.to_thread.run_sync(self._store.compact, dict(effects[0].snapshots))
         records = [Record(effect.kind, effect.body) for effect in effects if isinstance(effect, Persist)]
-        if records:  # earlier than asked is as durable: everything of this round before anything is released
+        if records:
             await trio.to_thread.run_sync(self._store.append, records)
         for effect in effects:
             await self._release(effect)
 
     async def _release(self, effect: Effect) -> None:
         match effect:
-            case Persist():
-                pass  # written with its round
+            case Persist() | Compact():
+                pass  # done by _commit
             case SaveFile(name=name, data=data, durable=durable):
                 await trio.to_thread.run_sync(self._store.save_file, name, data, durable)
-            case Compact(snapshots=snapshots):
-                await trio.to_thread.run_sync(self._store.compact, dict(snapshots))
             case Send(peer=peer, channel=channel, message=message):
                 self._network.send(peer, channel, message)
             case Publish(topic=topic, message=message):

@@ -22,7 +22,9 @@ def seen(members: int, linked: int, addresses: bool, in_step: bool, was: bool) -
         pytest.param(seen(3, 1, True, False, False), Lifecycle.SYNCING, id="linked, not in step"),
         pytest.param(seen(3, 1, True, True, False), Lifecycle.OPERATIONAL, id="in step with two of three"),
         pytest.param(seen(2, 0, True, True, True), Lifecycle.RECOVERING, id="half is not more than half"),
-        pytest.param(seen(5, 1, True, True, True), Lifecycle.RECOVERING, id="two of five after having been operational"),
+        pytest.param(
+            seen(5, 1, True, True, True), Lifecycle.RECOVERING, id="two of five after having been operational"
+        ),
         pytest.param(seen(5, 1, True, True, False), Lifecycle.SYNCING, id="two of five, never operational"),
         pytest.param(seen(3, 2, True, False, True), Lifecycle.RECOVERING, id="linked again, not in step yet"),
     ],
