@@ -69,6 +69,7 @@ class OwnerLog:
         self.author = author
         self.head: Head | None = None
         self.flag = Flag.LIVE
+        self.cut: int | None = None  # the last batch that counts of a forked or closed log
         self.entries: dict[bytes, bytes] = {}
         self.trie = Trie()
         self.size = 0  # bytes of all entries
@@ -86,6 +87,11 @@ class OwnerLog:
     @property
     def head_hash(self) -> Digest:
         return self.head.hash if self.head else ZERO_DIGEST
+
+    @property
+    def stranded(self) -> bool:
+        """The log goes on behind its cut and could not be rewound: only a peer has the state that counts."""
+        return self.cut is not None and self.seq > self.cut
 
     @property
     def first_retained(self) -> int:
@@ -146,7 +152,7 @@ class OwnerLog:
 
         Then what later batches wrote is dropped, what they removed is missed, and the true state is a peer's to give.
         """
-        self.flag = flag
+        self.flag, self.cut = flag, seq
         while self._retained and self.seq > seq:
             last = self._retained.pop()
             self._retained_bytes -= len(last.raw)
@@ -159,11 +165,11 @@ class OwnerLog:
             self._set(path, None)
         return False
 
-    def install(self, head: Head, entries: dict[bytes, bytes], trie: Trie, flag: Flag) -> None:
+    def install(self, head: Head, entries: dict[bytes, bytes], trie: Trie) -> None:
         """Replace everything by a verified snapshot."""
         assert trie.root == head.root, "a snapshot is verified before it is installed"
         self.head, self._base = head, head
-        self.entries, self.trie, self.flag = entries, trie, flag
+        self.entries, self.trie = entries, trie
         self.size = sum(map(len, entries.values()))
         self._retained.clear()
         self._retained_bytes = 0

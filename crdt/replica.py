@@ -161,7 +161,7 @@ class Replica(Namespace):
         """Why a newer, authentic batch cannot be applied now; None when it can."""
         header = batch.signed.header
         close = self.key_ring.close_of(SwarmId(header.swarm), header.term)
-        if log is not None and log.flag is Flag.FORKED:
+        if log is not None and log.flag is Flag.FORKED and log.cut is not None and header.seq > log.cut:
             return ReceiptStatus.MASKED
         if close is not None and header.seq > close[0]:
             return ReceiptStatus.FENCED
@@ -241,6 +241,9 @@ class Replica(Namespace):
         """Replace one author's log by a verified one (from a snapshot)."""
         self.logs[author] = log
         self._changed(author)
+        proof = self.proofs.get(author)
+        if proof is not None:
+            log.cut_at(fork.parse(proof).seq - 1, Flag.FORKED)
         self.enforce_close(author)
 
     def new_log(self, author: Author) -> OwnerLog:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from crdt.batch import SignedHeader
 from crdt.ops import Author, decode_entry, entry_digest, path_of
 from crdt.owner_log import Flag
 from crdt.replica import Replica
@@ -65,21 +66,26 @@ def install_entries(replica: Replica, author: Author, envelope: bytes, entries: 
     if held is not None and held.seq >= signed.header.seq:
         return False
     by_path = {path_of(decode_entry(entry, author.term).op): entry for entry in entries}
-    install_verified(replica, author, envelope, by_path)
+    install_state(replica, signed, by_path, trie_of(by_path))
     return True
 
 
-def install_verified(replica: Replica, author: Author, envelope: bytes, entries: dict[bytes, bytes]) -> None:
-    """Install `entries` (by path) under the authentic head in `envelope`; raises RemoteError on another root."""
-    signed = replica.verify_head(envelope)
-    assert signed is not None and signed.author == author, "the caller has verified the head"
-    trie = Trie((path, entry_digest(entry)) for path, entry in entries.items())
+def trie_of(entries: dict[bytes, bytes]) -> Trie:
+    """The trie over entries by path."""
+    return Trie((path, entry_digest(entry)) for path, entry in entries.items())
+
+
+def install_state(replica: Replica, signed: SignedHeader, entries: dict[bytes, bytes], trie: Trie) -> None:
+    """Install `entries` (by path, with their trie) under an authentic header.
+
+    Raises:
+        RemoteError: they do not lead to the root that it signs, or are over the owner's quota.
+    """
     limits = replica.limits
-    size = sum(map(len, entries.values()))
-    if len(entries) > limits.entries_per_owner or size > limits.bytes_per_owner:
+    if len(entries) > limits.entries_per_owner or sum(map(len, entries.values())) > limits.bytes_per_owner:
         raise BadSignature("a snapshot over its owner's quota", Offence.QUOTA)
     if trie.root != signed.header.state_root:
         raise BadSignature("a snapshot whose entries do not lead to the root that its head signs", Offence.ROOT)
-    log = replica.new_log(author)
-    log.install(signed.head, entries, trie, Flag.LIVE)
-    replica.install(author, log)
+    log = replica.new_log(signed.author)
+    log.install(signed.head, entries, trie)
+    replica.install(signed.author, log)

@@ -45,6 +45,14 @@ class Inner:
     children: tuple[bytes, ...]
 
 
+def hash_of(node: Bucket | Inner) -> bytes:
+    """The hash of a node as `Trie.below` shows it."""
+    if isinstance(node, Inner):
+        return sha256(_NODE + b"".join(node.children)).digest()
+    pairs = [path + digest for path, digest in node.entries]
+    return sha256(_LEAF + b"".join(pairs)).digest() if pairs else EMPTY
+
+
 class _Node:
     __slots__ = ("children", "count", "digest", "entries")
 
@@ -153,9 +161,17 @@ class Trie:
             node = node.children[step]
         else:
             return EMPTY if node is None else _hash(node)
-        below = self.below(prefix)
-        assert isinstance(below, Bucket)
-        return _hash(_Node(dict(below.entries)))
+        return hash_of(self.below(prefix))
+
+    def under(self, prefix: Prefix) -> Iterator[tuple[bytes, bytes]]:
+        """Entries below `prefix`, ascending by path."""
+        node: _Node | None = self._root
+        for step in prefix:
+            if node is None or node.entries is not None:
+                break
+            node = node.children[step]
+        if node is not None:
+            yield from (item for item in _walk(node, 0, b"") if _under(item[0], prefix, 0))
 
     def walk(self, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Entries ascending by path, those beyond `after` only."""
@@ -194,12 +210,9 @@ def _hash(node: _Node) -> bytes:
     if node.digest is None:
         if node.entries is None:
             parts = [EMPTY if child is None else _hash(child) for child in node.children]
-            node.digest = sha256(_NODE + b"".join(parts)).digest()
-        elif node.entries:
-            pairs = [path + digest for path, digest in sorted(node.entries.items())]
-            node.digest = sha256(_LEAF + b"".join(pairs)).digest()
+            node.digest = hash_of(Inner(tuple(parts)))
         else:
-            node.digest = EMPTY
+            node.digest = hash_of(Bucket(tuple(sorted(node.entries.items()))))
     return node.digest
 
 

@@ -52,6 +52,8 @@ class MessageType(IntEnum):
     SYNC_TREE = 38
     SYNC_CREDIT = 39
     SYNC_BYE = 40
+    SYNC_HEADER_REQUEST = 41
+    SYNC_HEADER = 42
     JOIN_REQUEST = 48
     JOIN_RESPONSE = 49
 
@@ -108,6 +110,8 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.SYNC_TREE: Spec((Channel.SYNC,), 640 * KIB, "the root in the signed head"),
     MessageType.SYNC_CREDIT: Spec((Channel.SYNC,), 128, _LINK),
     MessageType.SYNC_BYE: Spec((Channel.SYNC,), 1 * KIB, _LINK),
+    MessageType.SYNC_HEADER_REQUEST: Spec((Channel.SYNC,), 1 * KIB, _LINK),
+    MessageType.SYNC_HEADER: Spec((Channel.SYNC,), 4 * KIB, "queen key of (swarm, term)"),
     MessageType.JOIN_REQUEST: Spec((Channel.JOIN,), 60 * KIB, "ticket key and root key", stranger=True),
     MessageType.JOIN_RESPONSE: Spec((Channel.JOIN,), 60 * KIB, _LINK, stranger=True),
 }

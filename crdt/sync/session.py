@@ -1,0 +1,166 @@
+"""A session: one node's side of comparing and completing owner logs with one peer.
+
+    session = SyncSession(replica, staging, epoch=…, height=…, nonce=…)
+    while (message := session.generate_message()) is not None: send(message)
+    for event in session.receive_message(code, payload, wall_ms): persist(event)      # then generate again
+    session.finished                                                                  # both sides have what they want
+
+Both sides run the same value. HELLO carries the version vector; from there on each side pulls what it lacks
+(`Puller`) and serves what the other asks (`Server`); BYE says that one side has everything. A session needs no
+reliable ending: a new HELLO with another nonce starts it over on both sides. Everything is verified against
+signatures of its owner, so a session with a liar ends in a `RemoteError` and costs nothing else.
+"""
+
+from __future__ import annotations
+
+from crdt.replica import Replica
+from crdt.sync.messages import (
+    CREDIT,
+    STRUCTS,
+    Batches,
+    Bye,
+    Credit,
+    Entries,
+    HeaderReply,
+    HeaderRequest,
+    Hello,
+    Snapshot,
+    Tree,
+    TreeRequest,
+    VectorRow,
+    Wants,
+    pack,
+)
+from crdt.sync.puller import BatchAccepted, ForkFound, Progress, Puller, SnapshotInstalled, SyncEvent
+from crdt.sync.server import Server
+from crdt.sync.staging import Staging
+from wire import cbor
+from wire.errors import Offence, ProtocolViolation, RemoteError
+from wire.types import REGISTRY, MessageType
+
+MAX_RESTARTS = 16
+CREDIT_STEP = CREDIT // 2  # data messages digested before the peer is told
+
+__all__ = ["BatchAccepted", "ForkFound", "Progress", "SnapshotInstalled", "SyncEvent", "SyncSession"]
+
+Data = Batches | Entries | HeaderReply | Snapshot | Tree
+
+
+class SyncSession:
+    """One side of anti-entropy with one peer."""
+
+    def __init__(self, replica: Replica, staging: Staging, *, epoch: int, height: int, nonce: int) -> None:
+        self._replica = replica
+        self._staging = staging
+        self._epoch = epoch
+        self._height = height
+        self._nonce = nonce
+        self._peer_nonce = 0
+        self._restarts = 0
+        self._hello_due = True
+        self._reset()
+
+    def _reset(self) -> None:
+        self._server = Server(self._replica)
+        self._puller = Puller(self._replica, self._staging)
+        self._granted = CREDIT
+        self._digested = 0
+        self._bye_sent = False
+        self._bye_received = False
+
+    @property
+    def finished(self) -> bool:
+        """Both sides have what they wanted."""
+        return self._bye_sent and self._bye_received
+
+    @property
+    def failure(self) -> RemoteError | None:
+        """The lie that ended this session, where good data came before it in one message."""
+        return self._puller.failure
+
+    def progress(self) -> Progress:
+        """How far our own pulling has come."""
+        return self._puller.progress()
+
+    def generate_message(self) -> bytes | None:
+        """The next message for the peer; None when it is the peer's turn, or nothing is left to say."""
+        if self._hello_due:
+            self._hello_due = False
+            return pack(self._hello())
+        if self._digested >= CREDIT_STEP:
+            self._granted += self._digested
+            credit, self._digested = self._digested, 0
+            return pack(Credit(messages=credit))
+        message = self._puller.next_message() or self._server.next_message()
+        if message is None and self._peer_nonce and self._puller.done and not self._bye_sent:
+            self._bye_sent = True
+            return pack(Bye(nonce=self._nonce))
+        return message
+
+    def receive_message(self, code: int, payload: bytes, wall_ms: int) -> list[SyncEvent]:
+        """Take one message of the peer; what is to be persisted because of it.
+
+        Raises:
+            RemoteError: the peer lied or broke the protocol. The replica holds nothing unverified; drop the session.
+        """
+        kind = MessageType(code)
+        message = cbor.decode_as(payload, STRUCTS[kind], REGISTRY[kind].limit)
+        match message:
+            case Hello():
+                self._on_hello(message)
+            case Bye():
+                self._bye_received = self._bye_received or message.nonce == self._peer_nonce
+            case Credit():
+                self._server.credit(message)
+            case Wants():
+                self._server.want(message.wants)
+            case TreeRequest() | HeaderRequest():
+                self._server.request(message)
+            case Batches() | Entries() | HeaderReply() | Snapshot() | Tree() if self._peer_nonce:
+                return self._on_data(message, wall_ms)
+            case _:
+                pass  # data of a session that was started over
+        return []
+
+    def _hello(self) -> Hello:
+        rows = tuple(
+            VectorRow(swarm=row.swarm, term=row.term, seq=row.seq, hash=row.hash, root=row.root, flag=row.flag)
+            for row in self._replica.rows()
+        )
+        return Hello(
+            nonce=self._nonce,
+            answers=self._peer_nonce,
+            epoch=self._epoch,
+            height=self._height,
+            root=self._replica.root(),
+            rows=rows,
+        )
+
+    def _on_hello(self, hello: Hello) -> None:
+        if hello.nonce == self._peer_nonce or hello.answers not in (0, self._nonce):
+            return  # heard already, or the answer to a session that we started over
+        if self._peer_nonce:
+            self._restarts += 1
+            if self._restarts > MAX_RESTARTS:
+                raise ProtocolViolation("a session that is started over again and again", Offence.FLOOD)
+            self._reset()
+        self._peer_nonce = hello.nonce
+        self._hello_due = hello.answers != self._nonce
+        self._puller.compare(hello.rows)
+
+    def _on_data(self, message: Data, wall_ms: int) -> list[SyncEvent]:
+        self._granted -= 1
+        if self._granted < 0:
+            raise ProtocolViolation("more data than credit was given for", Offence.FLOOD)
+        self._digested += 1
+        match message:
+            case Batches():
+                return self._puller.on_batches(message, wall_ms)
+            case Entries():
+                return self._puller.on_entries(message)
+            case HeaderReply():
+                return self._puller.on_header(message)
+            case Snapshot():
+                return self._puller.on_snapshot(message)
+            case Tree():
+                return self._puller.on_tree(message)
