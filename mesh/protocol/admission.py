@@ -38,10 +38,13 @@ class _Forwarded:
     deadline: Instant
 
 
+Secrets = Callable[[int], bytes]  # so many bytes that nobody can guess
+
+
 class Admission:
     """Tickets out, join requests in, and on the creator the blocks."""
 
-    def __init__(self, context: Context, secrets: Callable[[int], bytes]) -> None:
+    def __init__(self, context: Context, secrets: Secrets) -> None:
         self._context = context
         self._secrets = secrets
         self._forwarded: dict[bytes, _Forwarded] = {}
@@ -115,6 +118,11 @@ class Admission:
         self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
         self._order(transaction, now, out)
         return True
+
+    def order_own(self, transaction: bytes, now: Instant, out: Outbox) -> None:
+        """Order a transaction of this very swarm, which governs."""
+        self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
+        self._order(transaction, now, out)
 
     def admit(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
         """The creator's operator says yes to a waiting request."""

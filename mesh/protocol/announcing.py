@@ -117,7 +117,7 @@ class Announcing:
         """Raises RemoteError unless a DISCOVERY or HEARTBEAT is authentic; books nothing (for relaying)."""
         content = ContentType.DISCOVERY if kind is MessageType.DISCOVERY else ContentType.HEARTBEAT
         envelope = self._open(raw, content, kind)
-        struct = Discovery if kind is MessageType.DISCOVERY else Heartbeat
+        struct: type[Discovery | Heartbeat] = Discovery if kind is MessageType.DISCOVERY else Heartbeat
         body = cbor.decode_as(envelope.payload, struct)
         self._require_queen(envelope, body.swarm, body.term)
 

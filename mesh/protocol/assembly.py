@@ -14,6 +14,7 @@ from consensus.chain import Chain
 from crdt.owner_log import Limits
 from crdt.replica import Replica
 from crdt.snapshot import load_snapshot
+from mesh.protocol.admission import Secrets
 from mesh.protocol.compaction import CHAIN_FILE
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import Context, Identity, WallReading
@@ -54,6 +55,7 @@ def assemble(
     rng: Rng,
     wall_ms: int,
     now: Instant,
+    secrets: Secrets,
     verify: keys.Verify = keys.verify,
 ) -> Node:
     """The node of `me`, as far as its disk remembers.
@@ -82,7 +84,7 @@ def assemble(
     context.counters["disk_records_skipped"] = skipped
     if BOOK_FILE in recovered.snapshots:
         context.dialer.load(recovered.snapshots[BOOK_FILE])
-    return Node(context, _disk_report(recovered, skipped))
+    return Node(context, _disk_report(recovered, skipped), secrets)
 
 
 def _load_chain(context: Context, recovered: Recovered) -> int:

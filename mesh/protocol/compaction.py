@@ -7,6 +7,9 @@ beyond a bound, are forgotten; whoever comes later gets a snapshot.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from crdt.ops import Author
 from crdt.snapshot import encode_snapshot
 from mesh.protocol.context import Context
 from mesh.protocol.effects import Compact, Persist
@@ -35,7 +38,7 @@ class Compaction:
         """Write everything anew, whether it changed or not: something on disk is damaged."""
         self._compact(dict.fromkeys(self._context.replica.logs), out)
 
-    def _compact(self, authors, out: Outbox) -> None:  # type: ignore[no-untyped-def]
+    def _compact(self, authors: Iterable[Author], out: Outbox) -> None:
         replica = self._context.replica
         snapshots = {owner_file(author): encode_snapshot(replica, author) for author in sorted(authors)}
         snapshots[CHAIN_FILE] = encode_chain(self._context)
@@ -47,5 +50,5 @@ class Compaction:
 
 def encode_chain(context: Context) -> bytes:
     """All blocks with their certificates, lowest first."""
-    blocks = context.chain.blocks(1, 1 << 62)
+    blocks = context.chain.all_blocks()
     return cbor.encode([cbor.encode_struct(BlockRecord(block=b, certificate=c)) for b, c in blocks])

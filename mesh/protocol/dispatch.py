@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Link, bytes, Instant, Outbox], None]
 
-FIRST_SYNC, LAST_SYNC = MessageType.SYNC_HELLO, MessageType.SYNC_BYE
+FIRST_SYNC, LAST_SYNC = MessageType.SYNC_HELLO, MessageType.SYNC_HEADER
 
 
 class Dispatch:
@@ -82,7 +82,7 @@ class Dispatch:
             self._handlers[kind](link, payload, now, out)
 
     def gossip(self, topic: str, message: bytes, now: Instant, out: Outbox) -> None:
-        """One message of a topic; its authenticity was checked before it was relayed, and is again where it is used."""
+        """One message of a topic. It was checked before it was relayed, and is again where it is used."""
         if topic != state_topic(self._node.context.federation):
             return
         kind, payload = self._unpack(message, Channel.GOSSIP)

@@ -65,7 +65,26 @@ class JoinIntent:
 
     ticket: Ticket | None = None
     federation: FederationId | None = None
+    peer: str | None = None  # a member's multiaddr with its /p2p/ part
     lan: bool = False
+
+
+def parse_intent(operation: Join) -> JoinIntent:
+    """What a `Join` command means.
+
+    Raises:
+        UsageError: it names no way in, or the ticket or the address cannot be read.
+    """
+    if not (operation.ticket or operation.peer or operation.lan):
+        raise UsageError("name a way in: a ticket, --peer MULTIADDR, or --lan")
+    if operation.peer and not all(operation.peer.rpartition(P2P)):
+        raise UsageError(f"{operation.peer!r} does not end with /p2p/PEER_ID: take an address from `zenmesh status`")
+    return JoinIntent(
+        ticket=parse_ticket(operation.ticket) if operation.ticket else None,
+        federation=FederationId(bytes.fromhex(operation.federation)) if operation.federation else None,
+        peer=operation.peer,
+        lan=operation.lan,
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -237,7 +256,11 @@ class Joiner:
         out.effects += self.tick(now)
 
     def _accepted(self, response: JoinResponse, out: Outbox) -> None:
-        if response.genesis is None or self._federation is None or sha256(response.genesis) != self._federation:
+        if (
+            response.genesis is None
+            or self._federation is None
+            or FederationId(sha256(response.genesis)) != self._federation
+        ):
             raise DecodeError("the genesis in the answer is not that of the federation we asked for")
         out.add(Joined(genesis=response.genesis, certificate=self._applicant.certify(self._federation)))
 
@@ -247,7 +270,8 @@ class Joiner:
         self._intent = intent
         self._federation = intent.federation or (intent.ticket.federation if intent.ticket else None)
         self._progress.state, self._progress.reason = "asking", "asking to be admitted"
-        for address in intent.ticket.addresses if intent.ticket else ():
+        known = [*(intent.ticket.addresses if intent.ticket else ()), *([intent.peer] if intent.peer else ())]
+        for address in known:
             host, _, peer = address.rpartition(P2P)
             if host and peer:
                 self._aim(PeerId(peer), [host], self._started)
@@ -278,15 +302,11 @@ class Joiner:
 
     def _join(self, operation: Join) -> Outcome:
         try:
-            ticket = parse_ticket(operation.ticket, self._wall.ms) if operation.ticket else None
+            intent = parse_intent(operation)
         except UsageError as error:
             return Failure(kind=FailureKind.USAGE, message=str(error))
-        federation = FederationId(bytes.fromhex(operation.federation)) if operation.federation else None
         self._targets.clear()
-        self._begin(JoinIntent(ticket=ticket, federation=federation, lan=operation.lan))
-        if operation.peer:
-            host, _, peer = operation.peer.rpartition(P2P)
-            self._aim(PeerId(peer), [host], 0)
+        self._begin(intent)
         return Success(result={"state": self._progress.state, "reason": self._progress.reason})
 
     def _status(self, now: Instant) -> dict[str, object]:

@@ -7,6 +7,7 @@ replication and parsed only where a person or program asked for them.
 from __future__ import annotations
 
 import json
+from typing import NoReturn
 
 from crdt.ops import Op, OpKind
 from mesh.protocol.commands import (
@@ -25,12 +26,24 @@ from wire.ids import SwarmId
 COLLECTION = "memory"
 
 
+def parse_json(text: bytes) -> object:
+    """The value of a JSON text; raises ValueError, also for what Python would take but JSON does not have."""
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
 def put_op(operation: MemoryPut) -> Op | Failure:
     """The op that writes one value, or why it cannot be written."""
     if not operation.key:
         return Failure(kind=FailureKind.USAGE, message="the key is empty: name what you store")
     try:
-        json.loads(operation.value)
+        parse_json(operation.value)
     except ValueError as error:
         text = f"the value is not JSON ({error}): quote strings, for example '\"hello\"'"
         return Failure(kind=FailureKind.USAGE, message=text)
@@ -55,19 +68,19 @@ def get(operation: MemoryGet, context: Context) -> Outcome:
         for swarm in context.replica.swarms():
             entry = context.replica.get(swarm, COLLECTION, operation.key)
             if entry is not None:
-                values[context.name_of(swarm)] = json.loads(entry.value)
+                values[context.name_of(swarm)] = _readable(entry.value)
         if values:
             return Success(result={"key": operation.key, "values": values})
         message = f"no swarm has {operation.key!r} in its memory, as far as this node knows"
         return Failure(kind=FailureKind.FAILED, message=message)
-    swarm = _find_swarm(operation.swarm, context)
-    if isinstance(swarm, Failure):
-        return swarm
-    entry = context.replica.get(swarm, COLLECTION, operation.key)
+    found = _find_swarm(operation.swarm, context)
+    if isinstance(found, Failure):
+        return found
+    entry = context.replica.get(found, COLLECTION, operation.key)
     if entry is None:
         message = f"{operation.swarm} has no {operation.key!r} in its memory, as far as this node knows"
         return Failure(kind=FailureKind.FAILED, message=message)
-    return Success(result={"key": operation.key, "swarm": context.name_of(swarm), "value": json.loads(entry.value)})
+    return Success(result={"key": operation.key, "swarm": context.name_of(found), "value": _readable(entry.value)})
 
 
 def list_keys(operation: MemoryList, context: Context) -> Outcome:
@@ -83,6 +96,14 @@ def list_keys(operation: MemoryList, context: Context) -> Outcome:
         for swarm in swarms
     }
     return Success(result={"prefix": operation.prefix, "keys": keys})
+
+
+def _readable(value: bytes) -> object:
+    """A value as JSON; null for bytes of another swarm that are none (what a swarm writes is its own business)."""
+    try:
+        return parse_json(value)
+    except ValueError:
+        return None
 
 
 def _find_swarm(text: str, context: Context) -> SwarmId | Failure:

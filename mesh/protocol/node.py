@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from mesh.protocol.admission import Admission
+from mesh.protocol.admission import Admission, Secrets
 from mesh.protocol.announcing import Announcing
-from mesh.protocol.commands import Failure, FailureKind
 from mesh.protocol.compaction import Compaction
 from mesh.protocol.context import Context, WallReading
 from mesh.protocol.dispatch import Dispatch
-from mesh.protocol.effects import Effect, Penalize, Reply, Subscribe
+from mesh.protocol.effects import Effect, Penalize, Subscribe
 from mesh.protocol.events import (
     AddressesChanged,
     Command,
@@ -32,6 +31,7 @@ from mesh.protocol.events import (
 )
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.lifecycle import Lifecycle, Surroundings, lifecycle_of, lifecycle_reason
+from mesh.protocol.links import Link
 from mesh.protocol.operations import Operations
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import DiskReport, Startup, Verdict
@@ -48,14 +48,14 @@ from wire.time import Instant
 class Node:
     """A member of a federation (see `mesh.protocol.assembly` for how one is made from what lies in its home)."""
 
-    def __init__(self, context: Context, disk: DiskReport) -> None:
+    def __init__(self, context: Context, disk: DiskReport, secrets: Secrets) -> None:
         self.context = context
         self.greeting = Greeting(context)
         self.startup = Startup(context, disk)
         self.writer = Writer(context)
         self.syncing = Syncing(context)
         self.announcing = Announcing(context)
-        self.admission = Admission(context)
+        self.admission = Admission(context, secrets)
         self.terms = Terms(context, self.startup)
         self.compaction = Compaction(context)
         self.operations = Operations(self)
@@ -93,7 +93,10 @@ class Node:
         self.writer.tick(now, out)
         self.announcing.tick(now, signing, out)
         self.admission.tick(now, out)
-        self.terms.tick(now, self.in_step(), out)
+        transaction = self.terms.tick(now, self.in_step(), out)
+        if transaction is not None and self.startup.verdict(now) is Verdict.CONFIRMED:
+            self.admission.order_own(transaction, now, out)
+            self.chain_grew(now, out)
         self._after(now, out)
         return out.effects
 
@@ -162,9 +165,10 @@ class Node:
             self.established(link, out)
         self.terms.chain_grew()
 
-    def established(self, link, out: Outbox) -> None:  # type: ignore[no-untyped-def]
+    def established(self, link: Link, out: Outbox) -> None:
         """Both sides of a link have said HELLO as members."""
-        assert link.hello is not None and link.swarm is not None, "established links carry both"
+        assert link.hello is not None, "an established link has said HELLO"
+        assert link.swarm is not None, "an established link is a member's"
         self.startup.answer(link.swarm, link.hello.yours)
         self.announcing.introduce(link, out)
         self.syncing.want(link.peer)
@@ -271,8 +275,3 @@ def _culprit(event: InEvent) -> PeerId | None:
             return forwarder
         case _:
             return None
-
-
-def refuse(request_id: int, kind: FailureKind, message: str, out: Outbox) -> None:
-    """Answer a command with a failure."""
-    out.add(Reply(request_id=request_id, outcome=Failure(kind=kind, message=message)))

@@ -1,6 +1,6 @@
 """Anti-entropy: when to compare with whom, and what follows from what arrives.
 
-A session compares version vectors with one peer and moves what either side lacks (`crdt.sync_session`). It is opened
+A session compares version vectors with one peer and moves what either side lacks (`crdt.sync`). It is opened
 when a link is established, when a probe shows another state root, when a batch arrives whose predecessors do not,
 and every `sync_round` with a few random members, whatever seems to be in order. Batches outside sessions (direct or
 gossip) are the fast path; a session is what makes loss harmless.
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from crdt.ops import Author
 from crdt.replica import Receipt, ReceiptStatus
-from crdt.sync_session import BatchAccepted, Finished, ForkFound, SnapshotInstalled, SyncEvent, SyncSession
+from crdt.sync.session import BatchAccepted, ForkFound, SnapshotInstalled, SyncEvent, SyncSession
+from crdt.sync.staging import Staging
 from mesh.protocol.context import Context
 from mesh.protocol.effects import Publish, RecordKind, SaveFile, Send
 from mesh.protocol.links import Link
@@ -44,6 +45,8 @@ class Syncing:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._active: dict[PeerId, _Active] = {}
+        self._staging = Staging()
+        self._nonce = context.started
         self._pause_until: dict[PeerId, Instant] = {}
         self._mismatches: dict[PeerId, int] = {}
         self._wanted: dict[PeerId, None] = {}
@@ -130,11 +133,15 @@ class Syncing:
             self._close(link.peer, now)
             raise
         for event in events:
-            self._act_on(link, event, now, out)
-        if link.peer in self._active:
-            self._pump(link.peer, active, out)
+            self._act_on(link, event, out)
+        if active.session.failure is not None:
+            self._close(link.peer, now)
+            raise active.session.failure
+        self._pump(link.peer, active, out)
+        if active.session.finished:
+            self._finish(link, now, out)
 
-    def _act_on(self, link: Link, event: SyncEvent, now: Instant, out: Outbox) -> None:
+    def _act_on(self, link: Link, event: SyncEvent, out: Outbox) -> None:
         match event:
             case BatchAccepted(author=author, seq=seq, batch=batch):
                 out.persist(RecordKind.BATCH, batch)
@@ -147,8 +154,6 @@ class Syncing:
                 self._acknowledge(link, author, out)
             case ForkFound(receipt=receipt):
                 self._forked(receipt, out)
-            case Finished():
-                self._finish(link, now, out)
 
     def _finish(self, link: Link, now: Instant, out: Outbox) -> None:
         self._close(link.peer, now)
@@ -211,7 +216,14 @@ class Syncing:
 
     def _open(self, peer: PeerId, now: Instant) -> _Active:
         context = self._context
-        session = SyncSession(context.replica, epoch=context.chain.epoch, height=context.chain.height)
+        self._nonce = max(self._nonce + 1, now)
+        session = SyncSession(
+            context.replica,
+            self._staging,
+            epoch=context.chain.epoch,
+            height=context.chain.height,
+            nonce=self._nonce,
+        )
         self._active[peer] = active = _Active(session, now)
         return active
 

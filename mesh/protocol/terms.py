@@ -52,27 +52,24 @@ class Terms:
         for author in list(self._context.replica.logs):
             self._context.replica.enforce_close(author)
 
-    def tick(self, now: Instant, in_step: bool, out: Outbox) -> None:
-        """Submit what is due, again and again until the chain shows it."""
+    def tick(self, now: Instant, in_step: bool, out: Outbox) -> bytes | None:
+        """Submit what is due, again and again until the chain shows it; a creator gets it back to order it itself."""
         if now < self._next_try or not self._pending():
-            return
+            return None
         transaction = self._transaction(now, in_step)
         if transaction is None:
-            return
+            return None
         self._next_try = now + self._context.config.promote_retry
         creator = self._context.chain.creator
         if creator.swarm == self._context.me.swarm:
-            return  # the admission machine orders our own transactions
+            return transaction
         link = self._context.links.of_swarm(creator.swarm)
         if link is not None:
             out.send(link.peer, Channel.MESH, MessageType.TX_SUBMIT, transaction)
+        return None
 
     def next_deadline(self) -> Instant | None:
         return self._next_try if self._pending() and self._next_try else None
-
-    def own_transaction(self, now: Instant, in_step: bool) -> bytes | None:
-        """What this node would submit now, for a creator that orders its own."""
-        return self._transaction(now, in_step) if self._pending() else None
 
     def clean_mark(self) -> bytes:
         """The row of our own log, for the clean-shutdown marker."""

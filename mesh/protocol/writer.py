@@ -79,6 +79,10 @@ class Writer:
         if not self._pending or (now < self._next_flush and not full):
             return
         self._next_flush = now + config.flush_interval
+        self.flush_all(now, out)
+
+    def flush_all(self, now: Instant, out: Outbox) -> None:
+        """Write everything that waits, due or not."""
         while self._pending:
             self._write_batch(self._take_batch(), now, out)
 
@@ -176,8 +180,8 @@ class Writer:
         for waiting in [w for w in self._waiting if now >= w.deadline]:
             self._waiting.remove(waiting)
             message = (
-                f"{waiting.key!r} is durable on this node (seq {waiting.seq}), but too few other members confirmed it "
-                "in time. It spreads as soon as they are reachable: see `zenmesh peers`."
+                f"{waiting.key!r} is durable on this node (seq {waiting.seq}), but too few other members confirmed "
+                "it in time. It spreads as soon as they are reachable: see `zenmesh peers`."
             )
             out.add(Reply(request_id=waiting.request_id, outcome=_failure(FailureKind.NO_QUORUM, message, 5.0)))
 
