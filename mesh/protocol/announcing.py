@@ -7,6 +7,7 @@ digest of a swarm's state on gossip: who misses something sees it there.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mesh.protocol.context import Context
@@ -16,13 +17,14 @@ from mesh.protocol.messages import Discovery, Heartbeat
 from mesh.protocol.outbox import Outbox, pack
 from mesh.protocol.topics import state_topic
 from wire import cbor, cose
-from wire.errors import BadSignature, Offence, ProtocolViolation
+from wire.errors import BadSignature, Offence, ProtocolViolation, RemoteError
 from wire.ids import ZERO_DIGEST, PeerId, SwarmId
 from wire.time import Instant
 from wire.types import REGISTRY, Channel, ContentType, MessageType
 
 FUTURE_TOLERANCE_MS = 5_000
 _P2P = "/p2p/"
+_MAX_HELD = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,7 @@ class Announcing:
         self._next_announce: Instant = context.started
         self._next_heartbeat: Instant = context.started
         self._own: bytes | None = None
+        self._held: dict[SwarmId, bytes] = {}
 
     # speaking
 
@@ -81,12 +84,18 @@ class Announcing:
     def on_discovery(self, raw: bytes, now: Instant) -> bool:
         """Book a DISCOVERY and its addresses; True when it is newer than what was known.
 
+        One of a swarm that the chain does not name (yet) is held until the chain grows.
+
         Raises:
-            RemoteError: forged, of no member, or from the future.
+            RemoteError: forged, or from the future.
         """
         envelope = self._open(raw, ContentType.DISCOVERY, MessageType.DISCOVERY)
         body = cbor.decode_as(envelope.payload, Discovery)
-        self._require_queen(envelope, body.swarm, body.term)
+        if not self._by_queen(envelope, body.swarm, body.term):
+            self._held[SwarmId(body.swarm)] = raw
+            while len(self._held) > _MAX_HELD:
+                del self._held[next(iter(self._held))]
+            return False
         known = self.announcements.get(SwarmId(body.swarm))
         if body.swarm == self._context.me.swarm or (known and known.body.timestamp_ms >= body.timestamp_ms):
             return False
@@ -100,26 +109,34 @@ class Announcing:
         self._context.dialer.learn(PeerId(member.peer), addresses, "announcement", now)
         return True
 
+    def chain_grew(self, now: Instant) -> None:
+        """What could not be judged before may be now; what turns out forged is dropped."""
+        held, self._held = self._held, {}
+        for raw in held.values():
+            with suppress(RemoteError):
+                self.on_discovery(raw, now)
+
     def on_heartbeat(self, raw: bytes) -> Heartbeat | None:
         """Book a HEARTBEAT; the body when it is newer than what was known. Raises RemoteError when forged."""
         envelope = self._open(raw, ContentType.HEARTBEAT, MessageType.HEARTBEAT)
         body = cbor.decode_as(envelope.payload, Heartbeat)
         if body.federation != self._context.federation:
             raise BadSignature("HEARTBEAT names another federation", Offence.FEDERATION)
-        self._require_queen(envelope, body.swarm, body.term)
+        if not self._by_queen(envelope, body.swarm, body.term):
+            return None
         known = self.heartbeats.get(SwarmId(body.swarm))
         if known and (known.term, known.hlc, known.seq) >= (body.term, body.hlc, body.seq):
             return None
         self.heartbeats[SwarmId(body.swarm)] = body
         return body
 
-    def verify(self, kind: MessageType, raw: bytes) -> None:
-        """Raises RemoteError unless a DISCOVERY or HEARTBEAT is authentic; books nothing (for relaying)."""
+    def verify(self, kind: MessageType, raw: bytes) -> bool:
+        """A DISCOVERY or HEARTBEAT is authentic; books nothing (for relaying). Raises RemoteError when forged."""
         content = ContentType.DISCOVERY if kind is MessageType.DISCOVERY else ContentType.HEARTBEAT
         envelope = self._open(raw, content, kind)
         struct: type[Discovery | Heartbeat] = Discovery if kind is MessageType.DISCOVERY else Heartbeat
         body = cbor.decode_as(envelope.payload, struct)
-        self._require_queen(envelope, body.swarm, body.term)
+        return self._by_queen(envelope, body.swarm, body.term)
 
     # helpers
 
@@ -128,11 +145,18 @@ class Announcing:
         limit = REGISTRY[kind].limit
         return cose.open_as(raw, content, context.federation, limit=limit, verify=context.verify)
 
-    def _require_queen(self, envelope: cose.Envelope, swarm: bytes, term: int) -> None:
-        """Only the current queen of a member speaks for it."""
+    def _by_queen(self, envelope: cose.Envelope, swarm: bytes, term: int) -> bool:
+        """Signed by the current queen of a member; False when the chain held here cannot tell, or knows a newer term.
+
+        Raises:
+            BadSignature: signed by somebody else.
+        """
         member = self._context.chain.member(SwarmId(swarm))
-        if member is None or member.term != term or envelope.kid != member.queen_key:
+        if member is None or member.term != term:
+            return False
+        if envelope.kid != member.queen_key:
             raise BadSignature(f"{envelope.content_type} is not signed by the swarm's current queen")
+        return True
 
     def _sign(self, content: ContentType, payload: bytes) -> bytes:
         return cose.seal(content, payload, self._context.me.queen_key, self._context.federation)

@@ -25,7 +25,7 @@ from mesh.protocol.messages import (
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.topics import state_topic
 from wire import cbor
-from wire.errors import BadSignature, DecodeError, Offence, ProtocolViolation, RemoteError
+from wire.errors import DecodeError, Offence, ProtocolViolation, RemoteError
 from wire.frame import unpack_message
 from wire.ids import PeerId, SwarmId
 from wire.time import Instant
@@ -105,13 +105,13 @@ class Dispatch:
             return False
         try:
             kind, payload = self._unpack(message, Channel.GOSSIP)
-            self._verify(kind, payload)
+            return self._authentic(kind, payload)
         except RemoteError as error:
             node.context.counters[f"gossip_refused_{error.offence}"] += 1
             return False
-        return kind is not None
 
-    def _verify(self, kind: MessageType | None, payload: bytes) -> None:
+    def _authentic(self, kind: MessageType | None, payload: bytes) -> bool:
+        """Signed by whom it names; False when that cannot be told here. Raises RemoteError when forged."""
         replica = self._node.context.replica
         match kind:
             case MessageType.BATCH:
@@ -120,13 +120,10 @@ class Dispatch:
                 proof = fork.parse(payload)
                 headers = [proof.first, proof.second]
             case MessageType.DISCOVERY | MessageType.HEARTBEAT:
-                self._node.announcing.verify(kind, payload)
-                return
+                return self._node.announcing.verify(kind, payload)
             case _:
-                return
-        for header in headers:
-            if replica.verify_head(header.envelope.raw) is None:
-                raise BadSignature("a header of an author that is not known here")
+                return False
+        return all(replica.verify_head(header.envelope.raw) is not None for header in headers)
 
     def _unpack(self, message: bytes, channel: Channel) -> tuple[MessageType | None, bytes]:
         """(type, payload) of a message that may travel here; type None for one that this version does not know."""

@@ -305,6 +305,9 @@ class Joiner:
             intent = parse_intent(operation)
         except UsageError as error:
             return Failure(kind=FailureKind.USAGE, message=str(error))
+        if intent.ticket and intent.ticket.expires_ms <= self._wall.ms:
+            message = "this ticket has expired: ask for a new one (`zenmesh invite` on any member)"
+            return Failure(kind=FailureKind.REJECTED, message=message)
         self._targets.clear()
         self._begin(intent)
         return Success(result={"state": self._progress.state, "reason": self._progress.reason})

@@ -107,11 +107,16 @@ class Node:
             self.context.dialer.next_deadline(self._linked()),
             self.syncing.next_deadline(),
             self.writer.next_deadline(),
-            self.announcing.next_deadline() if self.startup.confirmed else self.startup.next_deadline(),
+            self._signing_deadline(),
             self.admission.next_deadline(),
             self.terms.next_deadline(),
         ]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _signing_deadline(self) -> Instant | None:
+        if not self.startup.confirmed:
+            return self.startup.next_deadline()
+        return self.announcing.next_deadline() if self.terms.current() else None
 
     def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
         """True iff a gossip message is authentic and may be relayed."""
@@ -149,7 +154,7 @@ class Node:
         context = self.context
         members = context.chain.members()
         return Surroundings(
-            members=max(len(members), 1),
+            members=len(context.others()) + 1,
             linked=len(context.links.members()),
             addresses_known=any(context.dialer.addresses(PeerId(member.peer)) for member in members),
             in_step=self.in_step(),
@@ -164,6 +169,7 @@ class Node:
         for link in self.greeting.chain_grew(now, out):
             self.established(link, out)
         self.terms.chain_grew()
+        self.announcing.chain_grew(now)
 
     def established(self, link: Link, out: Outbox) -> None:
         """Both sides of a link have said HELLO as members."""

@@ -70,6 +70,7 @@ class Host:
     trace: list[TraceRecord] = field(default_factory=list)
     links: dict[PeerId, None] = field(default_factory=dict)
     clock_skew_ms: int = 0
+    gossiped: dict[bytes, None] = field(default_factory=dict)
 
 
 class World:
@@ -227,6 +228,8 @@ class World:
         self._later(1_000, lambda: self._arrive(peer, host.peer, event))
 
     def _gossip(self, host: Host, topic: str, message: bytes) -> None:
+        """Flood: every host passes on what it sees for the first time."""
+        host.gossiped[message] = None
         for peer in host.links:
             if self.rng.random() >= self.loss:
                 event = GossipReceived(forwarder=host.peer, topic=topic, message=message)
@@ -236,8 +239,10 @@ class World:
         host = self.hosts[to]
         if host.machine is None or sender not in host.links:
             return
-        if isinstance(event, GossipReceived) and not host.machine.check_gossip(sender, event.topic, event.message):
-            return
+        if isinstance(event, GossipReceived):
+            if event.message in host.gossiped or not host.machine.check_gossip(sender, event.topic, event.message):
+                return
+            self._gossip(host, event.topic, event.message)
         self.deliver(host, event)
 
     def _connect(self, host: Host, peer: PeerId, addresses: tuple[str, ...]) -> None:
