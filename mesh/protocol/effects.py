@@ -131,6 +131,11 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Others have confirmed that nothing this node signed is missing on disk: the store may forget its doubt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
     """Stop the process: going on would be wrong. `reason` is a sentence for the operator."""
 
@@ -151,5 +156,6 @@ Effect = (
     | Penalize
     | Trace
     | Joined
+    | Settle
     | Halt
 )

@@ -14,7 +14,7 @@ from mesh.protocol.announcing import Announcing
 from mesh.protocol.compaction import Compaction
 from mesh.protocol.context import Context, WallReading
 from mesh.protocol.dispatch import Dispatch
-from mesh.protocol.effects import Effect, Penalize, Subscribe
+from mesh.protocol.effects import Effect, Penalize, Settle, Subscribe
 from mesh.protocol.events import (
     AddressesChanged,
     Command,
@@ -62,6 +62,7 @@ class Node:
         self.dispatch = Dispatch(self)
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
+        self._settled = False
 
     # the seam
 
@@ -261,6 +262,9 @@ class Node:
             self.startup.fork_found()
         if self.may_sign(now):
             self.writer.flush(now, out)
+        if self.startup.settled and not self._settled:
+            self._settled = True
+            out.add(Settle())
         self.compaction.after(out)
         state = lifecycle_of(self.surroundings())
         if state is not self.lifecycle:

@@ -65,6 +65,11 @@ class Startup:
     def confirmed(self) -> bool:
         return self._confirmed
 
+    @property
+    def settled(self) -> bool:
+        """Confirmed by the others, where the disk left a doubt."""
+        return self._confirmed and self._doubtful()
+
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> None:
         """`swarm` says what it holds of our log."""
         self._answers[swarm] = row

@@ -32,6 +32,7 @@ from mesh.protocol.effects import (
     Reply,
     SaveFile,
     Send,
+    Settle,
     Subscribe,
     Trace,
     Trust,
@@ -209,6 +210,8 @@ class NodeLoop:
                 pass  # done by _commit
             case SaveFile(name=name, data=data, durable=durable):
                 await trio.to_thread.run_sync(self._store.save_file, name, data, durable)
+            case Settle():
+                await trio.to_thread.run_sync(self._store.settle)
             case Send(peer=peer, channel=channel, message=message):
                 self._network.send(peer, channel, message)
             case Publish(topic=topic, message=message):

@@ -125,7 +125,8 @@ class World:
         end = self.now + limit
         while not condition():
             at = self._next()
-            assert at is not None and at <= end, "the condition did not come true in time"
+            assert at is not None, "the condition cannot come true: nothing is left to happen"
+            assert at <= end, "the condition did not come true in time"
             self._step(at)
 
     def ask(self, host: Host, operation: Operation, limit: int = 30 * SECOND) -> Outcome:
