@@ -130,7 +130,7 @@ class Server:
         if want.seq + 1 < log.first_retained:
             return False
         if want.seq == 0:
-            return log.retained_bytes <= max(log.size, SMALL_STATE)
+            return log.retained_bytes <= max(2 * log.size, SMALL_STATE)
         before = log.head_at(want.seq)
         return before is not None and before.hash == want.hash
 

@@ -13,6 +13,8 @@ signatures of its owner, so a session with a liar ends in a `RemoteError` and co
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from crdt.replica import Replica
 from crdt.sync.messages import (
     CREDIT,
@@ -105,21 +107,10 @@ class SyncSession:
         """
         kind = MessageType(code)
         message = cbor.decode_as(payload, STRUCTS[kind], REGISTRY[kind].limit)
-        match message:
-            case Hello():
-                self._on_hello(message)
-            case Bye():
-                self._bye_received = self._bye_received or message.nonce == self._peer_nonce
-            case Credit():
-                self._server.credit(message)
-            case Wants():
-                self._server.want(message.wants)
-            case TreeRequest() | HeaderRequest():
-                self._server.request(message)
-            case Batches() | Entries() | HeaderReply() | Snapshot() | Tree() if self._peer_nonce:
-                return self._on_data(message, wall_ms)
-            case _:
-                pass  # data of a session that was started over
+        if isinstance(message, Hello):
+            self._on_hello(message)
+        elif self._peer_nonce:  # else it belongs to a session that was started over
+            return self._on_message(message, wall_ms)
         return []
 
     def _hello(self) -> Hello:
@@ -147,6 +138,20 @@ class SyncSession:
         self._peer_nonce = hello.nonce
         self._hello_due = hello.answers != self._nonce
         self._puller.compare(hello.rows)
+
+    def _on_message(self, message: Struct, wall_ms: int) -> list[SyncEvent]:
+        match message:
+            case Bye():
+                self._bye_received = self._bye_received or message.nonce == self._peer_nonce
+            case Credit():
+                self._server.credit(message)
+            case Wants():
+                self._server.want(message.wants)
+            case TreeRequest() | HeaderRequest():
+                self._server.request(message)
+            case Batches() | Entries() | HeaderReply() | Snapshot() | Tree():
+                return self._on_data(message, wall_ms)
+        return []
 
     def _on_data(self, message: Data, wall_ms: int) -> list[SyncEvent]:
         self._granted -= 1
