@@ -1,0 +1,1 @@
+"""Running workers: processes under supervision, checkpoint and restore."""

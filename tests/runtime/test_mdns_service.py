@@ -1,10 +1,11 @@
-"""The mDNS service on a simulated LAN under virtual time: who hears of whom, when, and what a hostile host achieves."""
+"""The mDNS service on a simulated LAN in virtual time: who hears of whom, when, and what a hostile host achieves."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import dns.message
 import pytest
@@ -113,7 +114,7 @@ async def test_many_questions_get_one_answer_a_second() -> None:
             entry.at for entry in lan.log if entry.host == "a" and entry.at > 5 and answers([codec.parse(entry.data)])
         ]
         assert len(sent) in (2, 3)
-        assert all(later - earlier >= 1 for earlier, later in zip(sent, sent[1:], strict=False))
+        assert all(later - earlier >= 1 for earlier, later in pairwise(sent))
         assert 5.02 <= sent[0] <= 5.12
 
 

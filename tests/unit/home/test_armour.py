@@ -26,7 +26,7 @@ def test_every_flip_of_every_byte_is_seen() -> None:
     raw = armour.render("node key", FIELDS)
     for place in range(len(raw)):
         for mask in (1, 2, 4, 8, 16, 32, 64, 128, 255):
-            with pytest.raises(ValueError, match="not text|checksum") as caught:
+            with pytest.raises(ValueError, match=r"not text|checksum") as caught:
                 armour.parse("node key", flip(raw, place, mask))
             assert "hush" not in str(caught.value)
 
@@ -40,7 +40,7 @@ def test_every_truncation_and_every_extra_byte_is_seen() -> None:
 
 @given(st.binary(max_size=200))
 def test_noise_is_a_value_error(noise: bytes) -> None:
-    with pytest.raises(ValueError, match="not text|checksum"):
+    with pytest.raises(ValueError, match=r"not text|checksum"):
         armour.parse("node key", noise)
 
 

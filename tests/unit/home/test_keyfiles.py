@@ -114,7 +114,7 @@ def test_a_key_in_anothers_place_is_refused(tmp_path: Path, written: KeyName, re
 )
 def test_a_whole_file_that_holds_no_key_is_refused(tmp_path: Path, fields: dict[str, str]) -> None:
     armour.write(tmp_path / "node.key", "node key", fields)
-    with pytest.raises(ConfigError, match="no key|do not match"):
+    with pytest.raises(ConfigError, match=r"no key|do not match"):
         read_key(tmp_path, NODE)
 
 

@@ -11,10 +11,11 @@ from wire.rng import Rng
 from wire.time import SECOND
 
 A, B, ME = PeerId("a"), PeerId("b"), PeerId("me")
+ZERO = PeerId("0")
 CONFIG = NodeConfig()
 
 
-def dialer(me: PeerId = PeerId("0")) -> Dialer:
+def dialer(me: PeerId = ZERO) -> Dialer:
     return Dialer(CONFIG, me, Rng(1))
 
 
