@@ -37,8 +37,8 @@ class CausalContext:
 
     def next_dot(self, actor: Actor) -> ActorDot:
         """The dot of `actor`'s next change; raises UsageError when its counter is used up or its name too long."""
-        beyond = [dot.counter for dot in self.cloud if dot.actor == actor]
-        dot = ActorDot(actor, 1 + max(beyond, default=self.vector[actor]))
+        newest = max((dot.counter for dot in self.cloud if dot.actor == actor), default=self.vector[actor])
+        dot = ActorDot(actor, newest + 1)
         fit(dot, ActorDot)
         return dot
 

@@ -6,10 +6,10 @@ each place and dot whoever is further:
 
     kept = (mine ∩ theirs) ∪ (mine ∖ seen by them) ∪ (theirs ∖ seen by me)
 
-So add wins over a concurrent remove, because a remove moves only the dots that it names; and no tombstone is kept,
-because the context remembers removed dots in one number per actor. The three shapes are those of Almeida et al. 2018
-(dot stores and causal CRDTs): a set of dots, a function from dots to values, a map from keys to stores. Stores nest,
-and all of a value's dots live under one context.
+So add wins over a concurrent remove, because a remove moves only the dots that it names; and nothing is kept of what
+was removed, because the context remembers it in one number per actor. The three shapes are those of Almeida et al.
+2018 (dot stores and causal CRDTs): a set of dots, a function from dots to values, a map from keys to stores. Stores
+nest, and all of a value's dots live under one context.
 
     encoding = CBOR [kind, vector rows, cloud rows, store]
     DotSet   = [[actor, counter], …]            DotFun = [[[actor, counter], value], …]
@@ -19,6 +19,7 @@ and all of a value's dots live under one context.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
@@ -68,12 +69,12 @@ class DotSet(DotStore):
         return bool(self.members)
 
     def dots(self) -> Iterator[ActorDot]:
-        return iter(self.members)
+        yield from sorted(self.members)
 
     def join(self, seen: CausalContext, other: DotSet, other_seen: CausalContext) -> DotSet:
-        mine = {dot for dot in self.members if dot in other.members or dot not in other_seen}
-        theirs = {dot for dot in other.members if dot not in seen}
-        return DotSet(frozenset(mine | theirs))
+        kept = {dot for dot in self.members if dot in other.members or dot not in other_seen}
+        news = {dot for dot in other.members if dot not in seen}
+        return DotSet(frozenset(kept | news))
 
     def rows(self) -> list[ActorDot]:
         """The plain form, ascending."""
@@ -180,11 +181,9 @@ class Causal(ABC, Generic[StoreT]):
         """The value in `raw`; raises DecodeError."""
         vector, cloud, plain = unseal(cls.KIND, raw, 3)
         context, store = CausalContext.parse(vector, cloud), cls.parse_store(plain)
-        seen = set()
-        for dot in store.dots():
-            if dot not in context or dot in seen:
-                raise DecodeError("a dot that its context does not know, or that stands at two places")
-            seen.add(dot)
+        places = Counter(store.dots())
+        if any(count > 1 or dot not in context for dot, count in places.items()):
+            raise DecodeError("a dot that its context does not know, or that stands at two places")
         return cls(store, context)
 
     @abstractmethod
