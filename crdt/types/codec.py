@@ -72,8 +72,9 @@ def shape(value: object, form: type[T]) -> T:
 
 def fit(value: object, form: Any) -> None:
     """Raises UsageError unless `value`, which our own caller brings, fits `form`."""
+    plain = msgspec.to_builtins(value, builtin_types=(bytes,))  # convert takes a NamedTuple as it is, unchecked
     try:
-        msgspec.convert(value, form, builtin_types=(bytes,))
+        msgspec.convert(plain, form, builtin_types=(bytes,))
     except msgspec.ValidationError as error:
         raise UsageError(f"{value!r:.80} cannot be replicated: {error}") from error
 
