@@ -23,7 +23,7 @@ async def resolve_dnsaddr(host: str) -> list[str]:
     Raises:
         Unresolved: no such name, no answer, or nothing usable in it.
     """
-    return await trio.to_thread.run_sync(_query, host, abandon_on_cancel=True)
+    return await trio.to_thread.run_sync(_query, host, abandon_on_cancel=True)  # type: ignore[call-arg]  # mypy loses it behind *args
 
 
 def _query(host: str) -> list[str]:

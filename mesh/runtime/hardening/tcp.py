@@ -1,0 +1,68 @@
+"""TCP that gives its slots back, notices dead peers, and knows IPv6 addresses.
+
+py-libp2p keeps one task and one inbound slot per accepted connection until the process ends; here both end with the
+connection. Keep-alive and a user timeout end connections to hosts that vanished without a word. Ports are taken
+exclusively: the library's SO_REUSEPORT would let two nodes share one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from libp2p.io.trio import TrioTCPStream
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.transport.tcp.tcp import TCP
+
+KEEPALIVE_IDLE_S = 15
+KEEPALIVE_INTERVAL_S = 5
+USER_TIMEOUT_MS = 30_000
+LINGER_S = 1.0  # for the library to finish with a closed connection
+
+
+class _Stream(TrioTCPStream):
+    """A TCP stream that says when it is closed."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        super().__init__(stream)
+        self.gone = trio.Event()
+        with contextlib.suppress(OSError, AttributeError):
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        with contextlib.suppress(OSError):
+            self._cached_remote_address = stream.socket.getpeername()[:2]
+
+    async def close(self) -> None:
+        try:
+            await super().close()
+        finally:
+            self.gone.set()
+
+
+class MeshTCP(TCP):
+    """The only transport that is offered."""
+
+    def create_listener(self, handler_function: Callable[[Any], Awaitable[None]]) -> Any:
+        async def accept(accepted: Any) -> None:
+            stream = _Stream(accepted.stream)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_end_with, stream, nursery.cancel_scope)
+                await handler_function(stream)
+                nursery.cancel_scope.cancel()
+
+        return super().create_listener(accept)
+
+    async def _dial_resolved(self, maddr: Any, source: tuple[str, int] | None = None) -> RawConnection:
+        raw: Any = await super()._dial_resolved(maddr, source)
+        return RawConnection(_Stream(raw.stream.stream), True)
+
+
+async def _end_with(stream: _Stream, scope: trio.CancelScope) -> None:
+    await stream.gone.wait()
+    await trio.sleep(LINGER_S)
+    scope.cancel()
