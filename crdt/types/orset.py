@@ -2,10 +2,9 @@
 
 Each addition puts a new dot under its element, in place of the dots that stood there; a removal takes away the dots
 that it sees. An addition that the remover did not see is not touched by it, so of a concurrent add and remove the add
-wins. The observed-remove set of Shapiro et al. 2011 (§3.3.5, specification 15) had to remember
-each removed tag for ever; here the causal context says which dots were seen, and one that was seen and does not stand
-is removed (Bieniusa et al., "An optimized conflict-free replicated set", INRIA RR-8083, 2012): the state is as large
-as the set.
+wins. The observed-remove set of Shapiro et al. 2011 (§3.3.5, specification 15) had to remember each removed tag for
+ever; here the causal context says which dots were seen, and one that was seen and does not stand is removed
+(Bieniusa et al., "An optimized conflict-free replicated set", INRIA RR-8083, 2012): the state is as large as the set.
 
     encoding = CBOR [8, vector rows, cloud rows, [[element, [[actor, counter], …]], …]]
 """

@@ -40,7 +40,8 @@ def test_what_a_counter_shows(type_: type[Any], story: str, value: int) -> None:
 
 REFUSED = [
     pytest.param(lambda: GCounter().add(ALICE, 0), id="grow-only: nothing"),
-    pytest.param(lambda: GCounter().add(ALICE, -1), id="grow-only: less"),
+    pytest.param(lambda: GCounter().add(ALICE, 5).add(ALICE, 0), id="grow-only: nothing more"),
+    pytest.param(lambda: GCounter().add(ALICE, 5).add(ALICE, -1), id="grow-only: less"),
     pytest.param(lambda: GCounter().add(ALICE, MAX_COUNTER).add(ALICE, 1), id="grow-only: a total over 63 bits"),
     pytest.param(lambda: GCounter().add(Actor(b"")), id="grow-only: an actor without a name"),
     pytest.param(lambda: PNCounter().add(ALICE, 0), id="up and down: nothing"),

@@ -148,14 +148,15 @@ def test_a_key_has_a_length(key: bytes) -> None:
         ORMap().update(key, ORSet, lambda tags: tags.add(ALICE, b"x"))
 
 
-def nested(board: ORMap, depth: int) -> ORMap:
-    if depth == 0:
-        return tag(b"x")(board, ALICE)
-    return board.update(b"sub", ORMap, lambda inner: nested(inner, depth - 1))
+def nested(change: Change, depth: int) -> ORMap:
+    for _ in range(depth):
+        change = within(change)
+    return change(ORMap(), ALICE)
 
 
-def test_maps_nest_as_deep_as_peers_take_them() -> None:
-    deepest = nested(ORMap(), 4)
+@pytest.mark.parametrize(("leaf", "depth"), [(tag(b"x"), 4), (note(b"x"), 5)], ids=["a set", "a register"])
+def test_maps_nest_as_deep_as_peers_take_them(leaf: Change, depth: int) -> None:
+    deepest = nested(leaf, depth)
     assert ORMap.decode(deepest.encode()) == deepest
     with pytest.raises(ProposalTooLarge, match="too deep"):
-        nested(ORMap(), 5).encode()
+        nested(leaf, depth + 1).encode()

@@ -19,6 +19,7 @@ STORIES = [
     pytest.param("", [], id="empty"),
     pytest.param("a+x b+y", [b"x", b"y"], id="adds of both are in"),
     pytest.param("a+x b+x", [b"x"], id="added by both, in once"),
+    pytest.param("a+x = b+y", [b"x", b"y"], id="what both have stays"),
     pytest.param("a+x = b-x", [], id="a remove takes what it observed"),
     pytest.param("a+x b+x = b-x", [], id="a remove takes the adds of everyone it observed"),
     pytest.param("a+x = a+x b-x", [b"x"], id="add wins over a concurrent remove"),
