@@ -67,7 +67,7 @@ def run_daemon(home: Home, options: RunOptions, show: Show | None = None) -> Non
         StoreError: the disk failed.
         Halted: the node stopped itself, because going on would be wrong.
     """
-    configure_logging(options.log_format)
+    configure_logging(options.log_format, logging.WARNING if options.quiet else logging.INFO)
     config = override(home.config(), listen=options.listen or None, mdns=options.mdns, metrics=options.metrics)
     config = replace(config, bootstrap=(*config.bootstrap, *override(config, bootstrap=options.bootstrap).bootstrap))
     with ExitStack() as stack:

@@ -24,3 +24,4 @@ class RunOptions:
     metrics: str | None = None
     log_format: LogFormat = LogFormat.TEXT
     trace: Path | None = None
+    quiet: bool = False  # log only what needs attention: a live view shows the rest

@@ -1,1 +1,1 @@
-"""The command line: a thin client of the running node, which answers at once."""
+"""The command line: one small module per group of commands, registered in `bootstrap.cli.main`."""

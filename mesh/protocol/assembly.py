@@ -80,14 +80,14 @@ def assemble(
         rng=rng.split("node"),
         started=now,
     )
-    skipped = _load_chain(context, recovered) + _load_state(context, recovered)
+    skipped = load_chain(chain, recovered) + _load_state(context, recovered)
     context.counters["disk_records_skipped"] = skipped
     if BOOK_FILE in recovered.snapshots:
         context.dialer.load(recovered.snapshots[BOOK_FILE])
     return Node(context, _disk_report(recovered, skipped), secrets)
 
 
-def _load_chain(context: Context, recovered: Recovered) -> int:
+def load_chain(chain: Chain, recovered: Recovered) -> int:
     """Append every block on disk; the number that did not fit."""
     records = [body for kind, body in recovered.records if kind == RecordKind.BLOCK]
     skipped = 0
@@ -99,7 +99,7 @@ def _load_chain(context: Context, recovered: Recovered) -> int:
     for body in records:
         try:
             record = cbor.decode_as(body, BlockRecord)
-            context.chain.append(record.block, record.certificate)
+            chain.append(record.block, record.certificate)
         except RemoteError:
             skipped += 1
     return skipped

@@ -1,0 +1,156 @@
+"""Commands about the node: `run` is it, `status` and `peers` show it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bootstrap.cli.asking import Result, ask, hand_over, home_of
+from bootstrap.cli.options import HomeOption, JsonOption
+from bootstrap.options import LogFormat
+
+
+def run(
+    listen: Annotated[
+        list[str] | None, typer.Option("--listen", metavar="MULTIADDR", help="Listen there; may be repeated.")
+    ] = None,
+    bootstrap: Annotated[
+        list[str] | None, typer.Option("--bootstrap", metavar="MULTIADDR", help="Dial this member; may be repeated.")
+    ] = None,
+    mdns: Annotated[bool | None, typer.Option("--mdns/--no-mdns", help="Find others on this LAN.")] = None,
+    metrics: Annotated[
+        str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Serve Prometheus metrics there too.")
+    ] = None,
+    log_format: Annotated[
+        LogFormat | None, typer.Option("--log-format", help="How log lines look, on standard error.")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option("--trace", metavar="FILE", help="Append every trace record to this file.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Be the node of this home, in the foreground, until SIGTERM or Ctrl-C."""
+    from bootstrap.cli.start_screen import StartScreen
+    from bootstrap.options import RunOptions
+
+    found = home_of(home)
+    screen = StartScreen.fitting(found, as_json=as_json, log_format=log_format)
+    options = RunOptions(
+        listen=tuple(listen or ()),
+        bootstrap=tuple(bootstrap or ()),
+        mdns=mdns,
+        metrics=metrics,
+        log_format=log_format or LogFormat.TEXT,
+        trace=trace,
+        quiet=screen.replaces_log,
+    )
+    from bootstrap.daemon import run_daemon
+    from mesh.runtime.loop import Halted
+    from wire.errors import ZenmeshError
+
+    with screen:
+        try:
+            run_daemon(found, options)
+        except Halted as error:
+            raise ZenmeshError(f"the node stopped itself: {error}") from error
+
+
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show who this node is, whom it belongs to, and how it does."""
+    hand_over(ask(home, "status"), as_json, show_status)
+
+
+def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Show links, and whom the node tries to reach with what came of it."""
+    hand_over(ask(home, "peers"), as_json, lambda result: show_peers(result["peers"]))
+
+
+def show_status(status: Result) -> None:
+    """The node for people."""
+    from bootstrap.console import facts, say, table
+
+    facts(_facts_of(status))
+    if status["members"]:
+        say("")
+        table(
+            ["swarm", "state", "weight", "term", "records", "linked", "project"],
+            [
+                [
+                    row["swarm"],
+                    row["state"],
+                    row["weight"],
+                    row["term"],
+                    row["seq"],
+                    _yes(row["connected"]),
+                    row["project"],
+                ]
+                for row in status["members"]
+            ],
+        )
+    for request in status["pending_joins"]:
+        say(f"{request['swarm']} asks to be admitted: `zenmesh federation admit {request['swarm']}`")
+    for warning in status["warnings"]:
+        say(f"warning: {warning}")
+
+
+def _facts_of(status: Result) -> dict[str, object]:
+    quorum, federation = status["quorum"], status["federation_id"]
+    name = f"{status['federation_name']} " if status["federation_name"] else ""
+    return {
+        "swarm": f"{status['swarm']} (project {status['project']}), {status['role']} in term {status['term']}",
+        "node": status["peer_id"],
+        "addresses": status["addresses"],
+        "lifecycle": f"{status['lifecycle']}: {status['lifecycle_reason']}",
+        "federation": None if federation is None else f"{name}{federation}",
+        "chain": f"height {status['height']}, epoch {status['epoch']}",
+        "quorum": None if quorum is None else _quorum(quorum),
+        "read-only": status["read_only"],
+        "state root": status["state_root"],
+        "running": f"{duration_text(status['uptime_s'])}, {status['rss_bytes'] / 2**20:.0f} MiB of memory",
+    }
+
+
+def _quorum(quorum: dict[str, Any]) -> str:
+    crashed, hostile = quorum["crash_faults_tolerated"], quorum["byzantine_faults_tolerated"]
+    return f"{quorum['rule']}: goes on with up to {crashed} crashed and {hostile} hostile member(s)"
+
+
+def show_peers(rows: list[dict[str, Any]]) -> None:
+    """Links and dials for people."""
+    from bootstrap.console import say, table
+
+    if not rows:
+        say("nobody: no link, and no address of anyone")
+        return
+    table(
+        ["swarm", "state", "rtt", "clock", "score", "peer", "address", "last error"],
+        [
+            [
+                row["swarm"],
+                row["state"],
+                None if row["rtt_ms"] is None else f"{row['rtt_ms']:.1f} ms",
+                None if row["clock_offset_ms"] is None else f"{row['clock_offset_ms']:+d} ms",
+                row["score"],
+                row["peer_id"],
+                row["address"],
+                row["error"],
+            ]
+            for row in rows
+        ],
+    )
+
+
+def duration_text(seconds: float) -> str:
+    """A duration for people: its two largest units."""
+    days, rest = divmod(int(seconds), 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, rest = divmod(rest, 60)
+    parts = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")) if count]
+    return " ".join(parts[:2]) or "0 s"
+
+
+def _yes(value: object) -> str:
+    return "yes" if value else "no"
