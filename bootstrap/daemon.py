@@ -46,6 +46,7 @@ from mesh.runtime.mdns.codec import Advertisement
 from mesh.runtime.mdns.service import Mdns, open_mdns
 from mesh.runtime.reporting import LOGGER, Reporting, Show, configure_logging
 from mesh.runtime.store import Recovered, Store
+from mesh.runtime.stubs import import_libp2p_lean
 from wire.errors import ZenmeshError
 from wire.ids import PeerId
 from wire.rng import Rng
@@ -68,6 +69,7 @@ def run_daemon(home: Home, options: RunOptions, show: Show | None = None) -> Non
         Halted: the node stopped itself, because going on would be wrong.
     """
     configure_logging(options.log_format, logging.WARNING if options.quiet else logging.INFO)
+    import_libp2p_lean()
     config = override(home.config(), listen=options.listen or None, mdns=options.mdns, metrics=options.metrics)
     config = replace(config, bootstrap=(*config.bootstrap, *override(config, bootstrap=options.bootstrap).bootstrap))
     with ExitStack() as stack:

@@ -30,6 +30,7 @@ class Member:
 
     identity: Identity
     genesis: Genesis
+    certificate: MemberCert
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def load_member(home: Home, raw: bytes) -> Member:
         certificate=certificate.raw,
         boot_nonce=os.urandom(16),
     )
-    return Member(identity, genesis)
+    return Member(identity, genesis, certificate)
 
 
 def load_intent(home: Home) -> JoinIntent | None:

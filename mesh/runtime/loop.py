@@ -37,7 +37,7 @@ from mesh.protocol.effects import (
     Trace,
     Trust,
 )
-from mesh.protocol.events import Command, InEvent, NetworkEvent, WallClock
+from mesh.protocol.events import AddressesChanged, Command, InEvent, NetworkEvent, PeerDown, PeerUp, WallClock
 from mesh.protocol.machine import Machine
 from mesh.protocol.trace import TraceRecord
 from mesh.runtime import clock
@@ -94,6 +94,8 @@ class NodeLoop:
         self._waiting: dict[int, tuple[trio.Event, list[Outcome]]] = {}
         self._requests = 0
         self._stopping = False
+        self._addresses: AddressesChanged | None = None
+        self._links: dict[PeerId, PeerUp] = {}
 
     # entrances
 
@@ -174,7 +176,9 @@ class NodeLoop:
     async def _round(self) -> None:
         effects: list[Effect] = []
         for _ in range(min(len(self._inbox), EVENTS_PER_ROUND)):
-            effects += self.machine.handle(self._inbox.popleft(), clock.now())
+            event = self._inbox.popleft()
+            self._remember(event)
+            effects += self.machine.handle(event, clock.now())
         self._drained.set()
         now = clock.now()
         deadline = self.machine.next_deadline()
@@ -235,9 +239,23 @@ class NodeLoop:
             case Halt(reason=reason):
                 raise Halted(reason)
 
+    def _remember(self, event: InEvent) -> None:
+        """What stands, for a machine that takes over from the joiner."""
+        match event:
+            case AddressesChanged():
+                self._addresses = event
+            case PeerUp(peer=peer):
+                self._links[peer] = event
+            case PeerDown(peer=peer):
+                self._links.pop(peer, None)
+            case _:
+                pass
+
     async def _become(self, joined: Joined) -> None:
         assert self._upgrade is not None, "only a joiner joins"
         self.machine, effects = self._upgrade(joined)
+        for event in ([self._addresses] if self._addresses else []) + list(self._links.values()):
+            effects += self.machine.handle(event, clock.now())
         await self._carry_out(effects)
 
     def _answer(self, request_id: int, outcome: Outcome) -> None:
