@@ -36,7 +36,7 @@ def clean(text: object) -> str:
 
 def say(text: object) -> None:
     """One line."""
-    print(clean(text))
+    _line(clean(text))
 
 
 def facts(pairs: Mapping[str, object]) -> None:
@@ -49,7 +49,7 @@ def facts(pairs: Mapping[str, object]) -> None:
         for index, line in enumerate(lines):
             label = f"{name if index == 0 else '':{width}}{_GAP}"
             if console is None:
-                print(f"{label}{line}".rstrip())
+                _line(f"{label}{line}".rstrip())
             else:
                 from rich.text import Text
 
@@ -62,7 +62,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     if not on_terminal():
         widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         for row in [list(columns), *cells]:
-            print(_GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+            _line(_GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         return
     from rich.table import Table
     from rich.text import Text
@@ -73,3 +73,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in cells:
         drawn.add_row(*map(Text, row))
     rich_console().print(drawn, soft_wrap=False)
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")

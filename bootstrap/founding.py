@@ -1,7 +1,15 @@
-"""How a home, a federation and a new term begin: keys are made, certificates signed, files written.
+"""How a swarm, a federation and a term begin: keys are made, certificates signed, and the home keeps both.
 
-The root key signs certificates and the genesis and is needed for nothing else; `init` says where it lies and that it
-should be moved away. A new term takes a new queen key, so whoever held the old one is fenced.
+| step | makes | is done once this file is there |
+|---|---|---|
+| `found_home` | root, node and first queen key | `format` |
+| `found_federation` | this swarm's certificate inside a new genesis | `genesis` |
+| `keep_join` | nothing, or a certificate for the federation that is known | `join.ticket` |
+| `begin_new_term` | the next queen key, and a certificate that names it | `member.cert` |
+
+The root key signs certificates and the genesis and is needed for nothing else. Each step but the first holds the
+home's lock, so that no node runs meanwhile, and ends with one atomic file; what a cut leaves behind is taken up by
+the next try. Time is an argument; entropy comes from the machine.
 """
 
 from __future__ import annotations
@@ -14,129 +22,189 @@ from typing import Literal
 
 from bootstrap.config import Config
 from bootstrap.home import Home
-from bootstrap.identity import certify, intent_fields, load_member
+from bootstrap.identity import certify, intent_fields
 from bootstrap.keyfiles import NODE, ROOT, has_key, queen, queen_terms, read_key, read_key_file, write_key
-from consensus.certificates import YEAR_MS, MemberCert, make_member_cert
+from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_member_cert
+from consensus.chain import Chain
+from consensus.fields import NAME_RULE, is_name
 from consensus.genesis import Genesis, Params, make_genesis, parse_genesis
+from consensus.membership import Member
+from mesh.protocol.assembly import Recovered, load_chain
 from mesh.protocol.commands import Join
-from mesh.protocol.joiner import parse_intent
-from wire.errors import ConfigError, NotMember, Rejected, RemoteError, UsageError
-from wire.ids import FederationId, peer_id_of, sha256, swarm_id_of
+from mesh.protocol.joiner import JoinIntent, parse_intent
+from mesh.runtime.store import Store
+from wire.errors import ConfigError, NotMember, Rejected, RemoteError
+from wire.ids import FederationId, SwarmId, peer_id_of, swarm_id_of
 from wire.keys import SigningKey
 
 FIRST_TERM = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewTerm:
-    """What `recover --new-term` prepared; `waiting`: an earlier one, which the federation has not ordered yet."""
+    """The term that a home speaks in from its next start on. `waiting`: an earlier try had prepared it already."""
 
     swarm: str
     term: int
-    waiting: bool = False
+    waiting: bool
 
 
 def found_home(path: Path, swarm: str, project: str, profile: str, listen: Sequence[str]) -> Home:
-    """A home with fresh keys. Raises ConfigError, StoreError."""
+    """Make a home with fresh keys.
+
+    Raises:
+        ConfigError: a setting is wrong, or there is something at `path` already; nothing was written.
+        StoreError: the disk refused.
+    """
+    _check_name("swarm", swarm)
     settings: dict[str, object] = {"swarm": swarm, "project": project, "profile": profile}
     if listen:
         settings["listen"] = list(listen)
-    keys = {name: SigningKey(os.urandom(32)) for name in (ROOT, NODE, queen(FIRST_TERM))}
-    return Home.create(path, settings, keys)
+    return Home.create(path, settings, {name: _new_key() for name in (ROOT, NODE, queen(FIRST_TERM))})
 
 
 def found_federation(home: Home, name: str, admission: Literal["ticket", "vote", "open"], wall_ms: int) -> Genesis:
-    """Make this home the creator of a federation of one.
+    """Make this home the creator and only member of a new federation; a join that waits is given up.
 
     Raises:
-        Rejected: the home belongs to one already.
-        UsageError: the name cannot be.
-        ConfigError: the root key is away.
+        Rejected: it belongs to a federation already.
+        ConfigError: the name is none, or a key is missing.
         HomeInUse: its node runs.
     """
+    _check_name("federation", name)
     with home.lock():
         _refuse_member(home)
-        config = home.config()
-        root = _root(home, None)
-        certificate = _certify(home, config, None, root, FIRST_TERM, wall_ms)
+        if home.restored:
+            raise ConfigError(str(home.path), "restored", "begin a new term first: `zenmesh recover --new-term`")
+        config, root = home.config(), _root(home, None)
+        certificate = _certificate(home, None, root, max(queen_terms(home.keys)), _Claims.of(config), wall_ms)
         params = Params(admission=admission, profile=config.profile.value)
-        try:
-            genesis = parse_genesis(make_genesis(name, params, certificate, wall_ms, root))
-        except RemoteError as error:
-            raise UsageError(f"no federation was created: {error}") from error
-        home.clear_pending_join()
+        genesis = parse_genesis(make_genesis(name, params, certificate, wall_ms, root))
         home.write_genesis(genesis.raw)
+        home.clear_pending_join()
         return genesis
 
 
-def check_join(operation: Join, wall_ms: int) -> None:
-    """Refuse a join that cannot work. Raises UsageError, or Rejected for an expired ticket."""
+def check_join(operation: Join, wall_ms: int) -> JoinIntent:
+    """What a join means, if it can come true. Raises UsageError, or Rejected for an expired ticket."""
     intent = parse_intent(operation)
     if intent.ticket is not None and intent.ticket.expires_ms <= wall_ms:
         raise Rejected("this ticket has expired: ask for a new one (`zenmesh invite` on any member)")
+    return intent
 
 
 def keep_join(home: Home, operation: Join, wall_ms: int) -> None:
-    """Keep a join for when the node starts.
+    """Keep a join for the next start of the node; an earlier one is replaced.
 
     Raises:
-        Rejected: the home belongs to a federation already.
+        Rejected: this home belongs to a federation already, or the ticket has expired.
+        UsageError: the join cannot be read, or the node runs (HomeInUse).
         ConfigError: the root key, which signs this swarm's certificate, is away.
-        HomeInUse: its node runs.
     """
+    intent = check_join(operation, wall_ms)
     with home.lock():
         _refuse_member(home)
-        intent = parse_intent(operation)
         federation = intent.federation or (intent.ticket.federation if intent.ticket else None)
-        if federation is not None:
+        if federation is None:
+            _root(home, None)  # asked for once somebody has told which federation this is
+        else:
             certify(home, federation, wall_ms)
         home.write_pending_join(intent_fields(operation))
 
 
 def begin_new_term(home: Home, root_file: Path | None, wall_ms: int) -> NewTerm:
-    """Make the home ready for a new term, which its node asks the federation for when it starts.
+    """Give the swarm of this home a fresh queen key, and a certificate of the term after the newest one known here.
+
+    Nothing that was acknowledged in earlier terms is lost: the federation closes a term at the last record of it that
+    its members hold. Asked for twice, the second time changes nothing until the federation has ordered the first.
 
     Raises:
-        NotMember: the home belongs to no federation.
-        ConfigError: the root key is not here, or is another swarm's.
+        NotMember: this home belongs to no federation, so that no term is over.
+        ConfigError: the root key is away or another swarm's.
         HomeInUse: its node runs.
     """
     with home.lock():
-        raw = home.genesis()
-        if raw is None:
-            raise NotMember("this home belongs to no federation: there is no term to begin")
+        genesis = genesis_of(home)
+        if genesis is None:
+            return _fresh_start(home)
         root = _root(home, root_file)
-        config = home.config()
-        held = _held_certificate(home, raw)
-        if held is not None and held.swarm != swarm_id_of(root.public):
-            raise ConfigError(str(root_file or ROOT.file), "another swarm's", "bring the root key of this swarm")
-        term = max([*queen_terms(home.keys), held.term if held else FIRST_TERM]) + 1
-        write_key(home.keys, queen(term), SigningKey(os.urandom(32)))
-        home.write_certificate(_certify(home, config, FederationId(sha256(raw)), root, term, wall_ms))
-        home.clear_restored()
-        return NewTerm(config.swarm, term)
+        held, member = _held_certificate(home, genesis), _member_on_disk(home, genesis, swarm_id_of(root.public))
+        if held is not None and held.body.root_key != root.public:
+            where = root_file or home.keys / ROOT.file
+            raise ConfigError(str(where), "another swarm's", f"bring the root key of {held.name!r}")
+        ordered = member.term if member is not None else FIRST_TERM
+        if held is not None and held.term > ordered and not home.restored:
+            return NewTerm(swarm=held.name, term=held.term, waiting=True)
+        used = [
+            ordered,
+            held.term if held is not None else ordered,
+            *(queen_terms(home.keys) if home.restored else ()),
+        ]
+        claims = _Claims.of_member(member) if member else _Claims.of_certificate(held) if held else None
+        return _certify_term(home, genesis, root, max(used) + 1, claims or _Claims.of(home.config()), wall_ms)
 
 
-def _held_certificate(home: Home, genesis: bytes) -> MemberCert | None:
-    """The newest certificate that can be read; a damaged one is replaced anyway."""
+def genesis_of(home: Home) -> Genesis | None:
+    """The genesis of the federation that `home` belongs to, None where there is none. Raises ConfigError."""
+    raw = home.genesis()
     try:
-        return load_member(home, genesis).certificate
-    except ConfigError:
-        return None
+        return None if raw is None else parse_genesis(raw)
+    except RemoteError as error:
+        rule = f"{error}; take the copy of any other member's home"
+        raise ConfigError(str(home.genesis_file), "damaged", rule) from error
 
 
-def _refuse_member(home: Home) -> None:
-    if home.genesis() is not None:
-        raise Rejected("this home belongs to a federation already; make another home for another federation")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claims:
+    """What a certificate says of a swarm besides its keys; a new term keeps it."""
+
+    name: str
+    project: str
+    weight: int = 1
+
+    @classmethod
+    def of(cls, config: Config) -> _Claims:
+        return cls(name=config.swarm, project=config.project)
+
+    @classmethod
+    def of_certificate(cls, held: MemberCert) -> _Claims:
+        return cls(name=held.name, project=held.body.project, weight=held.body.weight)
+
+    @classmethod
+    def of_member(cls, member: Member) -> _Claims:
+        return cls(name=member.name, project=member.project, weight=member.certified_weight)
 
 
-def _certify(
-    home: Home, config: Config, federation: FederationId | None, root: SigningKey, term: int, wall_ms: int
+def _certify_term(
+    home: Home, genesis: Genesis, root: SigningKey, term: int, claims: _Claims, wall_ms: int
+) -> NewTerm:
+    """Make the key of `term`, or take up the one that an interrupted try left, and the certificate that names it."""
+    if not has_key(home.keys, queen(term)):
+        write_key(home.keys, queen(term), _new_key())
+    home.write_certificate(_certificate(home, genesis.federation_id, root, term, claims, wall_ms))
+    home.clear_restored()
+    return NewTerm(swarm=claims.name, term=term, waiting=False)
+
+
+def _fresh_start(home: Home) -> NewTerm:
+    """A home that came out of an archive before it had joined anything: whatever it asked for, it asks anew."""
+    if not home.restored:
+        raise NotMember("this home belongs to no federation, so there is no term to end and nothing to recover")
+    term = max(queen_terms(home.keys), default=0) + 1
+    write_key(home.keys, queen(term), _new_key())
+    home.certificate_file.unlink(missing_ok=True)
+    home.clear_restored()
+    return NewTerm(swarm=home.config().swarm, term=term, waiting=False)
+
+
+def _certificate(
+    home: Home, federation: FederationId | None, root: SigningKey, term: int, claims: _Claims, wall_ms: int
 ) -> bytes:
     return make_member_cert(
         federation=federation,
-        name=config.swarm,
-        project=config.project,
+        name=claims.name,
+        project=claims.project,
+        weight=claims.weight,
         root=root,
         term=term,
         queen_key=read_key(home.keys, queen(term)).public,
@@ -145,13 +213,48 @@ def _certify(
     )
 
 
+def _held_certificate(home: Home, genesis: Genesis) -> MemberCert | None:
+    """The newest certificate here; None when it is lost or damaged, for a new term is how that is mended."""
+    try:
+        raw = home.certificate()
+        if raw is not None:
+            return parse_member_cert(raw, genesis.federation_id)
+    except (ConfigError, RemoteError):
+        return None
+    node = peer_id_of(read_key(home.keys, NODE).public)
+    return next((certificate for certificate in genesis.members if certificate.peer == node), None)
+
+
+def _member_on_disk(home: Home, genesis: Genesis, swarm: SwarmId) -> Member | None:
+    """What the chain, as far as this home holds it, says of the swarm."""
+    store, found = Store.open(home.state, expected=True)
+    store.close(found.clean_body if found.clean else None)
+    chain = Chain(genesis)
+    records = [(record.kind, record.body) for record in found.records]
+    load_chain(chain, Recovered(records=records, snapshots=found.snapshots))
+    return chain.member(swarm)
+
+
 def _root(home: Home, file: Path | None) -> SigningKey:
     if file is not None:
         return read_key_file(file, ROOT)
     if not has_key(home.keys, ROOT):
-        raise ConfigError(
-            str(home.keys / ROOT.file),
-            "missing",
-            "this needs the root key: bring it back, or name it with --root-key",
-        )
+        rule = "this needs the root key, once: bring it back from where you keep it, or name it with --root-key FILE"
+        raise ConfigError(str(home.keys / ROOT.file), "missing", rule)
     return read_key(home.keys, ROOT)
+
+
+def _refuse_member(home: Home) -> None:
+    genesis = genesis_of(home)
+    if genesis is not None:
+        what = f"this home belongs to the federation {genesis.name!r} already"
+        raise Rejected(f"{what}: one swarm, one federation, one home")
+
+
+def _check_name(field: str, name: str) -> None:
+    if not is_name(name):
+        raise ConfigError(field, name, f"a name has {NAME_RULE}")
+
+
+def _new_key() -> SigningKey:
+    return SigningKey(os.urandom(32))

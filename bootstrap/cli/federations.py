@@ -11,7 +11,7 @@ import typer
 
 from bootstrap.cli.asking import Result, ask, client_of, hand_over, home_of
 from bootstrap.cli.options import HomeOption, JsonOption, between
-from wire.errors import ConfigError, NotMember, NotRunning, Rejected, UsageError
+from wire.errors import NotMember, NotRunning, Rejected, UsageError
 
 if TYPE_CHECKING:
     from bootstrap.home import Home
@@ -72,19 +72,12 @@ def genesis(
     as_json: JsonOption = False,
 ) -> None:
     """Hand out the genesis: what the federation is, for anyone to check. Nothing in it is secret."""
-    from consensus.genesis import parse_genesis
-    from wire.errors import RemoteError
+    from bootstrap.founding import genesis_of
 
     found = home_of(home)
-    raw = found.genesis()
-    if raw is None:
+    parsed = genesis_of(found)
+    if parsed is None:
         raise NotMember(f"{found.path} belongs to no federation: create one, or join one")
-    try:
-        parsed = parse_genesis(raw)
-    except RemoteError as error:
-        raise ConfigError(
-            str(found.genesis_file), "damaged", f"{error}; take the copy of any member's home"
-        ) from error
     text = found.genesis_file.read_text()
     if out is not None:
         _write_new(out, text)

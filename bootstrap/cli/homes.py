@@ -80,12 +80,8 @@ def recover(
 def _show_recover(result: Result) -> None:
     from bootstrap.console import say
 
-    if result["waiting"]:
-        say(
-            f"term {result['term']} of {result['swarm']} is prepared already, and waits for the federation to order it."
-        )
-    else:
-        say(f"{result['swarm']} speaks in term {result['term']} from its next start on.")
+    what = "is prepared already and waits for the federation" if result["waiting"] else "begins at the next start"
+    say(f"term {result['term']} of {result['swarm']} {what}.")
     say("Next: `zenmesh run`. Writing begins when the federation has ordered the term: see `zenmesh status`.")
 
 

@@ -1,11 +1,11 @@
 """What `zenmesh run` says about itself: who it is, where it listens, whom it found, how far a first sync has come.
 
-The screen is a client of the node's own control socket, like any other: a thread asks for the status and tells what is
-new in it. So the node knows nothing of screens, and no screen can hold it up.
+The screen is a client of the node's own control socket, like any other: a thread asks for the status and tells what
+is new in it. So the node knows nothing of screens, and no screen can hold it up.
 
 | where | what is shown |
 |---|---|
-| a terminal | the story, above a progress bar while the node starts; then what changes, for life; of the log only warnings |
+| a terminal | the story, above a progress bar while the node starts, for life; of the log only warnings |
 | anything else | the story as plain lines until the node is OPERATIONAL; the log tells the rest |
 | `--log-format` given | nothing: the log is what was asked for |
 | `--json` | one object once the node listens |
