@@ -95,6 +95,8 @@ class Greeting:
             raise ProtocolViolation("HELLO names another swarm than the chain does")
         fresh = link.hello is None
         link.hello = hello
+        if fresh and link.greeted_early:
+            link.greeted = False  # what we said then was said to a joiner, which did not listen yet
         if hello.height > context.chain.height:
             self.request_chain(link, out)
         elif link.swarm is None:
@@ -159,6 +161,7 @@ class Greeting:
             if swarm is None:
                 self.refuse(link, NOT_A_MEMBER, "the federation's chain names no such member any more", out)
             elif was is None:
+                link.greeted_early = link.hello is None
                 self.greet(link, now, out)
                 if link.hello is not None:
                     established.append(link)

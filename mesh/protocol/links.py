@@ -30,6 +30,7 @@ class Link:
     swarm: SwarmId | None = None
     hello: Hello | None = None
     greeted: bool = False
+    greeted_early: bool = False  # as soon as the chain named it, before it said anything
     asked_chain: bool = False
     last_heard: Instant = 0
     height: int = 0

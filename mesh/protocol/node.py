@@ -87,17 +87,16 @@ class Node:
     def tick(self, now: Instant) -> list[Effect]:
         """What is due by `now`."""
         out = Outbox()
-        signing = self.may_sign(now)
         self.greeting.tick(now, out)
         self.context.dialer.tick(self._linked(), now, out)
         self.syncing.tick(now, out)
         self.writer.tick(now, out)
-        self.announcing.tick(now, signing, out)
         self.admission.tick(now, out)
         transaction = self.terms.tick(now, self.in_step(), out)
         if transaction is not None and self.startup.verdict(now) is Verdict.CONFIRMED:
             self.admission.order_own(transaction, now, out)
             self.chain_grew(now, out)
+        self.announcing.tick(now, self.may_sign(now), out)
         self._after(now, out)
         return out.effects
 

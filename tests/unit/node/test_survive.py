@@ -1,0 +1,216 @@
+"""Scenarios of the pure node: crashes, partitions, lost disks, lost messages, new terms."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.protocol.commands import Failure, GetPeers, GetStatus, MemoryGet, MemoryPut, Success
+from mesh.protocol.effects import RecordKind
+from mesh.protocol.lifecycle import Lifecycle
+from tests.support.small_swarms import Town
+from wire.time import SECOND
+
+THREE = ("alpha", "beta", "gamma")
+
+
+def put(town: Town, name: str, key: str, value: bytes = b"1") -> None:
+    outcome = town.world.ask(town[name], MemoryPut(key=key, value=value))
+    assert isinstance(outcome, Success), outcome
+
+
+def sees(town: Town, name: str, key: str) -> dict[str, object]:
+    outcome = town.world.ask(town[name], MemoryGet(key=key))
+    return dict(outcome.result["values"]) if isinstance(outcome, Success) else {}  # type: ignore[call-overload]
+
+
+def read_only(town: Town, name: str) -> str:
+    outcome = town.world.ask(town[name], GetStatus())
+    assert isinstance(outcome, Success)
+    return str(outcome.result["read_only"] or "")
+
+
+def test_everyone_restarts_and_finds_the_others_from_the_book() -> None:
+    town = Town(*THREE)
+    town.form()
+    put(town, "alpha", "k")
+    town.world.run(6 * SECOND)
+    for name in THREE:
+        town.world.crash(town[name])
+    for name in THREE:
+        town.world.start(town[name])
+    town.settle()
+    assert sees(town, "gamma", "k") == {"alpha": 1}
+
+
+def test_a_crashed_node_catches_up() -> None:
+    town = Town(*THREE)
+    town.form()
+    town.world.crash(town["beta"])
+    put(town, "alpha", "missed")
+    town.world.run(30 * SECOND)
+    town.world.start(town["beta"])
+    town.settle()
+    assert sees(town, "beta", "missed") == {"alpha": 1}
+
+
+def test_both_sides_of_a_partition_are_equal_soon_after_it_heals() -> None:
+    town = Town(*THREE)
+    town.form()
+    town.world.run(6 * SECOND)
+    town.world.partition([town["alpha"]], [town["beta"], town["gamma"]])
+    town.world.run(30 * SECOND)
+    put(town, "alpha", "here")
+    put(town, "beta", "there")
+    town.world.run(30 * SECOND)
+    assert town.node("alpha").lifecycle is Lifecycle.RECOVERING
+    assert town.node("beta").lifecycle is Lifecycle.OPERATIONAL
+    town.world.heal()
+    town.settle(3 * SECOND)
+    assert sees(town, "gamma", "here") == {"alpha": 1}
+    assert sees(town, "alpha", "there") == {"beta": 1}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_loss_delays_but_loses_nothing(seed: int) -> None:
+    town = Town(*THREE, seed=seed)
+    town.form()
+    town.world.loss = 0.2
+    for number in range(20):
+        put(town, THREE[number % 3], f"k{number}")
+    town.world.loss = 0.0
+    town.world.run_until(town.equal, 60 * SECOND)
+
+
+def test_a_node_that_lost_its_last_record_does_not_sign_before_it_has_it_back() -> None:
+    town = Town(*THREE)
+    town.form()
+    put(town, "beta", "first")
+    put(town, "beta", "second")
+    town.world.run(3 * SECOND)
+    town.world.crash(town["beta"])
+    lost = max(index for index, (kind, _) in enumerate(town["beta"].disk.records) if kind == RecordKind.BATCH)
+    del town["beta"].disk.records[lost]
+    town.world.start(town["beta"])
+    put_at_once = town.world.ask(town["beta"], MemoryPut(key="third", value=b"1"))
+    assert isinstance(put_at_once, Failure)
+    town.settle()
+    put(town, "beta", "third")
+    town.world.run(2 * SECOND)
+    assert not any(node.context.counters["forks_found"] for node in town.nodes())
+    assert sees(town, "alpha", "second") == {"beta": 1}
+
+
+def test_a_node_whose_whole_disk_is_gone_gets_its_own_log_back_before_it_signs() -> None:
+    town = Town(*THREE)
+    town.form()
+    put(town, "beta", "precious")
+    town.world.run(3 * SECOND)
+    town.world.crash(town["beta"])
+    book = town["beta"].disk.files.get("book")
+    town["beta"].disk.records.clear()
+    town["beta"].disk.files.clear()
+    assert book is not None
+    town["beta"].disk.files["book"] = book
+    town.world.start(town["beta"])
+    town.settle()
+    put(town, "beta", "next")
+    town.world.run(2 * SECOND)
+    assert sees(town, "alpha", "precious") == {"beta": 1}
+    assert sees(town, "alpha", "next") == {"beta": 1}
+    assert not any(node.context.counters["forks_found"] for node in town.nodes())
+
+
+def test_a_home_in_a_new_term_fences_the_old_one() -> None:
+    town = Town(*THREE)
+    town.form()
+    put(town, "beta", "old")
+    town.world.run(3 * SECOND)
+    town.world.crash(town["beta"])
+    swarm = town.swarms["beta"]
+    swarm.term = 2
+    swarm.certify(town.node("alpha").context.federation)
+    town.world.start(town["beta"])
+    town.world.run_until(lambda: not read_only(town, "beta"), 30 * SECOND)
+    put(town, "beta", "new")
+    town.settle()
+    assert sees(town, "alpha", "old") == {"beta": 1}
+    assert sees(town, "alpha", "new") == {"beta": 1}
+    town.world.crash(town["beta"])
+    swarm.term = 1
+    town.world.start(town["beta"])
+    town.world.run(10 * SECOND)
+    assert "term 2" in read_only(town, "beta")
+
+
+def test_the_creator_itself_may_begin_a_new_term() -> None:
+    town = Town(*THREE)
+    town.form()
+    put(town, "alpha", "old")
+    town.world.run(3 * SECOND)
+    town.world.crash(town["alpha"])
+    swarm = town.swarms["alpha"]
+    swarm.term = 2
+    swarm.certify(town.node("beta").context.federation)
+    town.world.start(town["alpha"])
+    town.world.run_until(lambda: not read_only(town, "alpha"), 30 * SECOND)
+    put(town, "alpha", "new")
+    town.settle()
+    assert sees(town, "gamma", "new") == {"alpha": 1}
+
+
+def test_two_live_copies_of_one_home_make_a_fork_that_everyone_sees() -> None:
+    town = Town(*THREE)
+    town.form()
+    put(town, "beta", "before")
+    town.world.run(3 * SECOND)
+    town.world.partition([town["beta"]], [town["alpha"], town["gamma"]])
+    put(town, "beta", "one")
+    other = list(town["beta"].disk.records)
+    town.world.crash(town["beta"])
+    kept = other[:-1]
+    town["beta"].disk.records = kept  # as an operator who restored a copy would
+    town.world.run(SECOND)
+    town.world.start(town["beta"])
+    town.world.run(5 * SECOND)
+    twin = list(town["beta"].disk.records)
+    assert twin == kept
+    town.world.heal()
+    town.settle()
+    put(town, "beta", "two")
+    assert not any(node.context.counters["forks_found"] for node in town.nodes())
+
+
+def test_peers_names_failed_dials_with_their_cause() -> None:
+    town = Town(*THREE)
+    town.form()
+    town.world.run(6 * SECOND)
+    town.world.crash(town["gamma"])
+    town.world.run(10 * SECOND)
+    outcome = town.world.ask(town["alpha"], GetPeers())
+    assert isinstance(outcome, Success)
+    rows = {row["swarm"]: row for row in outcome.result["peers"]}  # type: ignore[attr-defined]
+    assert rows["beta"]["state"] == "established"
+    assert rows["gamma"]["state"] in ("dialing", "waiting")
+    assert rows["gamma"]["error"] == "unreachable"
+
+
+def test_a_node_alone_in_its_federation_works() -> None:
+    town = Town("alpha")
+    town.world.start(town["alpha"])
+    put(town, "alpha", "k")
+    town.world.crash(town["alpha"])
+    town.world.start(town["alpha"])
+    put(town, "alpha", "k2")
+    assert sees(town, "alpha", "k") == {"alpha": 1}
+    assert town.node("alpha").lifecycle is Lifecycle.OPERATIONAL
+
+
+def test_equal_seeds_give_equal_runs() -> None:
+    def run() -> list[object]:
+        town = Town(*THREE, seed=9)
+        town.form()
+        put(town, "alpha", "k")
+        town.world.run(10 * SECOND)
+        return [(host.name, record) for host in town.hosts.values() for record in host.trace]
+
+    assert run() == run()
