@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import trio
+import trio.testing
 from hypothesis import settings
 
 from tests.support import netns
@@ -61,11 +63,18 @@ _MISSING = "missing"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what cannot run here, and note on each such test what it lacks (the note travels with xdist's reports)."""
     for item in items:
+        if "autojump_clock" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.trio(run=_in_virtual_time), append=False)
         for marker, need in NEEDS.items():
             lack = need.missing() if item.get_closest_marker(marker) else None
             if lack is not None:
                 item.user_properties.append((_MISSING, f"{marker}: {lack}"))
                 item.add_marker(pytest.mark.skip(reason=f"{need.what}: {lack}"))
+
+
+def _in_virtual_time(test: Any, clock: trio.abc.Clock | None = None, **options: Any) -> None:
+    """As `trio.run`; pytest-trio hands over a clock named in the signature, but none that came by `usefixtures`."""
+    trio.run(test, clock=clock or trio.testing.MockClock(autojump_threshold=0), **options)
 
 
 @pytest.hookimpl(wrapper=True)

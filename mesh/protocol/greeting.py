@@ -49,6 +49,9 @@ class Greeting:
 
     def peer_up(self, peer: PeerId, address: str, inbound: bool, now: Instant, out: Outbox) -> None:
         context = self._context
+        if context.links.get(peer) is not None:
+            context.dialer.linked(peer, address, inbound)  # a dial crossed with another: the link stands already
+            return
         if len(context.links) >= context.config.max_links or self._too_many_strangers(peer):
             out.disconnect(peer, "too many links")
             return

@@ -43,7 +43,7 @@ from tests.support.bare_libp2p import MESHSUB, BareHost, bare_host, ed25519_keys
 MULTISTREAM = b"/multistream/1.0.0\n"
 IDENTIFY = TProtocol("/ipfs/id/1.0.0")
 NOT_UTF8 = b"\xff\xfe\xfd"
-YAMUX_CHUNK = 64 * 1024
+YAMUX_CHUNK = 64 * 1024  # bytes in a data frame
 
 
 def varint(number: int) -> bytes:
@@ -107,17 +107,36 @@ class Attacker:
         for number in range(count):
             await self.frame(TYPE_WINDOW_UPDATE, FLAG_SYN, first + 2 * number, 0)
 
-    async def flood_unread(self, protocol: str, size: int) -> None:
-        """Push `size` bytes at a stream whose handler has left or is busy, past any window."""
-        stream = await self.speak(protocol)
-        stream_id = stream.muxed_stream.stream_id
-        for _ in range(size // YAMUX_CHUNK):
-            await self.frame(TYPE_DATA, 0, stream_id, YAMUX_CHUNK, bytes(YAMUX_CHUNK))
+    async def push(self, stream: INetStream, content: bytes) -> None:
+        """Send `content` on a stream past any window, whether or not somebody reads at the other end."""
+        for start in range(0, len(content), YAMUX_CHUNK):
+            chunk = content[start : start + YAMUX_CHUNK]
+            await self.frame(TYPE_DATA, 0, stream.muxed_stream.stream_id, len(chunk), chunk)
+
+    def take(self, protocol: str) -> trio.MemoryReceiveChannel[INetStream]:
+        """Accept `protocol` from the victim; the streams that it opens come out of the channel, unread."""
+        taken, streams = trio.open_memory_channel[INetStream](1)
+
+        async def keep(stream: INetStream) -> None:
+            await taken.send(stream)
+            await trio.sleep_forever()
+
+        self.bare.host.set_stream_handler(TProtocol(protocol), keep)
+        return streams
+
+    def go_deaf(self) -> None:
+        """Never again read from the connection, so that TCP holds the victim's writes back."""
+        self.muxer.secured_conn.read = _never
 
     async def wait_thrown_out(self) -> None:
         """Until the victim has closed every connection to us."""
         while self.connected:
             await self.muxer.event_shutting_down.wait()
+
+
+async def _never(*_: object) -> bytes:
+    await trio.sleep_forever()
+    raise AssertionError
 
 
 @asynccontextmanager
@@ -234,8 +253,7 @@ def prune_with_exchange(topic: str, decoy: BareHost, addresses: Iterable[str]) -
 
 def subscriptions(topics: Iterable[str]) -> bytes:
     """An RPC that subscribes to all of `topics`."""
-    options = [rpc_pb2.RPC.SubOpts(subscribe=True, topicid=topic) for topic in topics]
-    return rpc_pb2.RPC(subscriptions=options).SerializeToString()
+    return b"".join(field(1, b"\x08\x01" + field(2, topic.encode())) for topic in topics)
 
 
 # Below libp2p

@@ -36,7 +36,7 @@ async def test_a_stream_that_nobody_reads_takes_what_is_pushed_into_it() -> None
     size = 200 * YAMUX_CHUNK
     with trio.fail_after(PATIENCE_S):
         async with attacked() as (victim, attacker):
-            await attacker.flood_unread(IDENTIFY, size)
+            await attacker.push(await attacker.speak(IDENTIFY), bytes(size))
             muxer = victim.host.get_network().get_connections(attacker.bare.peer)[0].muxed_conn
             while max(map(len, muxer.stream_buffers.values()), default=0) < size:
                 await trio.lowlevel.checkpoint()
