@@ -50,7 +50,8 @@ def test_each_value_is_spelled_as_documented(value: Any, plain: list[Any]) -> No
     assert type(value).decode(cbor.encode(plain)) == value
 
 
-VECTOR, NONE = [[b"a", 9]], []  # knows nine dots of a; no cloud
+VECTOR: list[Any] = [[b"a", 9]]  # nine dots of a are known
+NONE: list[Any] = []  # no cloud
 
 MALFORMED = [
     pytest.param(VersionVector, [1], id="a part is missing"),
