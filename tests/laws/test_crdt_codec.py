@@ -17,7 +17,7 @@ from wire.errors import RemoteError
 
 every_type = pytest.mark.parametrize("type_", VALUES, ids=lambda type_: type_.__name__)
 
-JUNK = st.sampled_from(
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
     [0, 1, -1, 1 << 63, (1 << 64) - 1, True, None, b"", b"a", b"z" * 65, "a", [], [[]], {}, {"a": 1}]
 )
 

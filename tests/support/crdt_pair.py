@@ -20,14 +20,11 @@ Step = tuple[Actor, Callable[[Any, Actor], Any]]  # who does it, and the mutator
 
 def told(story: str, verbs: dict[str, Callable[[Any, Actor, str], Any]]) -> list[Step | str]:
     """The steps of a story, whose words are who, a verb of one letter, and its object."""
-    steps: list[Step | str] = []
-    for word in story.split():
-        if word == MEET:
-            steps.append(MEET)
-        else:
-            who, verb, what = ACTOR_OF[word[0]], verbs[word[1]], word[2:]
-            steps.append((who, lambda value, actor, verb=verb, what=what: verb(value, actor, what)))
-    return steps
+    return [word if word == MEET else (ACTOR_OF[word[0]], _done(verbs[word[1]], word[2:])) for word in story.split()]
+
+
+def _done(verb: Callable[[Any, Actor, str], Any], what: str) -> Callable[[Any, Actor], Any]:
+    return lambda value, actor: verb(value, actor, what)
 
 
 def outcome(empty: Any, steps: Iterable[Step | str]) -> Any:
