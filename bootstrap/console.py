@@ -26,7 +26,7 @@ def rich_console() -> Console:
     """The terminal, for what is drawn on it. Imported late: most commands print a line and are done."""
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def clean(text: object) -> str:
@@ -53,7 +53,7 @@ def facts(pairs: Mapping[str, object]) -> None:
             else:
                 from rich.text import Text
 
-                console.print(Text.assemble((label, "bold"), line))
+                console.print(Text.assemble((label, "bold"), line), soft_wrap=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -72,7 +72,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         drawn.add_column(column, overflow="fold")
     for row in cells:
         drawn.add_row(*map(Text, row))
-    rich_console().print(drawn, soft_wrap=False)
+    rich_console().print(drawn)
 
 
 def _line(text: str) -> None:

@@ -87,7 +87,7 @@ def show_status(status: Result) -> None:
                     _yes(row["connected"]),
                     row["project"],
                 ]
-                for row in status["members"]
+                for row in sorted(status["members"], key=lambda row: str(row["swarm"]))
             ],
         )
     for request in status["pending_joins"]:
@@ -107,7 +107,7 @@ def _facts_of(status: Result) -> dict[str, object]:
         "federation": None if federation is None else f"{name}{federation}",
         "chain": f"height {status['height']}, epoch {status['epoch']}",
         "quorum": None if quorum is None else _quorum(quorum),
-        "read-only": status["read_only"],
+        "read-only": status["read_only"] and status["read_only"].removeprefix("read-only: "),
         "state root": status["state_root"],
         "running": f"{duration_text(status['uptime_s'])}, {status['rss_bytes'] / 2**20:.0f} MiB of memory",
     }
@@ -120,7 +120,7 @@ def _quorum(quorum: dict[str, Any]) -> str:
 
 def show_peers(rows: list[dict[str, Any]]) -> None:
     """Links and dials for people."""
-    from bootstrap.console import say, table
+    from bootstrap.console import on_terminal, say, table
 
     if not rows:
         say("nobody: no link, and no address of anyone")
@@ -134,7 +134,7 @@ def show_peers(rows: list[dict[str, Any]]) -> None:
                 None if row["rtt_ms"] is None else f"{row['rtt_ms']:.1f} ms",
                 None if row["clock_offset_ms"] is None else f"{row['clock_offset_ms']:+d} ms",
                 row["score"],
-                row["peer_id"],
+                f"…{row['peer_id'][-8:]}" if on_terminal() else row["peer_id"],
                 row["address"],
                 row["error"],
             ]

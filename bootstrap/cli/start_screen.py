@@ -13,6 +13,7 @@ is new in it. So the node knows nothing of screens, and no screen can hold it up
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from abc import abstractmethod
@@ -25,11 +26,14 @@ from bootstrap.console import clean, on_terminal, rich_console
 from wire.errors import ZenmeshError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bootstrap.home import Home
     from bootstrap.options import LogFormat
 
 READY = "OPERATIONAL"
-_POLL_S = 0.25
+_STARTING_S = 0.25  # between two looks while the node starts
+_RUNNING_S = 1.0
 _GOODBYE_S = 1.0
 
 
@@ -37,8 +41,8 @@ class View(Protocol):
     """A way to show statuses."""
 
     @abstractmethod
-    def tell(self, status: Result) -> bool:
-        """Show what is new; False when nothing more will be said."""
+    def tell(self, status: Result) -> float | None:
+        """Show what is new; the seconds until it wants the next status, None for never."""
 
     @abstractmethod
     def close(self) -> None:
@@ -102,40 +106,39 @@ class Lines:
     def __init__(self) -> None:
         self._story = Story()
 
-    def tell(self, status: Result) -> bool:
+    def tell(self, status: Result) -> float | None:
         for line in self._story.news(status):
             print(clean(line), flush=True)
-        return bool(status["lifecycle"] != READY)
+        return None if status["lifecycle"] == READY else _STARTING_S
 
     def close(self) -> None:
         return
 
 
 class Live:
-    """The same on a terminal, with a progress bar while the node starts; it goes on for life."""
+    """The same on a terminal, with a spinner and a progress bar while the node starts; it goes on for life."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
         self._story = Story()
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn())
-        self._progress = Progress(*columns, console=rich_console(), transient=True)
+        self._waiting = (SpinnerColumn(), TextColumn("{task.description}", markup=False))
+        self._syncing = (*self._waiting, BarColumn())
+        self._progress = Progress(*self._waiting, console=console, transient=True)
         self._task = self._progress.add_task("starting", total=None)
         self._progress.start()
 
-    def tell(self, status: Result) -> bool:
+    def tell(self, status: Result) -> float | None:
         for line in self._story.news(status):
-            self._progress.console.print(clean(line))
+            self._progress.console.print(clean(line), soft_wrap=True)
         if status["lifecycle"] == READY:
             self._progress.stop()
+            return _RUNNING_S
         percent = progress_percent(status)
-        self._progress.update(
-            self._task,
-            description=clean(f"{status['lifecycle']}: {status['lifecycle_reason']}"),
-            total=100 if percent else None,
-            completed=percent,
-        )
-        return True
+        self._progress.columns = self._syncing if percent else self._waiting
+        what = clean(f"{status['lifecycle']}: {status['lifecycle_reason']}")
+        self._progress.update(self._task, description=what, total=100, completed=percent)
+        return _STARTING_S
 
     def close(self) -> None:
         self._progress.stop()
@@ -147,12 +150,12 @@ class OneObject:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def tell(self, status: Result) -> bool:
+    def tell(self, status: Result) -> float | None:
         if not status["addresses"]:
-            return True
+            return _STARTING_S
         known = {name: status[name] for name in ("swarm", "peer_id", "addresses", "lifecycle")}
         print_json({"home": str(self._home.path), "pid": os.getpid(), **known})
-        return False
+        return None
 
     def close(self) -> None:
         return
@@ -175,7 +178,7 @@ class StartScreen:
             return cls(home, OneObject(home))
         if log_format is not None:
             return cls(home, None)
-        return cls(home, Live(), replaces_log=True) if on_terminal() else cls(home, Lines())
+        return cls(home, Live(rich_console()), replaces_log=True) if on_terminal() else cls(home, Lines())
 
     def __enter__(self) -> StartScreen:
         if self._view is not None:
@@ -190,10 +193,7 @@ class StartScreen:
 
     def _watch(self) -> None:
         assert self._view is not None, "somebody watches"
-        while not self._ended.wait(_POLL_S):
-            try:
-                status = client_of(self._home).call("status")
-            except ZenmeshError:
-                continue  # not up yet, or going down
-            if not self._view.tell(status):
-                return
+        pause: float | None = _STARTING_S
+        while pause is not None and not self._ended.wait(pause):
+            with contextlib.suppress(ZenmeshError):  # not up yet, or going down
+                pause = self._view.tell(client_of(self._home).call("status"))
