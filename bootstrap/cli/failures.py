@@ -39,6 +39,8 @@ from wire.errors import (
     ZenmeshError,
 )
 
+_VALIDATOR = "Value error, "  # how Typer's validator begins what a check of ours or its own says
+
 DEBUG = "ZENMESH_DEBUG"  # set: an error of our own making is raised, with its traceback
 
 KINDS: tuple[tuple[type[Exception], FailureKind], ...] = (  # the first row that fits
@@ -105,14 +107,16 @@ def tell(complaint: Complaint, as_json: bool) -> int:
 def _misuse(error: TyperException) -> str:
     """A command line that cannot be understood, in our own words: which command, what is wrong, where help is."""
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
-    command = "zenmesh" if context is None else context.command_path
+    path = "zenmesh" if context is None else context.command_path
+    command = path.removeprefix("zenmesh").strip() or "zenmesh"
     if hasattr(error, "possibilities"):
-        hint = f"; did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
+        hint = f", did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
         what = f"{command} has no option {getattr(error, 'option_name', '')}{hint}"
     elif parameter is not None:
         argument = parameter.param_type_name == "argument"
         name = (parameter.metavar or parameter.name.upper()) if argument else parameter.opts[0]
-        what = f"{command}: {name}: {error.message}" if error.message else f"{command} needs {name}"
+        reason = error.message.removeprefix(_VALIDATOR)
+        what = f"{command}: {name}: {reason}" if reason else f"{command} needs {name}"
     else:
-        what = f"{command}: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
-    return f"{what.rstrip('.')}; see `{command} --help`"
+        what = f"{command}: {error.message[:1].lower()}{error.message[1:]}"
+    return f"{what.rstrip('.')}; see `{path} --help`"

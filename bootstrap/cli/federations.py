@@ -105,7 +105,7 @@ def invite(
     as_json: JsonOption = False,
 ) -> None:
     """Print a ticket that admits one swarm: one line, to be sent over a channel that you trust."""
-    result = ask(home, "invite", {"expires_s": int(between(expires, "1s", "366d"))})
+    result = ask(home, "invite", {"expires_s": int(between("--expires", expires, "1s", "366d"))})
     hand_over(result, as_json, lambda result: print(result["ticket"]))
     if not as_json and sys.stdout.isatty():
         print(f"(good for one swarm, for {expires}: `zenmesh join` with this line)", file=sys.stderr)
@@ -200,7 +200,7 @@ def discover(
 
     from bootstrap.lan_discover import discover as look
 
-    found = trio.run(look, between(patience, "100ms", "10m"))
+    found = trio.run(look, between("--for", patience, "100ms", "10m"))
     rows = [
         {
             "peer_id": one.peer,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -41,7 +41,7 @@ def put(
 def get(key: Key, swarm: SwarmOption = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Print {swarm: value} of everyone who has the key; with --swarm the value alone."""
     if swarm is None:
-        print_json(ask(home, "memory/get", {"key": key})["values"])
+        print_json(_by_name(ask(home, "memory/get", {"key": key})["values"]))
     else:
         print_json(ask(home, "memory/get", {"key": key, "swarm": swarm})["value"])
 
@@ -54,12 +54,18 @@ def ls(
 ) -> None:
     """List the keys of every swarm."""
     fields = {"prefix": prefix} if swarm is None else {"prefix": prefix, "swarm": swarm}
-    hand_over(ask(home, "memory/list", fields), as_json, _show_keys)
+    result = ask(home, "memory/list", fields)
+    hand_over({**result, "keys": _by_name(result["keys"])}, as_json, _show_keys)
 
 
 def rm(key: Key, replicated: ReplicatedOption = False, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Remove a key of this swarm's own memory."""
     hand_over(ask(home, "memory/remove", {"key": key, "replicated": replicated}), as_json, _show_written)
+
+
+def _by_name(rows: dict[str, Any]) -> dict[str, Any]:
+    """Swarms in the order that people look for them; the node has them by their ids."""
+    return dict(sorted(rows.items()))
 
 
 def _parsed(text: str) -> object:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from wire.errors import UsageError
+
 HomeOption = Annotated[
     str | None,
     typer.Option(
@@ -23,23 +25,24 @@ def duration(text: str) -> float:
     """Seconds in a duration as people write it: 90s, 24h, 7d.
 
     Raises:
-        typer.BadParameter: it is none.
+        ValueError: it is none.
     """
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        raise typer.BadParameter(
-            f"{text!r} is no duration: a number with its unit (ms, s, m, h, d), such as 90s or 24h"
-        )
+        raise ValueError("no duration: write a number with its unit (ms, s, m, h, d), such as 90s or 24h")
     return float(found[1]) * _SECONDS[found[2]]
 
 
-def between(text: str, low: str, high: str) -> float:
-    """Seconds in the duration `text`, which lies between two others.
+def between(option: str, text: str, low: str, high: str) -> float:
+    """Seconds in the duration `text`, given for `option`, which lies between two others.
 
     Raises:
-        typer.BadParameter: it is no duration, or lies outside.
+        UsageError: it is no duration, or lies outside.
     """
-    seconds = duration(text)
+    try:
+        seconds = duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: {error}") from None
     if not duration(low) <= seconds <= duration(high):
-        raise typer.BadParameter(f"{text} is out of bounds: from {low} to {high}")
+        raise UsageError(f"{option} {text}: out of bounds, from {low} to {high} is taken")
     return seconds
