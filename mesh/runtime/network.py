@@ -47,7 +47,7 @@ FLUSH_S = 0.5  # for last words before a link is closed
 LINGER_S = 0.1  # for what was written to be read
 ADDRESS_POLL_S = 2.0
 MAX_JOINS = 8  # join conversations at once
-STREAMS_PER_LANE = 4
+STREAMS_PER_LANE = {Channel.PRIORITY: 4, Channel.MESH: 4, Channel.SYNC: 4, Channel.JOIN: 1}  # a restart overlaps
 
 Validate = Callable[[PeerId, str, bytes], bool]
 
@@ -128,7 +128,7 @@ class Libp2pNetwork:
             peer = PeerId(str(stream.muxed_conn.peer_id))
             link = self._links.get(peer) or self.link_up(peer, stream.muxed_conn, None)
             crowded = channel is Channel.JOIN and self._joins >= MAX_JOINS
-            if crowded or link.inbound[channel] >= STREAMS_PER_LANE:
+            if crowded or link.inbound[channel] >= STREAMS_PER_LANE[channel]:
                 self.stats["streams_refused"] += 1
                 await stream.reset()
                 return

@@ -72,8 +72,9 @@ class Reader:
             await _reset(stream)
 
     async def _frame(self, stream: Any, bucket: Bucket) -> None:
-        first = await stream.read(LENGTH_SIZE)
-        if not first:
+        with trio.move_on_after(JOIN_S if self._channel is Channel.JOIN else float("inf")) as silence:
+            first = await stream.read(LENGTH_SIZE)
+        if silence.cancelled_caught or not first:
             raise EOFError
         with trio.fail_after(JOIN_S if self._channel is Channel.JOIN else FRAME_S):
             prefix = first + await _exactly(stream, LENGTH_SIZE - len(first))

@@ -56,6 +56,11 @@ class MeshGossipSub(GossipSub):
         self.recent_message_deliveries.clear()  # grows without bound when adaptive gossip is off
         return super().gossip_heartbeat()
 
+    async def handle_prune(self, prune_msg: Any, sender_peer_id: Any) -> None:
+        """Only topics that this node knows: the books on back-off would grow with every name made up."""
+        if prune_msg.topicID in self.mesh:
+            await super().handle_prune(prune_msg, sender_peer_id)
+
     async def _do_px(self, px_peers: Any) -> None:
         """Peer exchange is refused: addresses come from certificates, announcements and mDNS."""
 

@@ -15,8 +15,8 @@ from libp2p.network.connection.exceptions import RawConnError
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
 MAX_REPLIES = 1024  # control frames waiting to be written
-MAX_UNREAD = 48 * 1024 * 1024  # bytes in the unread streams of one connection
-WATCH_S = 1.0
+MAX_UNREAD = 17 * 1024 * 1024  # bytes in the unread streams of one connection; an honest window is 16 MiB
+WATCH_S = 0.05
 
 _write_frame = Yamux._write_frame
 _handle_incoming = Yamux.handle_incoming
