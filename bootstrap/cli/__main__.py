@@ -1,5 +1,7 @@
 """`python -m bootstrap.cli`: the same as the console script."""
 
+import sys
+
 from bootstrap.cli.main import main
 
-main()
+sys.exit(main())
