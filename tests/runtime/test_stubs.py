@@ -19,7 +19,7 @@ from libp2p.host.ping import PingService
 from libp2p.network.exceptions import SwarmDialAllFailedError
 
 from mesh.runtime.stubs import OFF_SWITCH, STUBBED
-from tests.support.bare_libp2p import BareHost, bare_host, ed25519_keys
+from tests.support.bare_libp2p import BareHost, bare_host, ed25519_keys, within
 
 ROOT = Path(__file__).parents[2]
 BROUGHT_ALONG = ("OpenSSL", "service_identity", "wsproto", "pylsqpack", "urllib3")
@@ -32,7 +32,7 @@ from mesh.runtime.stubs import import_libp2p_lean
 assert import_libp2p_lean()
 import sys
 import trio
-from tests.support.bare_libp2p import bare_host, ed25519_keys
+from tests.support.bare_libp2p import bare_host, ed25519_keys, within
 
 async def echo(pubsub, subscription):
     while True:
@@ -186,7 +186,7 @@ STRANGERS: dict[str, Callable[[], KeyPair]] = {
 
 @pytest.mark.parametrize("kind", STRANGERS)
 async def test_a_lean_host_speaks_with_a_full_one_and_refuses_strangers_keys(kind: str) -> None:
-    with trio.fail_after(PATIENCE_S):
+    with within(PATIENCE_S):
         async with echo_host(child_environment()) as address:
             async with bare_host(ed25519_keys(2)) as honest:
                 await speaks(honest, address)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import libp2p
@@ -53,6 +53,19 @@ class BareHost:
 def ed25519_keys(seed: int) -> KeyPair:
     """The same keys for the same seed."""
     return libp2p.create_identity_from_seed(bytes([seed]) * 32)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Fail after so long; and an error that is alone in a group of a group comes out alone."""
+    try:
+        with trio.fail_after(seconds):
+            yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
 
 
 @asynccontextmanager

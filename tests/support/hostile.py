@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import libp2p
 import trio
 from libp2p.abc import INetStream
 from libp2p.crypto.keys import KeyPair
@@ -249,6 +250,15 @@ def prune_with_exchange(topic: str, decoy: BareHost, addresses: Iterable[str]) -
     peer = rpc_pb2.PeerInfo(peerID=decoy.peer.to_bytes(), signedPeerRecord=envelope.marshal_envelope())
     prune = rpc_pb2.ControlPrune(topicID=topic, peers=[peer])
     return rpc_pb2.RPC(control=rpc_pb2.ControlMessage(prune=[prune])).SerializeToString()
+
+
+def signed_by(number: int, topic: str, data: bytes = b"x") -> bytes:
+    """An RPC with one message whose author is a key made for the purpose, properly signed."""
+    keys = libp2p.create_identity_from_seed(number.to_bytes(32, "big"))
+    author = ID.from_pubkey(keys.public_key).to_bytes()
+    message = rpc_pb2.Message(from_id=author, data=data, seqno=b"12345678", topicIDs=[topic])
+    message.signature = keys.private_key.sign(PUBSUB_SIGNING_PREFIX.encode() + message.SerializeToString())
+    return rpc_pb2.RPC(publish=[message]).SerializeToString()
 
 
 def subscriptions(topics: Iterable[str]) -> bytes:

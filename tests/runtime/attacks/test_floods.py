@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 
 import pytest
+import trio
 from libp2p.host.exceptions import StreamFailure
 from libp2p.stream_muxer.yamux.yamux import TYPE_WINDOW_UPDATE
 
-from mesh.protocol.events import PeerDown
+from mesh.protocol.events import GossipReceived, MessageReceived, PeerDown
+from mesh.runtime import reader
+from mesh.runtime.hardening import tcp
 from tests.support.bare_libp2p import MESHSUB, within
-from tests.support.hostile import IDENTIFY, connected_attacker, control, field, subscriptions
-from tests.support.station import Station, open_station, serving
+from tests.support.hostile import IDENTIFY, connected_attacker, control, field, signed_by, subscriptions
+from tests.support.station import HONEST_SEEDS, TOPIC, Station, open_station, serving
 from wire.frame import encode_frame
 from wire.types import MIB, Channel
 
@@ -66,8 +69,11 @@ async def test_a_node_that_does_not_keep_up_makes_its_peers_wait() -> None:
 
 
 @pytest.mark.parametrize("window", [0, 256 * MIB], ids=["no-window", "no-tcp"])
-async def test_a_peer_that_reads_nothing_is_dropped_and_others_are_served_meanwhile(window: int) -> None:
+async def test_a_peer_that_reads_nothing_is_dropped_and_others_are_served_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, window: int
+) -> None:
     """It stops at a stream's window, or grants a huge one and lets TCP fill up."""
+    monkeypatch.setattr(tcp, "USER_TIMEOUT_MS", 2_000)
     with within(PATIENCE_S):
         async with open_station(1) as victim, connected_attacker(victim.address) as attacker:
             peer = str(attacker.bare.peer)
@@ -100,13 +106,16 @@ async def test_silent_joiners_do_not_keep_others_from_joining() -> None:
                         answered = True
 
 
-async def test_a_joiner_may_be_silent_between_two_requests() -> None:
+async def test_a_joiner_may_be_silent_between_two_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "JOIN_S", 0.2)
     with within(PATIENCE_S):
         async with open_station(1) as victim, open_station(80) as joiner:
             peer = await joiner.link(victim.address)
-            for _ in range(2):
-                await joiner.converse(peer, Channel.JOIN)
-                await trio.sleep(JOIN_S)
+            await joiner.converse(peer, Channel.JOIN)
+            [link] = victim.network._links.values()
+            while link.inbound[Channel.JOIN]:
+                await trio.lowlevel.checkpoint()
+            await joiner.converse(peer, Channel.JOIN)
             assert not [event for event in joiner.events if isinstance(event, PeerDown)]
 
 

@@ -6,6 +6,7 @@ import pytest
 import zstandard
 
 from mesh.protocol.events import MessageReceived, StreamOffence
+from mesh.runtime import reader
 from tests.support.bare_libp2p import within
 from tests.support.hostile import connected_attacker
 from tests.support.station import open_station, serving
@@ -55,7 +56,8 @@ async def test_a_bad_frame_is_an_offence_and_ends_the_lane_only(name: str) -> No
                 assert reported.offence is offence
 
 
-async def test_a_frame_that_trickles_in_is_given_up() -> None:
+async def test_a_frame_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "FRAME_S", 0.5)
     with within(PATIENCE_S):
         async with open_station(1) as victim, serving(victim.address):
             async with connected_attacker(victim.address) as attacker:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import libp2p
 import pytest
@@ -23,8 +25,9 @@ from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
 from mesh.protocol.events import DialFailed, PeerDown, PeerUp
+from mesh.runtime.hardening import tcp
 from tests.support.bare_libp2p import YAMUX, ed25519_keys, within
-from tests.support.hostile import MULTISTREAM, prefixed, tarpit, tcp_to
+from tests.support.hostile import MULTISTREAM, connected_attacker, prefixed, tarpit, tcp_to
 from tests.support.station import open_station, serving
 from wire.ids import peer_id_of
 from wire.keys import SigningKey
@@ -92,6 +95,33 @@ async def test_hundreds_of_connections_that_come_and_go_use_nothing_up() -> None
         async with open_station(1) as victim, serving(victim.address):
             for _ in range(600):
                 await (await tcp_to(victim.network.addresses[0])).aclose()
+
+
+async def test_unfinished_handshakes_are_bounded() -> None:
+    async with AsyncExitStack() as stack:
+        with within(PATIENCE_S):
+            async with open_station(1, max_links=8) as victim, serving(victim.address):
+                files = open_files()
+                silent = [
+                    await stack.enter_async_context(await tcp_to(victim.network.addresses[0])) for _ in range(200)
+                ]
+                while open_files() - files > len(silent) + tcp.MAX_HANDSHAKES + 8:
+                    await trio.lowlevel.checkpoint()
+                with pytest.raises(BlockingIOError):  # the first has time left: no deadline did this
+                    silent[0].socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_strangers_that_stay_keep_no_member_out() -> None:
+    with within(PATIENCE_S):
+        async with open_station(1, max_strangers=4) as victim, AsyncExitStack() as strangers:
+            for seed in range(66, 72):
+                await strangers.enter_async_context(connected_attacker(victim.address, seed=seed))
+            async with serving(victim.address):
+                pass
 
 
 async def test_dials_into_a_tarpit_end_and_leave_room_for_others() -> None:
