@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = get_command(build()).main(given or ["--help"], prog_name=NAME, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
+    except SystemExit as ended:  # completion has answered, or nobody reads what is printed
+        return ended.code if isinstance(ended.code, int) else 1
     except (TyperException, Exception) as error:
         return failures.tell(failures.complaint_of(error), as_json="--json" in given)
     return code if isinstance(code, int) else 0

@@ -13,7 +13,6 @@ is new in it. So the node knows nothing of screens, and no screen can hold it up
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from abc import abstractmethod
@@ -195,5 +194,9 @@ class StartScreen:
         assert self._view is not None, "somebody watches"
         pause: float | None = _STARTING_S
         while pause is not None and not self._ended.wait(pause):
-            with contextlib.suppress(ZenmeshError):  # not up yet, or going down
+            try:
                 pause = self._view.tell(client_of(self._home).call("status"))
+            except ZenmeshError:
+                continue  # not up yet, or going down
+            except OSError:
+                return  # whoever read this has left
