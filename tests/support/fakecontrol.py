@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from mesh.api.metrics import Metrics
-from mesh.api.server import Limits, serve
+from mesh.api.server import Control, Limits, serve
 from mesh.protocol.commands import Failure, FailureKind, GetStatus, MemoryPut, Operation, Outcome, Success
 
 
@@ -37,7 +37,7 @@ class FakeControl:
 
 @contextlib.asynccontextmanager
 async def serving(
-    control: FakeControl, path: Path, metrics_tcp: str | None = None, limits: Limits | None = None
+    control: Control, path: Path, metrics_tcp: str | None = None, limits: Limits | None = None
 ) -> AsyncIterator[list[str]]:
     """A server around the block; yields the metrics addresses."""
     async with trio.open_nursery() as nursery:
@@ -47,7 +47,7 @@ async def serving(
 
 
 @contextlib.contextmanager
-def serving_in_thread(control: FakeControl, path: Path) -> Iterator[None]:
+def serving_in_thread(control: Control, path: Path) -> Iterator[None]:
     """The same for synchronous tests: the server runs in a thread of its own."""
     ready = threading.Event()
     scope = trio.CancelScope()

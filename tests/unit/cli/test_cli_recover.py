@@ -42,12 +42,12 @@ def order_term(home: Home) -> None:
     chain = Chain(member.genesis)
     store, found = Store.open(home.state, expected=True)
     for record in found.records:
-        block = cbor.decode_as(record.body, BlockRecord)
-        chain.append(block.block, block.certificate)
+        known = cbor.decode_as(record.body, BlockRecord)
+        chain.append(known.block, known.certificate)
     bump = term_bump_tx(chain.federation_id, me.certificate, me.queen_key, 0, ZERO_DIGEST)
     block, certificate = chain.propose([bump], NOW_MS + chain.height, me.queen_key)
-    record = BlockRecord(block=block, certificate=certificate)
-    store.append([Record(RecordKind.BLOCK, cbor.encode_struct(record))])
+    body = cbor.encode_struct(BlockRecord(block=block, certificate=certificate))
+    store.append([Record(RecordKind.BLOCK, body)])
     store.close(b"")
 
 
