@@ -41,12 +41,12 @@ from mesh.protocol.joiner import Joiner
 from mesh.protocol.machine import Machine
 from mesh.protocol.node import Node
 from mesh.runtime import clock
+from mesh.runtime.allocator import give_back, one_arena
 from mesh.runtime.loop import Halted, NodeLoop
 from mesh.runtime.mdns.codec import Advertisement
 from mesh.runtime.mdns.service import Mdns, open_mdns
 from mesh.runtime.reporting import LOGGER, Reporting, Show, configure_logging
 from mesh.runtime.store import Recovered, Store
-from mesh.runtime.stubs import import_libp2p_lean
 from wire.errors import ZenmeshError
 from wire.ids import PeerId
 from wire.rng import Rng
@@ -69,7 +69,7 @@ def run_daemon(home: Home, options: RunOptions, show: Show | None = None) -> Non
         Halted: the node stopped itself, because going on would be wrong.
     """
     configure_logging(options.log_format, logging.WARNING if options.quiet else logging.INFO)
-    import_libp2p_lean()
+    one_arena()
     config = override(home.config(), listen=options.listen or None, mdns=options.mdns, metrics=options.metrics)
     config = replace(config, bootstrap=(*config.bootstrap, *override(config, bootstrap=options.bootstrap).bootstrap))
     with ExitStack() as stack:
@@ -130,6 +130,7 @@ class Daemon:
                 nursery.start_soon(self._scrub)
                 for address in network.addresses:
                     LOGGER.info("listening at %s/p2p/%s", address, network.peer_id)
+                give_back()
                 notify("READY=1")
             notify("STOPPING=1")
             with trio.CancelScope(shield=True, deadline=trio.current_time() + STOP_S):

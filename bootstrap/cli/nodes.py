@@ -47,6 +47,9 @@ def run(
         trace=trace,
         quiet=screen.replaces_log,
     )
+    from mesh.runtime.stubs import import_libp2p_lean
+
+    import_libp2p_lean()  # before anything that libp2p would share with us is there for real
     from bootstrap.daemon import run_daemon
     from mesh.runtime.loop import Halted
     from wire.errors import ZenmeshError

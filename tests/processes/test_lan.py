@@ -1,4 +1,4 @@
-"""Members on a LAN of network namespaces: they meet by mDNS alone, survive a partition, and a change of all addresses."""
+"""Members on a LAN of network namespaces: mDNS alone, partitions, a change of all addresses; IPv4 and IPv6."""
 
 from __future__ import annotations
 
