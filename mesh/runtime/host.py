@@ -31,7 +31,7 @@ from multiaddr import Multiaddr
 from mesh.runtime.hardening.guard import guard_streams
 from mesh.runtime.hardening.pubsub import MeshPubsub, make_gossip
 from mesh.runtime.hardening.tcp import MeshTCP
-from mesh.runtime.hardening.yamux import harden_yamux, watch_unread
+from mesh.runtime.hardening.yamux import harden_yamux
 from wire.errors import ConfigError
 
 YAMUX = TProtocol("/yamux/1.0.0")
@@ -80,7 +80,7 @@ async def open_host(
         key_pair=keys,
         sec_opt={NOISE: Noise(keys, noise_privkey=create_x25519_key_pair().private_key)},
         muxer_opt={YAMUX: Yamux},
-        transports=[MeshTCP()],
+        transports=[MeshTCP(max_links)],
         peerstore_opt=PeerStore(max_peers=100_000),
         resource_manager=manager,
         connection_config=ConnectionConfig(
@@ -95,10 +95,7 @@ async def open_host(
             await host.get_network().auto_connector.stop()
             async with background_trio_service(router), background_trio_service(service):
                 await service.wait_until_ready()
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(watch_unread, host.get_network())
-                    yield Host(host, service)
-                    nursery.cancel_scope.cancel()
+                yield Host(host, service)
         finally:
             await _close(host)
 

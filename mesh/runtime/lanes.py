@@ -1,6 +1,7 @@
 """Outbound lanes: one ordered, bounded queue and one persistent stream per peer and channel.
 
-The sender opens the stream on first use and keeps it; it is one-way. What gathers while a write is under way leaves
+The sender opens the stream on first use and keeps it, except on JOIN, where the other side has few to give; it is
+one-way. What gathers while a write is under way leaves
 as one frame (up to 50 messages), so an idle lane adds no delay and a busy one shares frames and compression. A full
 queue drops the oldest on MESH (anti-entropy repairs that) and on PRIORITY (a probe is worth nothing late); on SYNC
 and JOIN, where nothing may be missing, the lane breaks and the link with it.
@@ -34,13 +35,14 @@ class LanePolicy:
     size: int  # bytes
     lossy: bool
     compress: bool = True
+    keep: bool = True  # the stream, when there is nothing more to write
 
 
 POLICIES: dict[Channel, LanePolicy] = {
     Channel.PRIORITY: LanePolicy(messages=1024, size=MIB, lossy=True, compress=False),
     Channel.MESH: LanePolicy(messages=8192, size=16 * MIB, lossy=True),
     Channel.SYNC: LanePolicy(messages=8192, size=32 * MIB, lossy=False),
-    Channel.JOIN: LanePolicy(messages=16, size=256 * KIB, lossy=False),
+    Channel.JOIN: LanePolicy(messages=16, size=256 * KIB, lossy=False, keep=False),
 }
 
 
@@ -90,6 +92,9 @@ class Lane:
             frame = encode_frame(self._take(), compress=self._policy.compress)
             self._writing = True
             await stream.write(frame)
+            if not self._policy.keep and not self._queue:
+                await stream.close()
+                stream = None
             self._writing = False
             self._stats["frames_sent"] += 1
             self._stats["bytes_sent"] += len(frame)

@@ -73,6 +73,7 @@ class _Link:
     bucket: Bucket = field(default_factory=Bucket)
     inbound: Counter[Channel] = field(default_factory=Counter)
     trusted: bool = False
+    leaving: bool = False
     reason: str = "the connection was closed"
 
 
@@ -212,12 +213,12 @@ class Libp2pNetwork:
             author = PeerId(str(ID(message.from_id)))
             if author == self.peer_id:
                 continue
-            if self._inbox.full(f"gossip {author}"):
-                self.stats["dropped_gossip"] += 1  # lossy by contract; the node repairs it
-                continue
-            self.stats["gossip_received"] += 1
+            source = author if author in self._links else "others"  # anybody can make up authors
             event = GossipReceived(forwarder=author, topic=topic, message=message.data)
-            self._inbox.post(f"gossip {author}", event)
+            taken = self._inbox.offer(f"gossip of {source}", event)
+            self.stats["gossip_received" if taken else "dropped_gossip"] += (
+                1  # lossy by contract; the node repairs it
+            )
 
     # links
 
@@ -228,11 +229,16 @@ class Libp2pNetwork:
             return link
         link = self._links[peer] = _Link(trusted=peer in self._trusted)
         self._inbox.post(peer, PeerUp(peer=peer, address=_remote(connection, muxed), inbound=not muxed.is_initiator))
-        strangers = sum(1 for other in self._links if other not in self._trusted)
-        if peer not in self._trusted and strangers > self._config.max_strangers:
-            self.stats["strangers_refused"] += 1
-            self._break(peer, link, "too many strangers are connected")
+        self._bound_strangers()
         return link
+
+    def _bound_strangers(self) -> None:
+        """Send off the stranger that came first: a member is known by its greeting, soon after it came."""
+        strangers = [peer for peer, link in self._links.items() if peer not in self._trusted and not link.leaving]
+        if len(strangers) > self._config.max_strangers:
+            oldest = strangers[0]
+            self.stats["strangers_refused"] += 1
+            self._break(oldest, self._links[oldest], "too many strangers are connected")
 
     def link_down(self, peer: PeerId) -> None:
         """A connection is gone; when it was the last, so is the link."""
@@ -259,7 +265,7 @@ class Libp2pNetwork:
             self._nursery.start_soon(self._close_politely, peer, link)
 
     def _break(self, peer: PeerId, link: _Link, reason: str) -> None:
-        link.reason = reason
+        link.reason, link.leaving = reason, True
         self._nursery.start_soon(self._close, peer)
 
     async def _close_politely(self, peer: PeerId, link: _Link) -> None:

@@ -7,6 +7,7 @@ ones and are slowed by the inbox alone. Whatever breaks the form (length, compre
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -60,8 +61,9 @@ class Reader:
     async def run(self, stream: Any, bucket: Bucket) -> None:
         """Read frames until the stream ends, well or badly."""
         try:
-            while True:
-                await self._frame(stream, bucket)
+            with trio.fail_after(JOIN_S if self._channel is Channel.JOIN else math.inf):
+                while True:
+                    await self._frame(stream, bucket)
         except DecodeError as error:
             await self._offence(stream, error.offence, error.detail)
         except trio.TooSlowError:
@@ -72,11 +74,10 @@ class Reader:
             await _reset(stream)
 
     async def _frame(self, stream: Any, bucket: Bucket) -> None:
-        with trio.move_on_after(JOIN_S if self._channel is Channel.JOIN else float("inf")) as silence:
-            first = await stream.read(LENGTH_SIZE)
-        if silence.cancelled_caught or not first:
+        first = await stream.read(LENGTH_SIZE)
+        if not first:
             raise EOFError
-        with trio.fail_after(JOIN_S if self._channel is Channel.JOIN else FRAME_S):
+        with trio.fail_after(FRAME_S):
             prefix = first + await _exactly(stream, LENGTH_SIZE - len(first))
             size = body_size(prefix, self._limit())
             if not self._trusted() and not bucket.take(size, trio.current_time()):

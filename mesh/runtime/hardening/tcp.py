@@ -1,7 +1,8 @@
 """TCP that gives its slots back, notices dead peers, and knows IPv6 addresses.
 
 py-libp2p keeps one task and one inbound slot per accepted connection until the process ends; here both end with the
-connection. Keep-alive and a user timeout end connections to hosts that vanished without a word. Ports are taken
+connection. Connections whose handshake is not done are bounded, so that nobody uses up the file descriptors that
+the store needs. Keep-alive and a user timeout end connections to hosts that vanished without a word. Ports are taken
 exclusively: the library's SO_REUSEPORT would let two nodes share one.
 """
 
@@ -20,6 +21,7 @@ from libp2p.transport.tcp.tcp import TCP
 KEEPALIVE_IDLE_S = 15
 KEEPALIVE_INTERVAL_S = 5
 USER_TIMEOUT_MS = 30_000
+MAX_HANDSHAKES = 64  # accepted connections beyond those that may become links
 LINGER_S = 1.0  # for the library to finish with a closed connection
 
 
@@ -47,13 +49,24 @@ class _Stream(TrioTCPStream):
 class MeshTCP(TCP):
     """The only transport that is offered."""
 
+    def __init__(self, max_links: int) -> None:
+        super().__init__()
+        self._room = max_links + MAX_HANDSHAKES
+
     def create_listener(self, handler_function: Callable[[Any], Awaitable[None]]) -> Any:
         async def accept(accepted: Any) -> None:
+            if self._room == 0:
+                await trio.aclose_forcefully(accepted.stream)
+                return
+            self._room -= 1
             stream = _Stream(accepted.stream)
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_end_with, stream, nursery.cancel_scope)
-                await handler_function(stream)
-                nursery.cancel_scope.cancel()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_end_with, stream, nursery.cancel_scope)
+                    await handler_function(stream)
+                    nursery.cancel_scope.cancel()
+            finally:
+                self._room += 1
 
         return super().create_listener(accept)
 

@@ -3,7 +3,8 @@
 The read loop of py-libp2p's Yamux answers pings and opens by writing, and waits for that write. With both directions
 saturated, both read loops wait for each other, for ever. Here a write from the read loop is handed to a task of its
 own; a peer that lets more than `MAX_REPLIES` of them pile up does not read, and is disconnected. The receive window
-is not enforced either, so a watch closes connections whose unread streams hold more than `MAX_UNREAD`.
+is not enforced either, so a data frame that would bring a connection's unread streams over `MAX_UNREAD` ends it. The
+window that a stream may grow to is smaller here, so that peers which keep to it stay far below.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ from typing import Any
 
 import trio
 from libp2p.network.connection.exceptions import RawConnError
+from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
+from wire.types import MIB
+
 MAX_REPLIES = 1024  # control frames waiting to be written
-MAX_UNREAD = 17 * 1024 * 1024  # bytes in the unread streams of one connection; an honest window is 16 MiB
-WATCH_S = 0.05
+MAX_WINDOW = MIB  # bytes that a peer may send ahead on one stream
+MAX_UNREAD = 16 * MIB  # bytes in the unread streams of one connection
 
 _write_frame = Yamux._write_frame
 _handle_incoming = Yamux.handle_incoming
+_read_data_body = Yamux._read_data_body
 
 
 async def _write_later(self: Any, data: bytes) -> None:
@@ -47,17 +52,15 @@ async def _remember_reader(self: Any) -> None:
     await _handle_incoming(self)
 
 
+async def _read_data_body_if_room(self: Any, length: int) -> Any:
+    if sum(map(len, self.stream_buffers.values())) + length > MAX_UNREAD:
+        raise trio.TooSlowError  # the one error here that ends the connection and not just the stream
+    return await _read_data_body(self, length)
+
+
 def harden_yamux() -> None:
-    """Replace the two methods, once per process."""
+    """Replace the methods, once per process."""
     Yamux._write_frame = _write_frame_without_waiting
     Yamux.handle_incoming = _remember_reader
-
-
-async def watch_unread(network: Any) -> None:
-    """Close, for ever, the connections that hold too much which nobody reads."""
-    while True:
-        await trio.sleep(WATCH_S)
-        for connection in network.get_connections():
-            buffers = getattr(connection.muxed_conn, "stream_buffers", {})
-            if sum(map(len, buffers.values())) > MAX_UNREAD:
-                await connection.close()
+    Yamux._read_data_body = _read_data_body_if_room
+    yamux.MAX_WINDOW_SIZE = MAX_WINDOW

@@ -12,7 +12,7 @@ import trio
 from libp2p.host.exceptions import StreamFailure
 from libp2p.stream_muxer.yamux.yamux import TYPE_WINDOW_UPDATE
 
-from mesh.protocol.events import GossipReceived, MessageReceived, PeerDown
+from mesh.protocol.events import GossipReceived, PeerDown
 from mesh.runtime import reader
 from mesh.runtime.hardening import tcp
 from tests.support.bare_libp2p import MESHSUB, within
