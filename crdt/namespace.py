@@ -2,12 +2,14 @@
 
 A register shows the write that is greatest by (term, hlc, dot): term first, so that a fenced old queen cannot win by
 its clock. A deletion in a newer term leaves a tombstone there, which wins like a write. A set shows the elements that
-some term holds and no newer term removed having observed them. What stands before a fork stays readable, marked.
+some term holds and no newer term removed having observed them. Whoever observed a dot has observed what stood there
+before it in that term: a log that is held in part, or was cut, does not bring an element back that was removed since.
+What stands before a fork stays readable, marked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from crdt.ops import ELEMENTS, REMOVALS, Author, Dot, Entry, decode_entry, element_path, key_path
@@ -57,17 +59,17 @@ class Namespace:
     def elements(self, swarm: SwarmId, collection: str, key: str) -> list[bytes]:
         """The elements of the set at (collection, key), ascending."""
         present: dict[bytes, None] = {}
-        covered: set[tuple[int, int, int]] = set()
+        removed: dict[bytes, list[tuple[int, int, int]]] = {}  # path to the dots that newer terms removed there
         for log in self._terms(swarm):
-            for raw in log.entries.values():
+            for path, raw in log.entries.items():
                 entry = decode_entry(raw, log.author.term)
                 op = entry.op
-                if op.kind not in ELEMENTS or (op.collection, op.key) != (collection, key) or op.value is None:
+                if op.kind not in ELEMENTS or (op.collection, op.key) != (collection, key):
                     continue
                 if op.kind in REMOVALS:
-                    covered.update(op.observed)
-                elif tuple(entry.dot) not in covered:
-                    present[op.value] = None
+                    removed.setdefault(path, []).extend(op.observed)
+                elif not _covered(entry.dot, removed.get(path, ())):
+                    present[_value(entry, log).value] = None
         return sorted(present)
 
     def observed(
@@ -95,6 +97,10 @@ class Namespace:
                 entry = decode_entry(raw, log.author.term)
                 return None if entry.op.kind in REMOVALS else (entry, log)
         return None
+
+
+def _covered(dot: Dot, observed: Iterable[tuple[int, int, int]]) -> bool:
+    return any(dot.term == seen[0] and dot <= seen for seen in observed)
 
 
 def _value(entry: Entry, log: OwnerLog) -> Value:

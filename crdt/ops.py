@@ -83,11 +83,22 @@ class Entry(NamedTuple):
     hlc: int
 
 
+class _Entry(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    seq: Natural
+    index: Natural
+    hlc: Natural
+    op: bytes
+
+
 def encode_op(op: Op) -> bytes:
     """The bytes of `op`; raises ProposalTooLarge when it is over a limit."""
     raw = cbor.encode_struct(op)
     size = len(op.key.encode())
-    if size > MAX_KEY or not op.key or len(op.collection) > MAX_COLLECTION:
+    if not 0 < len(op.collection) <= MAX_COLLECTION:
+        raise ProposalTooLarge(
+            f"a collection has 1 to {MAX_COLLECTION} characters, this one has {len(op.collection)}"
+        )
+    if not 0 < size <= MAX_KEY:
         raise ProposalTooLarge(f"a key has 1 to {MAX_KEY} bytes, this one has {size}")
     if len(raw) > MAX_ENTRY:
         raise ProposalTooLarge(f"an entry has at most {MAX_ENTRY} bytes, this one has {len(raw)}: split it up")
@@ -100,12 +111,10 @@ def decode_op(raw: bytes) -> Op:
         raise DecodeError("op over its size limit", Offence.OVERSIZE)
     try:
         value = cbor2.loads(raw, max_depth=4, allow_indefinite=False, semantic_decoders=cbor.REFUSED_TAGS)
-    except DecodeError:
-        raise
-    except Exception as error:
+    except Exception as error:  # cbor2's own, also around what refuses a tag
         raise DecodeError(f"op is not CBOR: {error}") from error
     op = cbor.convert(value, Op)
-    if len(op.key) * 4 > MAX_KEY and len(op.key.encode(errors="surrogatepass")) > MAX_KEY:
+    if len(op.key) * 4 > MAX_KEY and len(op.key.encode()) > MAX_KEY:
         raise DecodeError("key over its size limit", Offence.OVERSIZE)
     if (op.value is None) != (op.kind is OpKind.DEL):
         raise DecodeError("exactly a deletion carries no value")
@@ -141,7 +150,5 @@ def entry_digest(entry: bytes) -> bytes:
 
 def decode_entry(raw: bytes, term: int) -> Entry:
     """The entry in `raw`, of the log of `term`; raises DecodeError."""
-    match cbor.decode(raw, MAX_ENTRY + 64):
-        case [int() as seq, int() as index, int() as hlc, bytes() as op] if min(seq, index, hlc) >= 0:
-            return Entry(decode_op(op), Dot(term, seq, index), hlc)
-    raise DecodeError("not an entry [seq, index, hlc, op]")
+    entry = cbor.decode_as(raw, _Entry, MAX_ENTRY + 64)
+    return Entry(decode_op(entry.op), Dot(term, entry.seq, entry.index), entry.hlc)

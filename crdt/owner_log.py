@@ -158,12 +158,19 @@ class OwnerLog:
             self._retained_bytes -= len(last.raw)
             self._undo(last.undo)
             self.head = self._retained[-1].head if self._retained else self._base
+        if seq == 0 and self.seq > 0:
+            self._clear()
         if self.seq <= seq:
             return True
         later = [p for p, raw in self.entries.items() if decode_entry(raw, self.author.term).dot.seq > seq]
         for path in later:
             self._set(path, None)
         return False
+
+    def _clear(self) -> None:
+        """Before the first batch nothing stands, whatever is retained."""
+        self.head = self._base = None
+        self.entries, self.trie, self.size = {}, Trie(), 0
 
     def install(self, head: Head, entries: dict[bytes, bytes], trie: Trie) -> None:
         """Replace everything by a verified snapshot."""

@@ -102,13 +102,13 @@ class Replica(Namespace):
         Raises:
             UsageError: an op or the batch is over a limit, or the quota is used up; nothing changed.
         """
-        log = self.logs.get(author) or self._room_for(author)
-        assert log.flag is Flag.LIVE, "a forked or closed log takes no more writes"
         raw_ops = [encode_op(op) for op in ops]
         encoded = batches.encode_ops(raw_ops)
         if len(ops) > batches.MAX_OPS or len(encoded) > batches.MAX_OPS_BYTES:
             raise ProposalTooLarge(f"a batch holds at most {batches.MAX_OPS} ops and {batches.MAX_OPS_BYTES} bytes")
         try:
+            log = self.logs.get(author) or self.room_for(author)
+            assert log.flag is Flag.LIVE, "a forked or closed log takes no more writes"
             root = log.preview(ops, raw_ops, log.seq + 1, hlc)
         except ProtocolViolation as error:
             raise ProposalTooLarge(f"quota: {error.detail}") from error
@@ -139,7 +139,7 @@ class Replica(Namespace):
         batch = batches.parse(raw)
         signed = batch.signed
         author, seq = signed.author, signed.header.seq
-        key = self.key_ring.queen_key(author.swarm, author.term)
+        key = self.key_ring.queen_key(*author)
         if key is None:
             return Receipt(ReceiptStatus.HELD, author, seq)
         batches.verify_header(signed, self.federation, key, self.verify)
@@ -150,26 +150,26 @@ class Replica(Namespace):
         status = self._obstacle(log, batch, held, wall_ms)
         if status is not None:
             return Receipt(status, author, seq)
-        log = log or self._room_for(author)
+        log = log or self.room_for(author)
         log.apply(batch)
         self.logs[author] = log
         self._changed(author)
-        self.enforce_close(author)
+        self.enforce_cut(author)
         return Receipt(ReceiptStatus.APPLIED, author, seq)
 
     def _obstacle(self, log: OwnerLog | None, batch: Batch, held: int, wall_ms: int) -> ReceiptStatus | None:
         """Why a newer, authentic batch cannot be applied now; None when it can."""
         header = batch.signed.header
-        close = self.key_ring.close_of(SwarmId(header.swarm), header.term)
+        close = self.key_ring.close_of(*batch.signed.author)
         if log is not None and log.flag is Flag.FORKED and log.cut is not None and header.seq > log.cut:
             return ReceiptStatus.MASKED
-        if close is not None and header.seq > close[0]:
+        if close is not None and header.seq >= close[0] and (header.seq, batch.signed.hash) != close:
             return ReceiptStatus.FENCED
         if hlc_wall_ms(header.hlc) > wall_ms + self.limits.future_ms:
             return ReceiptStatus.HELD
         if header.seq > held + 1:
             return ReceiptStatus.GAP
-        if log is not None and header.prev_hash != log.head_hash:
+        if log is not None and log.head is not None and header.prev_hash != log.head.hash:
             return ReceiptStatus.GAP  # a fork below our head: version vectors find the place
         return None
 
@@ -190,27 +190,33 @@ class Replica(Namespace):
         """
         proof = fork.parse(raw)
         author = proof.author
-        key = self.key_ring.queen_key(author.swarm, author.term)
-        if key is None:
+        if not self.verify_fork(proof):
             return Receipt(ReceiptStatus.HELD, author, proof.seq)
-        for signed in (proof.first, proof.second):
-            batches.verify_header(signed, self.federation, key, self.verify)
         known = self.proofs.get(author)
         if known is not None and fork.parse(known).seq <= proof.seq:
             return Receipt(ReceiptStatus.DUPLICATE, author, proof.seq)
-        log = self.logs[author] = self.logs.get(author) or self._room_for(author)
+        self.logs[author] = self.logs.get(author) or self.room_for(author)
         self.proofs[author] = raw
-        log.cut_at(proof.seq - 1, Flag.FORKED)
-        self._changed(author)
+        self.enforce_cut(author)
         return Receipt(ReceiptStatus.FORKED, author, proof.seq, raw)
 
-    def enforce_close(self, author: Author) -> None:
-        """Cut a log at the close of its term, once the chain names one and the log reaches it."""
-        close = self.key_ring.close_of(author.swarm, author.term)
-        log = self.logs.get(author)
-        if close is None or log is None or log.flag is not Flag.LIVE or log.seq < close[0]:
+    # where logs end
+
+    def cut_of(self, author: Author) -> int | None:
+        """The last batch that counts: before the fork, and not after the close of the term. None: the log goes on."""
+        proof, close = self.proofs.get(author), self.key_ring.close_of(*author)
+        ends = [] if proof is None else [fork.parse(proof).seq - 1]
+        return min(ends if close is None else [*ends, close[0]], default=None)
+
+    def enforce_cut(self, author: Author) -> None:
+        """Cut a log where it ends; the same log, whichever of its fork and its close is learned of first."""
+        log, cut = self.logs.get(author), self.cut_of(author)
+        if log is None or cut is None:
             return
-        log.cut_at(close[0], Flag.CLOSED)
+        flag = Flag.FORKED if author in self.proofs else Flag.CLOSED
+        if (log.flag, log.cut) == (flag, cut) or (flag is Flag.CLOSED and log.seq < cut):
+            return
+        log.cut_at(cut, flag)
         self._changed(author)
 
     # the version vector
@@ -237,23 +243,43 @@ class Replica(Namespace):
             self._root = tagged_hash("zenmesh/federation", *parts)
         return self._root
 
+    # whole logs
+
+    def advances(self, author: Author, seq: int) -> bool:
+        """A state at `seq` is worth having: further than what is held, but not behind the log's cut.
+
+        Where nothing is held, one from behind the cut is better than none: what is left of it is stranded.
+        """
+        log, cut = self.logs.get(author), self.cut_of(author)
+        if log is None or log.head is None:
+            return True
+        return (cut is None or seq <= cut) and (log.stranded or seq > log.seq)
+
     def install(self, author: Author, log: OwnerLog) -> None:
         """Replace one author's log by a verified one (from a snapshot)."""
         self.logs[author] = log
         self._changed(author)
-        proof = self.proofs.get(author)
-        if proof is not None:
-            log.cut_at(fork.parse(proof).seq - 1, Flag.FORKED)
-        self.enforce_close(author)
+        self.enforce_cut(author)
 
-    def new_log(self, author: Author) -> OwnerLog:
-        """An empty log under this replica's limits, not installed."""
+    def room_for(self, author: Author) -> OwnerLog:
+        """An empty log, not yet among ours; raises ProtocolViolation (quota) when there are too many authors."""
+        if author not in self.logs and len(self.logs) >= self.limits.owners:
+            raise ProtocolViolation("more authors than this node keeps", Offence.QUOTA)
         return OwnerLog(author, self.limits)
+
+    def verify_fork(self, proof: fork.ForkProof) -> bool:
+        """True for an authentic proof; False when its author is unknown here. Raises BadSignature when forged."""
+        key = self.key_ring.queen_key(*proof.author)
+        if key is None:
+            return False
+        for signed in (proof.first, proof.second):
+            batches.verify_header(signed, self.federation, key, self.verify)
+        return True
 
     def verify_head(self, envelope: bytes) -> batches.SignedHeader | None:
         """An authentic header; None when its author is unknown here. Raises RemoteError when forged."""
         signed = batches.parse_header(envelope)
-        key = self.key_ring.queen_key(signed.author.swarm, signed.author.term)
+        key = self.key_ring.queen_key(*signed.author)
         if key is None:
             return None
         batches.verify_header(signed, self.federation, key, self.verify)
@@ -262,12 +288,6 @@ class Replica(Namespace):
     def _row(self, author: Author) -> Row:
         log = self.logs[author]
         return Row(author.swarm, author.term, log.seq, log.head_hash, log.trie.root, log.flag)
-
-    def _room_for(self, author: Author) -> OwnerLog:
-        """A new, empty log, not yet among ours; raises ProtocolViolation (quota) when there are too many."""
-        if len(self.logs) >= self.limits.owners:
-            raise ProtocolViolation("more authors than this node keeps", Offence.QUOTA)
-        return self.new_log(author)
 
     def _changed(self, author: Author) -> None:
         self._root = None

@@ -186,16 +186,18 @@ def _under(path: bytes, prefix: Prefix, depth: int) -> bool:
     return all(nibble(path, at) == prefix[at] for at in range(depth, len(prefix)))
 
 
-def _split_if_large(node: _Node, depth: int) -> None:
-    entries = node.entries
-    if entries is None or len(entries) <= SPLIT or depth >= MAX_DEPTH:
+def _split_if_large(bucket: _Node, depth: int) -> None:
+    """Make an inner node of a bucket that became large, and so on below."""
+    entries = bucket.entries
+    assert entries is not None, "an inner node has been split before"
+    if len(entries) <= SPLIT or depth == MAX_DEPTH:
         return
     parts: list[dict[bytes, bytes]] = [{} for _ in range(FANOUT)]
     for path, digest in entries.items():
         parts[nibble(path, depth)][path] = digest
-    node.children = [_Node(part) if part else None for part in parts]
-    node.entries = None
-    for child in node.children:
+    bucket.children = [_Node(part) if part else None for part in parts]
+    bucket.entries = None
+    for child in bucket.children:
         if child is not None:
             _split_if_large(child, depth + 1)
 

@@ -144,7 +144,8 @@ class Puller:
         anew = False
         if log is not None and log.cut is not None:
             anew = log.stranded and row.seq <= log.cut
-            if not anew and (held >= log.cut or row.seq <= held):
+            parted = row.seq == held and row.hash != log.head_hash  # a fork deeper than the one that is proven
+            if not anew and not parted and (held >= log.cut or row.seq <= held):
                 return None
         elif row.seq < held or (log is not None and row.seq == held and row.hash == log.head_hash):
             return None
@@ -281,9 +282,8 @@ class Puller:
 
     def _install(self, target: SignedHeader, entries: dict[bytes, bytes], trie: Trie) -> list[SyncEvent]:
         author = target.author
-        log = self._replica.logs.get(author)
-        if log is not None and not log.stranded and log.seq >= target.header.seq:
-            return []  # the log came here another way meanwhile
+        if not self._replica.advances(author, target.header.seq):
+            return []  # the log came here another way meanwhile, or was cut
         install_state(self._replica, target, entries, trie)
         blob = encode_snapshot(self._replica, author)
         return [SnapshotInstalled(author=author, seq=self._log(author).seq, blob=blob)]

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from crdt.ops import Author
 from crdt.owner_log import OwnerLog
 from crdt.replica import Replica
 from crdt.sync.messages import (
@@ -105,7 +106,7 @@ class Server:
         size = answered = 0
         while self._wants and size < DATA_BYTES:
             want = self._wants[0]
-            log = self._replica.logs.get(want.author)
+            log = self._whole_log(want.author)
             if log is not None and not self._batches_answer(log, want):
                 break
             room = DATA_BYTES - size
@@ -137,11 +138,11 @@ class Server:
     def _answer_otherwise(self, want: Want) -> None:
         """With the header that shows two logs parting, or with the state."""
         log = self._replica.logs[want.author]
+        assert log.head is not None, "a whole log has a head"
         held = log.head_at(want.seq)
         if held is not None and held.hash != want.hash and not want.anew:
             self._answer_header(want.swarm, want.term, want.seq, 1)
             return
-        assert log.head is not None, "a log with batches has a head"
         self._data(Snapshot(head=log.head.envelope, entries=len(log.entries), streamed=want.stream))
         if want.stream:
             pinned = sorted(item for item in log.entries.items() if item[0] > want.after)
@@ -173,10 +174,11 @@ class Server:
         self._data(HeaderReply(swarm=swarm, term=term, seq=seq, head=envelope, answered=answered))
 
     def _answer_tree(self, request: TreeRequest) -> None:
-        log = self._replica.logs.get(request.author)
-        if log is None or log.head is None:
+        log = self._whole_log(request.author)
+        if log is None:
             raise ProtocolViolation("a tree request about a log that is not held here")
         if log.seq != request.seq:
+            assert log.head is not None, "a whole log has a head"
             self._data(Snapshot(head=log.head.envelope, entries=len(log.entries), streamed=False))
             return
         if request.prefixes:
@@ -185,6 +187,11 @@ class Server:
         if request.paths:
             held = [log.entries[path] for path in request.paths if path in log.entries]
             self._stream = _Stream(log, log.seq, iter(held))
+
+    def _whole_log(self, author: Author) -> OwnerLog | None:
+        """A log with a state to give: not an empty one, nor a stranded one, which leads to no root that is signed."""
+        log = self._replica.logs.get(author)
+        return None if log is None or log.head is None or log.stranded else log
 
     def _data(self, message: Batches | Entries | HeaderReply | Snapshot | Tree) -> None:
         self._credit -= 1

@@ -50,7 +50,7 @@ class Terms:
         """Our standing may have changed: logs of closed terms are cut, and the next step is due at once."""
         self._next_try = 0
         for author in list(self._context.replica.logs):
-            self._context.replica.enforce_close(author)
+            self._context.replica.enforce_cut(author)
 
     def tick(self, now: Instant, in_step: bool, out: Outbox) -> bytes | None:
         """Submit what is due, again and again until the chain shows it; a creator gets it back to order it itself."""
