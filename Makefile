@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 JOBS ?= 2
+FAST := $(wildcard tests/unit tests/laws tests/golden tests/code)
 
 .PHONY: help run test check bench soak clean
 
 help:
-	@echo "make run    the main job on this machine: three swarms find each other, share state, survive a partition"
+	@echo "make run    the main job on this machine: three swarms find each other, share state, survive a crash"
 	@echo "make test   lint, types, import contract and every test, with sampled seeds (under 15 minutes on 2 cores)"
 	@echo "make check  lint, types, import contract, and the fast tests (under 2 minutes)"
 	@echo "make bench  every performance claim, as ratios against baselines of the same run"
@@ -30,10 +31,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/laws tests/golden tests/code
+	$(BIN)/pytest -q -n $(JOBS) $(FAST)
 
 test: check
-	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup tests --ignore=tests/unit --ignore=tests/laws --ignore=tests/golden --ignore=tests/code
+	$(BIN)/pytest -q -n $(JOBS) --dist loadgroup tests $(addprefix --ignore=,$(FAST))
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -1,4 +1,4 @@
-"""How a benchmark says what it found: a figure, its ratio to a baseline of the same run, and a limit if there is one."""
+"""How a benchmark says what it found: a figure, its ratio to a baseline of the same run, and its limit."""
 
 from __future__ import annotations
 
