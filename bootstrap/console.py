@@ -65,13 +65,12 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
             _line(_GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         return
     from rich.table import Table
-    from rich.text import Text
 
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in cells:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*row)
     rich_console().print(drawn)
 
 

@@ -95,7 +95,7 @@ def show_status(status: Result) -> None:
         )
     for request in status["pending_joins"]:
         say(f"{request['swarm']} asks to be admitted: `zenmesh federation admit {request['swarm']}`")
-    for warning in status["warnings"]:
+    for warning in [*status["warnings"], *(f"mDNS: {problem}" for problem in status["mdns_problems"])]:
         say(f"warning: {warning}")
 
 

@@ -86,6 +86,13 @@ def test_create_founds_a_federation_of_one(alpha: Machine, admission: str) -> No
     assert [member.name for member in genesis.members] == ["alpha"]
 
 
+def test_a_federation_keeps_the_pace_of_its_creator(tmp_path: Path) -> None:
+    alpha = Machine(Home(tmp_path / "alpha"))
+    alpha.json("init", "--swarm", "alpha", "--project", "demo", "--profile", "wan")
+    alpha.json("federation", "create", "--name", "acme")
+    assert parse_genesis(alpha.home.genesis() or b"").params.profile == "wan"
+
+
 def test_one_home_one_federation(alpha: Machine) -> None:
     alpha.json("federation", "create", "--name", "acme")
     before = alpha.home.genesis()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bootstrap.cli.nodes import show_status
 from consensus.tickets import parse_ticket
 from tests.support.commands import Machine, street
 
@@ -117,7 +118,7 @@ def test_what_cannot_be_is_refused_with_a_sentence(
 
 def test_invite_prints_the_ticket_alone(alpha: Machine) -> None:
     ran = alpha("invite")
-    assert ran.out.count("\n") == 1
+    assert (ran.out.count("\n"), ran.err) == (1, "")
     assert parse_ticket(ran.out).federation_name == "meadow"
 
 
@@ -141,6 +142,21 @@ def test_status_says_everything(beta: Machine) -> None:
         "meadow",
     ):
         assert text in shown
+
+
+def test_status_says_what_an_operator_should_look_at(alpha: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    status = alpha.json("status")
+    read_only = "read-only: asking the other members"
+    show_status({**status, "pending_joins": [{"swarm": "eve"}], "warnings": ["check NTP"], "read_only": read_only})
+    told = capsys.readouterr().out
+    assert "eve asks to be admitted: `zenmesh federation admit eve`\n" in told
+    assert "warning: check NTP\n" in told
+    assert "\nread-only   asking the other members\n" in told
+
+
+def test_status_of_a_machine_without_multicast(alpha: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    show_status({**alpha.json("status"), "mdns_problems": ["no interface can send multicast"]})
+    assert "warning: mDNS: no interface can send multicast\n" in capsys.readouterr().out
 
 
 def test_peers_shows_links_whole(beta: Machine) -> None:

@@ -114,6 +114,13 @@ def test_a_restored_home_reuses_no_key(alpha: Machine, tmp_path: Path) -> None:
     assert restored.json("recover", "--new-term")["term"] == 3
 
 
+def test_a_restored_home_reuses_no_key_of_an_interrupted_try(alpha: Machine, tmp_path: Path) -> None:
+    write_key(alpha.home.keys, queen(2), SigningKey(b"q" * 32))
+    export_home(alpha.home, tmp_path / "a.tar", with_root_key=True)
+    restored = Machine(restore_home(tmp_path / "a.tar", tmp_path / "back"))
+    assert restored.json("recover", "--new-term")["term"] == 3
+
+
 def test_an_interrupted_try_is_taken_up(alpha: Machine) -> None:
     left = SigningKey(b"q" * 32)
     write_key(alpha.home.keys, queen(2), left)
@@ -183,9 +190,20 @@ def test_a_restored_home_without_a_federation_starts_afresh(tmp_path: Path) -> N
     alpha = machine(tmp_path, "alpha")
     export_home(alpha.home, tmp_path / "a.tar", with_root_key=True)
     restored = Machine(restore_home(tmp_path / "a.tar", tmp_path / "back"))
+    assert restored("federation", "create", "--name", "acme").code == 2
     assert restored.json("recover", "--new-term")["term"] == 2
     assert not restored.home.restored
     assert restored("federation", "create", "--name", "acme").code == 0
+
+
+def test_a_restored_home_asks_with_a_certificate_of_its_new_term(tmp_path: Path) -> None:
+    alpha = machine(tmp_path, "alpha")
+    alpha.json("join", "--lan", "--federation", "ab" * 32)
+    assert alpha.home.certificate() is not None
+    export_home(alpha.home, tmp_path / "a.tar", with_root_key=True)
+    restored = Machine(restore_home(tmp_path / "a.tar", tmp_path / "back"))
+    restored.json("recover", "--new-term")
+    assert restored.home.certificate() is None
 
 
 def test_recovering_is_never_done_by_accident(alpha: Machine) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bootstrap.cli.start_screen import Lines, Live, OneObject, StartScreen, Story, progress_percent
 from bootstrap.options import LogFormat
-from mesh.protocol.commands import Operation, Outcome, Success
+from mesh.protocol.commands import Failure, FailureKind, Operation, Outcome, Success
 from tests.support.commands import conforms, machine
 from tests.support.fakecontrol import FakeControl, serving_in_thread
 
@@ -134,12 +134,14 @@ def test_live_draws_a_bar_once_it_knows_how_far(sync: dict[str, int], bar: bool)
 
 
 class Starting(FakeControl):
-    """A node that becomes OPERATIONAL from one status to the next."""
+    """A node that cannot answer yet, and then becomes OPERATIONAL from one status to the next."""
 
     async def execute(self, operation: Operation) -> Outcome:
         steps = [status(), status(addresses=[ADDRESS]), status(addresses=[ADDRESS], **READY)]
         self.asked.append(operation)
-        return Success(result=steps[min(len(self.asked), len(steps)) - 1])
+        if len(self.asked) == 1:
+            return Failure(kind=FailureKind.FAILED, message="not yet")
+        return Success(result=steps[min(len(self.asked) - 1, len(steps)) - 1])
 
 
 def shown(directory: Path, *, as_json: bool = False, log_format: LogFormat | None = None) -> str:
