@@ -23,8 +23,6 @@ import os
 import sys
 from dataclasses import dataclass
 
-from typer.exceptions import TyperException
-
 from mesh.api.client import CallFailed
 from mesh.protocol.commands import FailureKind
 from wire.errors import (
@@ -38,8 +36,6 @@ from wire.errors import (
     UsageError,
     ZenmeshError,
 )
-
-_VALIDATOR = "Value error, "  # how Typer's validator begins what a check of ours or its own says
 
 DEBUG = "ZENMESH_DEBUG"  # set: an error of our own making is raised, with its traceback
 
@@ -69,8 +65,6 @@ def complaint_of(error: Exception) -> Complaint:
     match error:
         case CallFailed(kind=kind, retry_after_s=retry_after_s):
             return Complaint(kind=kind, message=str(error), retry_after_s=retry_after_s)
-        case TyperException():
-            return Complaint(kind=FailureKind.USAGE, message=_misuse(error))
         case ConfigError(field=field, value=value, rule=rule) if field.startswith("/"):
             return Complaint(kind=FailureKind.USAGE, message=f"{field} is {value}: {rule}")
         case ZenmeshError():
@@ -102,21 +96,3 @@ def tell(complaint: Complaint, as_json: bool) -> int:
     else:
         print(f"zenmesh: {complaint.message}", file=sys.stderr)
     return int(complaint.kind)
-
-
-def _misuse(error: TyperException) -> str:
-    """A command line that cannot be understood, in our own words: which command, what is wrong, where help is."""
-    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
-    path = "zenmesh" if context is None else context.command_path
-    command = path.removeprefix("zenmesh").strip() or "zenmesh"
-    if hasattr(error, "possibilities"):
-        hint = f", did you mean {' or '.join(error.possibilities)}?" if error.possibilities else ""
-        what = f"{command} has no option {getattr(error, 'option_name', '')}{hint}"
-    elif parameter is not None:
-        argument = parameter.param_type_name == "argument"
-        name = (parameter.metavar or parameter.name.upper()) if argument else parameter.opts[0]
-        reason = error.message.removeprefix(_VALIDATOR)
-        what = f"{command}: {name}: {reason}" if reason else f"{command} needs {name}"
-    else:
-        what = f"{command}: {error.message[:1].lower()}{error.message[1:]}"
-    return f"{what.rstrip('.')}; see `{path} --help`"

@@ -1,7 +1,7 @@
 """The command `zenmesh`: the table of commands, and the one place where a failure becomes an exit code.
 
 A command is a function; adding one is a row of `COMMANDS`. Modules of commands import next to nothing: what a command
-needs it imports when it runs, and only `run` ever imports libp2p, so that the command line answers at once.
+needs it imports when it runs, and only the node itself imports libp2p, so that the command line answers at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from bootstrap.cli import demo, doctor, failures, federations, homes, memories, nodes
+from bootstrap.cli.misuse import misuse_of
 
 NAME = "zenmesh"
 INTERRUPTED = 130  # as shells count it: 128 + SIGINT
@@ -73,7 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except SystemExit as ended:  # completion has answered, or nobody reads what is printed
         return ended.code if isinstance(ended.code, int) else 1
-    except (TyperException, Exception) as error:
+    except TyperException as error:
+        return failures.tell(misuse_of(error), as_json="--json" in given)
+    except Exception as error:
         return failures.tell(failures.complaint_of(error), as_json="--json" in given)
     return code if isinstance(code, int) else 0
 

@@ -9,7 +9,7 @@ import typer
 
 from bootstrap.cli.asking import Result, ask, hand_over, home_of
 from bootstrap.cli.options import HomeOption, JsonOption
-from bootstrap.options import LogFormat
+from bootstrap.options import LogFormat, RunOptions
 
 
 def run(
@@ -33,11 +33,8 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Be the node of this home, in the foreground, until SIGTERM or Ctrl-C."""
-    from bootstrap.cli.start_screen import StartScreen
-    from bootstrap.options import RunOptions
+    from bootstrap.cli.node_process import Order, become_node
 
-    found = home_of(home)
-    screen = StartScreen.fitting(found, as_json=as_json, log_format=log_format)
     options = RunOptions(
         listen=tuple(listen or ()),
         bootstrap=tuple(bootstrap or ()),
@@ -45,20 +42,8 @@ def run(
         metrics=metrics,
         log_format=log_format or LogFormat.TEXT,
         trace=trace,
-        quiet=screen.replaces_log,
     )
-    from mesh.runtime.stubs import import_libp2p_lean
-
-    import_libp2p_lean()  # before anything that libp2p would share with us is there for real
-    from bootstrap.daemon import run_daemon
-    from mesh.runtime.loop import Halted
-    from wire.errors import ZenmeshError
-
-    with screen:
-        try:
-            run_daemon(found, options)
-        except Halted as error:
-            raise ZenmeshError(f"the node stopped itself: {error}") from error
+    become_node(Order(home=str(home_of(home).path), options=options, log_format=log_format, as_json=as_json))
 
 
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
