@@ -222,8 +222,9 @@ class Replica(Namespace):
     # the version vector
 
     def rows(self) -> list[Row]:
-        """One row per known author, ascending."""
-        return [self._row(author) for author in sorted(self.logs)]
+        """One row per author of whom something counts or a fork is known, ascending."""
+        nothing = (None, Flag.CLOSED)  # closed before its first batch: the same as never heard of
+        return [self._row(author) for author, log in sorted(self.logs.items()) if (log.head, log.flag) != nothing]
 
     heads = rows
 

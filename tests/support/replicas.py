@@ -12,20 +12,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from crdt import batch as batches
+from crdt import fork
 from crdt.batch import Header
-from crdt.ops import ELEMENTS, Author, Op, OpKind, encode_op
+from crdt.ops import Author, Op, OpKind, encode_op
 from crdt.owner_log import Limits, OwnerLog
 from crdt.replica import Receipt, ReceiptStatus, Replica
 from crdt.snapshot import trie_of
 from tests.support.sync_pair import FEDERATION, WALL_MS, Ring
-from wire import cbor
-from wire.ids import PublicKey, SwarmId, sha256
+from wire import cbor, keys
+from wire.ids import ZERO_DIGEST, PublicKey, SwarmId, sha256
 from wire.keys import SigningKey
 
 REGISTERS = "memory"
@@ -48,6 +50,12 @@ def remove(key: str, element: bytes, observed: tuple[tuple[int, int, int], ...] 
     return Op(collection=SETS, key=key, kind=OpKind.RM, value=element, observed=observed)
 
 
+@lru_cache(maxsize=1 << 14)
+def verify(key: bytes, message: bytes, signature: bytes) -> bool:
+    """The real verifier, asked once about each signature."""
+    return keys.verify(key, message, signature)
+
+
 class Scribe:
     """Writes the log of one author, wherever that leads."""
 
@@ -55,7 +63,7 @@ class Scribe:
         self.ring = ring
         self.author = ring.author(name, term)
         self.key = ring.keys[self.author]
-        self.replica = Replica(FEDERATION, ring, limits)
+        self.replica = Replica(FEDERATION, ring, limits, verify)
         self.batches: list[bytes] = []
 
     @property
@@ -68,6 +76,9 @@ class Scribe:
         batch = self.replica.compose(self.author, named, self.stamp() if hlc is None else hlc, self.key)
         self.batches.append(batch)
         return batch
+
+    def __repr__(self) -> str:
+        return f"Scribe(term={self.author.term}, {len(self.batches)} batches)"
 
     def naming(self, op: Op) -> Op:
         if op.kind not in (OpKind.DEL, OpKind.RM):
@@ -87,7 +98,7 @@ class Scribe:
         """Another scribe of this author, whose log is the first `common` batches (all of them)."""
         twin = object.__new__(Scribe)
         twin.ring, twin.author, twin.key = self.ring, self.author, self.key
-        twin.replica = Replica(FEDERATION, self.ring, self.replica.limits)
+        twin.replica = Replica(FEDERATION, self.ring, self.replica.limits, verify)
         twin.batches = self.batches[:common]
         for batch in twin.batches:
             twin.replica.receive(batch, WALL_MS)
@@ -134,11 +145,58 @@ class View:
         return self.closes.get(Author(swarm, term))
 
 
+# scenes
+
+NOW_MS = 1_000_000
+
+
+def scribe_of(count: int, limits: Limits | None = None) -> Scribe:
+    """One who wrote a value of key a again and again, and each time one key more."""
+    writer = Scribe(Ring(), limits=limits)
+    for number in range(1, count + 1):
+        writer.write(put("a", b"%d" % number), put(f"k{number}"))
+    return writer
+
+
+def parted(common: int, one: int, other: int) -> tuple[Scribe, Scribe]:
+    """Two scribes of one author with a common past, and then so many batches that contradict each other."""
+    left = scribe_of(common)
+    right = left.twin()
+    for number in range(one):
+        left.write(put(f"left {number}"), put("a", b"left"))
+    for number in range(other):
+        right.write(put(f"right {number}"), put("a", b"right"))
+    return left, right
+
+
+def fork_proof(one: Scribe, other: Scribe, seq: int) -> bytes:
+    return fork.build(one.envelope(seq), other.envelope(seq))
+
+
+def receiver(scribe: Scribe, count: int = 0, limits: Limits | None = None) -> Replica:
+    """A replica that received the first `count` batches, and knows of closes what it is told."""
+    replica = replica_of(View(scribe.ring), limits)
+    deliver(replica, scribe.batches[:count])
+    return replica
+
+
+def close_term(replica: Replica, scribe: Scribe, seq: int) -> None:
+    """The chain, as far as `replica` knows it, closes the term of `scribe` at one of its batches."""
+    assert isinstance(replica.key_ring, View)
+    head = scribe.log.head_at(seq)
+    replica.key_ring.closes[scribe.author] = (seq, head.hash if head else ZERO_DIGEST)
+    replica.enforce_cut(scribe.author)
+
+
 # delivering
 
 
 def deliver(replica: Replica, arrivals: Iterable[bytes]) -> list[Receipt]:
     return [replica.receive(batch, WALL_MS) for batch in arrivals]
+
+
+def replica_of(ring: Ring | View, limits: Limits | None = None) -> Replica:
+    return Replica(FEDERATION, ring, limits, verify)
 
 
 def settle(replicas: Sequence[Replica], written: Sequence[bytes]) -> None:
@@ -239,7 +297,3 @@ def places(plain: Any) -> Iterator[tuple[list[Any], int]]:
         yield plain, index
         if isinstance(item, list):
             yield from places(item)
-
-
-def is_element(op: Op) -> bool:
-    return op.kind in ELEMENTS

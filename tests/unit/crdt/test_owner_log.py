@@ -9,18 +9,10 @@ import pytest
 from crdt import batch as batches
 from crdt.ops import key_path
 from crdt.owner_log import Flag, Limits, OwnerLog
-from tests.support.replicas import Scribe, add, delete, picture, put, remove
+from tests.support.replicas import Scribe, add, delete, picture, put, remove, scribe_of
 from tests.support.sync_pair import Ring
 from wire.errors import Offence, RemoteError
 from wire.ids import ZERO_DIGEST
-
-
-def scribe(batches_written: int = 3) -> Scribe:
-    """One who wrote a value of key a again and again, and each time one key more."""
-    writer = Scribe(Ring())
-    for number in range(1, batches_written + 1):
-        writer.write(put("a", b"%d" % number), put(f"k{number}"))
-    return writer
 
 
 def replayed(writer: Scribe, limits: Limits | None = None) -> OwnerLog:
@@ -63,7 +55,7 @@ CAPPED = Limits(entries_per_owner=6, bytes_per_owner=400)
     ],
 )
 def test_a_batch_is_refused_and_nothing_changes(forge: Callable[[Scribe], bytes], offence: Offence) -> None:
-    writer = scribe()
+    writer = scribe_of(3)
     log = replayed(writer, CAPPED)
     before = picture(log)
     with pytest.raises(RemoteError) as caught:
@@ -73,7 +65,7 @@ def test_a_batch_is_refused_and_nothing_changes(forge: Callable[[Scribe], bytes]
 
 
 def test_the_quota_is_what_stands_after_the_batch() -> None:
-    writer = scribe()
+    writer = scribe_of(3)
     log = replayed(writer, CAPPED)
     writer.write(delete("k1"), delete("k2"), *(put(c) for c in "wxyz"))
     log.apply(batches.parse(writer.batches[-1]))
@@ -82,7 +74,7 @@ def test_the_quota_is_what_stands_after_the_batch() -> None:
 
 
 def test_a_preview_says_the_root_and_changes_nothing() -> None:
-    writer = scribe()
+    writer = scribe_of(3)
     log = replayed(writer)
     before = picture(log)
     batch = batches.parse(writer.write(put("a", b"next"), add("s", b"e"), delete("k1")))
@@ -117,7 +109,7 @@ def test_a_removal_leaves_nothing_unless_it_observed_older_terms() -> None:
     ],
 )
 def test_forgetting(keep: int, acked: int, first: int) -> None:
-    writer = scribe(4)
+    writer = scribe_of(4)
     log = replayed(writer)
     log.forget(keep * len(writer.batches[-1]) if keep < 10 else keep, acked)
     kept = writer.batches[first - 1 :]
@@ -128,7 +120,7 @@ def test_forgetting(keep: int, acked: int, first: int) -> None:
 
 
 def test_a_log_forgets_by_itself_what_there_is_no_room_for() -> None:
-    writer = scribe(4)
+    writer = scribe_of(4)
     size = len(writer.batches[-1])
     log = replayed(writer, Limits(retained_bytes=2 * size))
     assert log.first_retained == 3
@@ -154,7 +146,7 @@ def test_a_log_forgets_by_itself_what_there_is_no_room_for() -> None:
     ],
 )
 def test_a_cut(forgotten: int, cut: int, seq: int, left: set[str], known: bool, flag: Flag) -> None:
-    log = replayed(scribe(4))
+    log = replayed(scribe_of(4))
     log.forget(1 << 20, acked=forgotten)
     assert log.cut_at(cut, flag) is known
     assert (log.seq, keys(log), log.stranded) == (seq, left, not known)
@@ -165,7 +157,7 @@ def test_a_cut(forgotten: int, cut: int, seq: int, left: set[str], known: bool, 
 
 
 def test_a_cut_log_grows_again_up_to_where_it_was() -> None:
-    writer = scribe(4)
+    writer = scribe_of(4)
     log = replayed(writer)
     whole = picture(log)
     log.cut_at(1, Flag.FORKED)
@@ -179,7 +171,7 @@ def test_a_cut_log_grows_again_up_to_where_it_was() -> None:
 
 
 def test_an_installed_state_replaces_everything() -> None:
-    source, log = scribe(4), replayed(scribe(2))
+    source, log = scribe_of(4), replayed(scribe_of(2))
     theirs = replayed(source)
     assert theirs.head is not None
     log.install(theirs.head, dict(theirs.entries), theirs.trie.copy())
@@ -193,7 +185,7 @@ def test_an_installed_state_replaces_everything() -> None:
 
 
 def test_an_unverified_state_is_not_installed() -> None:
-    theirs = replayed(scribe(2))
+    theirs = replayed(scribe_of(2))
     assert theirs.head is not None
     with pytest.raises(AssertionError, match="verified"):
-        OwnerLog(theirs.author, Limits()).install(theirs.head, {}, replayed(scribe(1)).trie)
+        OwnerLog(theirs.author, Limits()).install(theirs.head, {}, replayed(scribe_of(1)).trie)

@@ -11,7 +11,7 @@ from crdt import fork
 from crdt.owner_log import Flag, Limits
 from crdt.replica import ReceiptStatus, Replica
 from crdt.snapshot import encode_snapshot, load_snapshot
-from tests.support.replicas import Scribe, View, add, delete, deliver, put, remove, whole_picture
+from tests.support.replicas import Scribe, add, close_term, delete, deliver, put, receiver, remove, whole_picture
 from tests.support.sync_pair import FEDERATION, WALL_MS, Ring
 from wire import cbor
 from wire.errors import BadSignature, DecodeError, Offence, ProtocolViolation, RemoteError
@@ -37,13 +37,6 @@ def forked(common: int, longer: int) -> tuple[Scribe, bytes]:
     return writer, fork.build(writer.envelope(common + 1), twin.envelope(common + 1))
 
 
-def receiver(writer: Scribe, count: int = 0, limits: Limits | None = None) -> Replica:
-    replica = Replica(FEDERATION, View(writer.ring), limits)
-    deliver(replica, writer.batches[:count])
-    replica.dirty.clear()
-    return replica
-
-
 def changed(blob: bytes, **fields: Any) -> bytes:
     plain = cbor.decode(blob)
     assert isinstance(plain, list)
@@ -56,6 +49,7 @@ def changed(blob: bytes, **fields: Any) -> bytes:
 def test_a_log_survives_as_one_value(held: int) -> None:
     writer = scribe()
     replica = receiver(writer, held)
+    replica.dirty.clear()
     blob = encode_snapshot(writer.replica, writer.author)
     assert load_snapshot(replica, blob) == writer.author
     assert replica.rows() == writer.replica.rows()
@@ -112,12 +106,8 @@ def test_of_a_stranded_log_the_proof_survives_and_the_rest_is_fetched_again() ->
 def test_a_closed_log_is_closed_again_by_the_chain() -> None:
     writer = scribe()
     replica, fresh = receiver(writer, 4), receiver(writer)
-    for each in (replica, fresh):
-        assert isinstance(each.key_ring, View)
-        head = writer.log.head_at(3)
-        assert head is not None
-        each.key_ring.closes[writer.author] = (3, head.hash)
-        each.enforce_cut(writer.author)
+    close_term(replica, writer, 3)
+    close_term(fresh, writer, 3)
     load_snapshot(fresh, encode_snapshot(replica, writer.author))
     assert fresh.rows() == replica.rows()
     assert fresh.rows()[0].flag is Flag.CLOSED
