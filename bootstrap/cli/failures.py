@@ -76,11 +76,20 @@ def complaint_of(error: Exception) -> Complaint:
             return Complaint(kind=FailureKind.FAILED, message=f"{where}{reason}")
     if os.environ.get(DEBUG):
         raise error
-    what = f"{type(error).__name__}: {error}".strip(": ")
-    message = (
-        f"an error that zenmesh did not foresee ({what}); set {DEBUG}=1 and run it again to see where, and report it"
+    return Complaint(
+        kind=FailureKind.FAILED, message=unforeseen(error, f"set {DEBUG}=1 and run it again to see where")
     )
-    return Complaint(kind=FailureKind.FAILED, message=message)
+
+
+def is_foreseen(error: Exception) -> bool:
+    """Whether `error` is somebody's doing that we know of; any other is a mistake of ours."""
+    return isinstance(error, ZenmeshError | OSError)
+
+
+def unforeseen(error: Exception, where: str) -> str:
+    """The sentence about a mistake of ours; `where` tells how to see more."""
+    what = f"{type(error).__name__}: {error}".strip(": ")
+    return f"an error that zenmesh did not foresee ({what}); {where}, and report it"
 
 
 def tell(complaint: Complaint, as_json: bool) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -18,9 +19,11 @@ import msgspec
 from bootstrap.cli import failures
 from bootstrap.cli.start_screen import StartScreen
 from bootstrap.options import LogFormat, RunOptions
+from mesh.protocol.commands import FailureKind
 from wire.errors import ZenmeshError
 
 INTERRUPTED = 130  # as shells count it: 128 + SIGINT
+CRASH = "crash.txt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +53,18 @@ def main(order_text: str) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except Exception as error:
-        return failures.tell(failures.complaint_of(error), order.as_json)
+        complaint = failures.complaint_of(error) if failures.is_foreseen(error) else _crashed(error, Path(order.home))
+        return failures.tell(complaint, order.as_json)
     return 0
+
+
+def _crashed(error: Exception, home: Path) -> failures.Complaint:
+    """A mistake of ours may not come again: keep where it happened, so that it can be mended."""
+    file = home / CRASH
+    file.write_text("".join(traceback.format_exception(error)))
+    return failures.Complaint(
+        kind=FailureKind.FAILED, message=failures.unforeseen(error, f"where it happened is in {file}: keep that file")
+    )
 
 
 def _run(order: Order) -> None:
