@@ -79,8 +79,10 @@ class Dispatch:
             return  # no offence: one side may know of the membership before the other does
         if FIRST_SYNC <= kind <= LAST_SYNC:
             self._node.syncing.on_message(link, kind, payload, now, out)
-        else:
+        elif kind in self._handlers:
             self._handlers[kind](link, payload, now, out)
+        else:
+            self._node.context.counters["unexpected_messages"] += 1  # a JOIN_RESPONSE that came after another one
 
     def gossip(self, topic: str, message: bytes, now: Instant, out: Outbox) -> None:
         """One message of a topic. It was checked before it was relayed, and is again where it is used."""

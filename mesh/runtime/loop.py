@@ -94,6 +94,7 @@ class NodeLoop:
         self._waiting: dict[int, tuple[trio.Event, list[Outcome]]] = {}
         self._requests = 0
         self._stopping = False
+        self._has_joined = False
         self._addresses: AddressesChanged | None = None
         self._links: dict[PeerId, PeerUp] = {}
 
@@ -253,6 +254,9 @@ class NodeLoop:
 
     async def _become(self, joined: Joined) -> None:
         assert self._upgrade is not None, "only a joiner joins"
+        if self._has_joined:
+            return  # several members said yes within one round
+        self._has_joined = True
         self.machine, effects = self._upgrade(joined)
         for event in ([self._addresses] if self._addresses else []) + list(self._links.values()):
             effects += self.machine.handle(event, clock.now())
