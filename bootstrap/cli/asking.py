@@ -6,7 +6,9 @@ command needs them, so that the command line answers at once.
 
 from __future__ import annotations
 
+import codecs
 import json
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -52,5 +54,6 @@ def hand_over(result: Result, as_json: bool, show: Callable[[Result], None]) -> 
 
 
 def print_json(value: object) -> None:
-    """One line of JSON on standard output."""
-    print(json.dumps(value, ensure_ascii=False))
+    """One line of JSON on standard output, escaped where the terminal speaks less than UTF-8."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(json.dumps(value, ensure_ascii=codecs.lookup(encoding).name != "utf-8"))

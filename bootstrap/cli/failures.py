@@ -18,11 +18,11 @@ program that asked for JSON finds exactly one object there, whatever happens:
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass
 
+from bootstrap.cli.asking import print_json
 from mesh.api.client import CallFailed
 from mesh.protocol.commands import FailureKind
 from wire.errors import (
@@ -101,7 +101,7 @@ def tell(complaint: Complaint, as_json: bool) -> int:
             "message": complaint.message,
             "retry_after_s": complaint.retry_after_s,
         }
-        print(json.dumps({"error": error}, ensure_ascii=False))
+        print_json({"error": error})
     else:
         print(f"zenmesh: {complaint.message}", file=sys.stderr)
     return int(complaint.kind)

@@ -6,6 +6,8 @@ needs it imports when it runs, and only the node itself imports libp2p, so that 
 
 from __future__ import annotations
 
+import functools
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -68,8 +70,10 @@ def build() -> typer.Typer:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Says whatever went wrong, and never raises."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path or a name that this terminal cannot show is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        code = get_command(build()).main(given or ["--help"], prog_name=NAME, standalone_mode=False)
+        code = _parser()(given or ["--help"], prog_name=NAME, standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except SystemExit as ended:  # completion has answered, or nobody reads what is printed
@@ -79,6 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return failures.tell(failures.complaint_of(error), as_json="--json" in given)
     return code if isinstance(code, int) else 0
+
+
+@functools.cache
+def _parser() -> Callable[..., object]:
+    return get_command(build()).main
 
 
 def _typer(text: str, add_completion: bool = False) -> typer.Typer:

@@ -139,6 +139,23 @@ def test_a_home_of_any_length_is_served(tmp_path: Path) -> None:
     assert "zenmesh run" in ran.err
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "latin-1"])
+def test_what_a_terminal_cannot_show_is_no_error(tmp_path: Path, encoding: str) -> None:
+    """A path with bytes that are no text, on terminals of any age: still one JSON object, and one sentence."""
+    strange = os.fsencode(tmp_path) + b"/h\xff\xc3\xbc"
+    for options in (["--json"], []):
+        done = subprocess.run(
+            [sys.executable, "-m", "bootstrap.cli", "status", "--home", strange, *options],
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            timeout=60,
+        )
+        assert done.returncode == FailureKind.USAGE
+        assert (len(done.stdout.splitlines()), len(done.stderr.splitlines())) == ((1, 0) if options else (0, 1))
+        if options:
+            assert "h\udcffü" in json.loads(done.stdout)["error"]["message"]
+
+
 def test_the_home_may_be_named_by_a_link(tmp_path: Path) -> None:
     made = machine(tmp_path, "alpha")
     (tmp_path / "link").symlink_to(made.home.path)
