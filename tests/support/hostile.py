@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -278,15 +278,17 @@ async def tcp_to(address: str) -> trio.SocketStream:
 
 @asynccontextmanager
 async def tarpit() -> AsyncIterator[str]:
-    """The address of something that accepts connections and then says nothing."""
+    """The address of something that agrees to speak Noise and then says nothing more."""
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(trio.serve_listeners, _swallow, listeners)
+        nursery.start_soon(trio.serve_listeners, _agree_and_swallow, listeners)
         yield f"/ip4/127.0.0.1/tcp/{listeners[0].socket.getsockname()[1]}"
         nursery.cancel_scope.cancel()
 
 
-async def _swallow(stream: trio.SocketStream) -> None:
+async def _agree_and_swallow(stream: trio.SocketStream) -> None:
     async with stream:
-        async for _ in stream:
-            pass
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(prefixed(MULTISTREAM) + prefixed(b"/noise\n"))
+            async for _ in stream:
+                pass

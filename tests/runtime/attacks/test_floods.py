@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, suppress
 import pytest
 import trio
 from libp2p.host.exceptions import StreamFailure
-from libp2p.stream_muxer.yamux.yamux import TYPE_WINDOW_UPDATE
+from libp2p.stream_muxer.yamux.yamux import FLAG_SYN, TYPE_PING, TYPE_WINDOW_UPDATE
 
 from mesh.protocol.events import GossipReceived, PeerDown
 from mesh.runtime import reader
@@ -19,6 +19,7 @@ from tests.support.bare_libp2p import MESHSUB, within
 from tests.support.hostile import IDENTIFY, connected_attacker, control, field, signed_by, subscriptions
 from tests.support.station import HONEST_SEEDS, TOPIC, Station, open_station, serving
 from wire.frame import encode_frame
+from wire.ids import PeerId
 from wire.types import MIB, Channel
 
 PATIENCE_S = 120
@@ -56,16 +57,17 @@ async def test_what_nobody_reads_is_not_kept(protocol: str) -> None:
     assert most < 32 * MIB
 
 
-async def test_a_node_that_does_not_keep_up_makes_its_peers_wait() -> None:
+async def test_a_node_that_does_not_keep_up_makes_its_members_wait() -> None:
     sent = 0
     with within(PATIENCE_S):
         async with open_station(1, deaf=True) as victim, connected_attacker(victim.address) as attacker:
+            victim.network.set_trusted(PeerId(str(attacker.bare.peer)), True)
             lane = await attacker.speak(Channel.MESH)
             with suppress(Exception):  # the writer gives up once no window has been granted for a while
                 while sent < 256:
                     await lane.write(encode_frame([bytes(MIB)], compress=False))
                     sent += 1
-    assert 0 < sent < 128
+    assert 0 < sent < 32
 
 
 @pytest.mark.parametrize("window", [0, 256 * MIB], ids=["no-window", "no-tcp"])
@@ -85,6 +87,24 @@ async def test_a_peer_that_reads_nothing_is_dropped_and_others_are_served_meanwh
             async with serving(victim.address):
                 for _ in range(16):
                     victim.network.send(peer, Channel.MESH, INCOMPRESSIBLE)
+            await victim.until(PeerDown, peer=peer)
+
+
+async def test_pings_from_a_peer_that_reads_nothing_end_its_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "USER_TIMEOUT_MS", 1_000 * 2 * PATIENCE_S)  # so it is not TCP that ends it
+    with within(PATIENCE_S):
+        async with open_station(1) as victim, connected_attacker(victim.address) as attacker:
+            peer = str(attacker.bare.peer)
+            streams = attacker.take(Channel.MESH)
+            await (await attacker.speak(Channel.MESH)).write(encode_frame([b"hello"]))
+            stream = await streams.receive()
+            await attacker.frame(TYPE_WINDOW_UPDATE, 0, stream.muxed_stream.stream_id, 256 * MIB)
+            attacker.go_deaf()
+            for _ in range(16):
+                victim.network.send(peer, Channel.MESH, INCOMPRESSIBLE)
+            with suppress(Exception):
+                while attacker.connected:
+                    await attacker.frame(TYPE_PING, FLAG_SYN, 0, 7)
             await victim.until(PeerDown, peer=peer)
 
 

@@ -90,11 +90,20 @@ async def test_a_handshake_that_stalls_is_ended() -> None:
                 nursery.start_soon(stall, victim.network.addresses[0], opening)
 
 
-async def test_hundreds_of_connections_that_come_and_go_use_nothing_up() -> None:
+async def test_connections_that_come_and_go_use_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds that never get to a handshake, and more whole ones than there is room for."""
+    monkeypatch.setattr(tcp, "MAX_HANDSHAKES", 4)
+    room = 4
     with within(PATIENCE_S):
-        async with open_station(1) as victim, serving(victim.address):
-            for _ in range(600):
+        async with open_station(1, max_links=room) as victim, serving(victim.address):
+            for _ in range(300):
                 await (await tcp_to(victim.network.addresses[0])).aclose()
+            async with open_station(2) as guest:
+                for _ in range(room + tcp.MAX_HANDSHAKES + 4):
+                    await guest.link(victim.address)
+                    guest.network.disconnect(victim.peer, "as it does")
+                    await guest.until(PeerDown, peer=victim.peer)
+                    guest.events.clear()
 
 
 def is_closed(stream: trio.SocketStream) -> bool:
