@@ -158,7 +158,7 @@ class OwnerLog:
             self._retained_bytes -= len(last.raw)
             self._undo(last.undo)
             self.head = self._retained[-1].head if self._retained else self._base
-        if seq == 0 and self.seq > 0:
+        if seq == 0:
             self._clear()
         if self.seq <= seq:
             return True

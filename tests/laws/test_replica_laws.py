@@ -7,7 +7,6 @@ At every moment, two replicas that stand at the same batch of a log that nobody 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from crdt.ops import Op
 from crdt.owner_log import Flag
 from crdt.replica import ReceiptStatus, Replica
 from crdt.snapshot import encode_snapshot, load_snapshot
+from tests.support.affairs import Affair, affairs, common_length, learn
 from tests.support.replicas import Scribe, View, check, put, replica_of, settle, stories, whole_picture, write_all
 from tests.support.sync_pair import WALL_MS, Ring
 
@@ -69,49 +69,6 @@ def test_all_converge_whatever_arrived_first(first: Story, second: Story, other:
 
 
 # forks and closes
-
-
-@dataclass(frozen=True, slots=True)
-class Affair:
-    """An author with up to three tongues, perhaps a close on the first one, and where its log ends for all."""
-
-    tongues: list[Scribe]
-    close: tuple[int, bytes] | None
-
-    @property
-    def written(self) -> list[bytes]:
-        return list(dict.fromkeys(batch for tongue in self.tongues for batch in tongue.batches))
-
-    def fork(self) -> int | None:
-        """The last batch before two tongues contradict each other."""
-        pairs = [(one.batches, other.batches) for one in self.tongues for other in self.tongues]
-        parting = [common_length(one, other) for one, other in pairs]
-        return min((at for at, pair in zip(parting, pairs, strict=True) if at < min(map(len, pair))), default=None)
-
-
-def common_length(one: list[bytes], other: list[bytes]) -> int:
-    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-
-
-@st.composite
-def affairs(draw: st.DrawFn) -> Affair:
-    main = write_all(Scribe(Ring()), draw(stories))
-    tongues = [main]
-    for _ in range(draw(st.integers(1, 2))):
-        twin = main.twin(draw(st.integers(0, len(main.batches) - 1)))
-        tongues.append(write_all(twin, draw(stories)))
-    at = draw(st.none() | st.integers(0, len(main.batches)))
-    head = None if at is None else main.log.head_at(at)
-    return Affair(tongues, None if at is None else (at, head.hash if head else bytes(32)))
-
-
-def learn(replica: Replica, scribe: Scribe, close: tuple[int, bytes] | None) -> None:
-    """The chain reaches this replica, and perhaps says where the term of `scribe` ends."""
-    if close is not None:
-        assert isinstance(replica.key_ring, View)
-        replica.key_ring.closes[scribe.author] = close
-        replica.enforce_cut(scribe.author)
-        check(replica)
 
 
 @given(affair=affairs(), data=st.data())

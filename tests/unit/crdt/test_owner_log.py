@@ -73,6 +73,12 @@ def test_the_quota_is_what_stands_after_the_batch() -> None:
     assert keys(log) == {"a", "k3"}
 
 
+def test_a_quota_can_be_used_up_to_the_last_byte() -> None:
+    writer = scribe_of(2)
+    full = Limits(entries_per_owner=len(writer.log.entries), bytes_per_owner=writer.log.size)
+    assert replayed(writer, full).size == full.bytes_per_owner
+
+
 def test_a_preview_says_the_root_and_changes_nothing() -> None:
     writer = scribe_of(3)
     log = replayed(writer)

@@ -8,7 +8,7 @@ import pytest
 
 from crdt.batch import MAX_OPS
 from crdt.ops import Op
-from crdt.owner_log import Limits
+from crdt.owner_log import Flag, Limits
 from crdt.replica import Receipt, ReceiptStatus, Replica
 from tests.support.replicas import (
     NOW_MS,
@@ -198,6 +198,10 @@ def test_the_root_is_the_hash_of_the_rows() -> None:
             for r in rows
         ],
     )
+
+
+def test_flags_are_numbered_for_ever() -> None:
+    assert {flag.name: int(flag) for flag in Flag} == {"LIVE": 0, "FORKED": 1, "CLOSED": 2}
 
 
 def test_every_change_moves_the_root() -> None:
