@@ -3,7 +3,7 @@
 | module | what a stranger could do without it |
 |---|---|
 | `yamux` | freeze a connection by saturating both directions; grow memory with streams that nobody reads |
-| `tcp` | use up the inbound slots for ever; stay half-dead unnoticed; slip past by IPv6 |
+| `tcp` | use up the inbound slots, or the file descriptors; stay half-dead unnoticed; slip past by IPv6 |
 | `guard` | end the process with one malformed stream; open streams without bound |
 | `pubsub` | end gossip with one malformed message; make this node dial addresses of its choice |
 
