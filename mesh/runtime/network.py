@@ -72,7 +72,6 @@ class _Link:
     scopes: list[trio.CancelScope] = field(default_factory=list)  # of the tasks of its lanes
     bucket: Bucket = field(default_factory=Bucket)
     inbound: Counter[Channel] = field(default_factory=Counter)
-    trusted: bool = False
     leaving: bool = False
     reason: str = "the connection was closed"
 
@@ -227,7 +226,7 @@ class Libp2pNetwork:
         link = self._links.get(peer)
         if link is not None:
             return link
-        link = self._links[peer] = _Link(trusted=peer in self._trusted)
+        link = self._links[peer] = _Link()
         self._inbox.post(peer, PeerUp(peer=peer, address=_remote(connection, muxed), inbound=not muxed.is_initiator))
         self._bound_strangers()
         return link
