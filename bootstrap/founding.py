@@ -31,7 +31,7 @@ from consensus.genesis import Genesis, Params, make_genesis, parse_genesis
 from consensus.membership import Member
 from mesh.protocol.assembly import Recovered, load_chain
 from mesh.protocol.commands import Join
-from mesh.protocol.joiner import JoinIntent, parse_intent
+from mesh.protocol.intent import JoinIntent, parse_intent
 from mesh.runtime.store import Store
 from wire.errors import ConfigError, NotMember, Rejected, RemoteError
 from wire.ids import FederationId, SwarmId, peer_id_of, swarm_id_of

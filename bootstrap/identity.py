@@ -16,7 +16,8 @@ from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_
 from consensus.genesis import Genesis, parse_genesis
 from mesh.protocol.commands import Join
 from mesh.protocol.context import Identity
-from mesh.protocol.joiner import Applicant, JoinIntent, parse_intent
+from mesh.protocol.intent import JoinIntent, parse_intent
+from mesh.protocol.joiner import Applicant
 from wire.errors import ConfigError, RemoteError
 from wire.ids import FederationId, PeerId, peer_id_of, swarm_id_of
 from wire.keys import SigningKey

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from consensus.admission import JoinRequest, JoinResponse, JoinStatus
-from consensus.tickets import Ticket, parse_ticket, seal_join
+from consensus.tickets import seal_join
 from mesh.protocol.commands import Failure, FailureKind, GetPeers, GetStatus, Join, Operation, Outcome, Success
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import WallReading
@@ -33,6 +33,7 @@ from mesh.protocol.events import (
     StreamOffence,
     WallClock,
 )
+from mesh.protocol.intent import P2P, JoinIntent, parse_intent
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
@@ -43,7 +44,6 @@ from wire.ids import FederationId, PeerId, sha256
 from wire.time import SECOND, Instant
 from wire.types import Channel, MessageType
 
-P2P = "/p2p/"
 _REQUEST_PATIENCE = 10 * SECOND
 _MAX_TARGETS = 64
 
@@ -57,34 +57,6 @@ class _Target:
     dialing: bool = False
     next_try: Instant = 0
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JoinIntent:
-    """What the user asked for; kept in the home until it came true."""
-
-    ticket: Ticket | None = None
-    federation: FederationId | None = None
-    peer: str | None = None  # a member's multiaddr with its /p2p/ part
-    lan: bool = False
-
-
-def parse_intent(operation: Join) -> JoinIntent:
-    """What a `Join` command means.
-
-    Raises:
-        UsageError: it names no way in, or the ticket or the address cannot be read.
-    """
-    if not (operation.ticket or operation.peer or operation.lan):
-        raise UsageError("name a way in: a ticket, --peer MULTIADDR, or --lan")
-    if operation.peer and not all(operation.peer.rpartition(P2P)):
-        raise UsageError(f"{operation.peer!r} does not end with /p2p/PEER_ID: take an address from `zenmesh status`")
-    return JoinIntent(
-        ticket=parse_ticket(operation.ticket) if operation.ticket else None,
-        federation=FederationId(bytes.fromhex(operation.federation)) if operation.federation else None,
-        peer=operation.peer,
-        lan=operation.lan,
-    )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import trio
-from libp2p.abc import INotifee
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
@@ -37,6 +36,7 @@ from mesh.runtime.host import Host, open_host
 from mesh.runtime.inbox import Inbox
 from mesh.runtime.interfaces import dialable, interface_addresses
 from mesh.runtime.lanes import Lane
+from mesh.runtime.notifee import Notifee, remote_address
 from mesh.runtime.reader import Bucket, Reader
 from wire.ids import PeerId
 from wire.types import Channel
@@ -115,7 +115,7 @@ class Libp2pNetwork:
         self._inbox.post("", AddressesChanged(addresses=self.addresses))
         for channel in LANES:
             host.libp2p.set_stream_handler(TProtocol(channel.value), self._handler(channel))
-        host.network.register_notifee(_Notifee(self))
+        host.network.register_notifee(Notifee(self))
 
     # receiving
 
@@ -227,7 +227,9 @@ class Libp2pNetwork:
         if link is not None:
             return link
         link = self._links[peer] = _Link()
-        self._inbox.post(peer, PeerUp(peer=peer, address=_remote(connection, muxed), inbound=not muxed.is_initiator))
+        self._inbox.post(
+            peer, PeerUp(peer=peer, address=remote_address(connection, muxed), inbound=not muxed.is_initiator)
+        )
         self._bound_strangers()
         return link
 
@@ -327,41 +329,3 @@ class Libp2pNetwork:
             hosts = dialable(interface_addresses(), version) if wildcard else (host,)
             found |= dict.fromkeys(f"/{family}/{address}/tcp/{port}" for address in hosts)
         return tuple(found)
-
-
-class _Notifee(INotifee):
-    """Told by libp2p of connections; must not block."""
-
-    def __init__(self, network: Libp2pNetwork) -> None:
-        self._network = network
-
-    async def connected(self, network: Any, conn: Any) -> None:
-        self._network.link_up(PeerId(str(conn.muxed_conn.peer_id)), conn.muxed_conn, conn)
-
-    async def disconnected(self, network: Any, conn: Any) -> None:
-        self._network.link_down(PeerId(str(conn.muxed_conn.peer_id)))
-
-    async def opened_stream(self, network: Any, stream: Any) -> None:
-        pass
-
-    async def closed_stream(self, network: Any, stream: Any) -> None:
-        pass
-
-    async def listen(self, network: Any, multiaddr: Any) -> None:
-        pass
-
-    async def listen_close(self, network: Any, multiaddr: Any) -> None:
-        pass
-
-
-def _remote(connection: Any, muxed: Any) -> str:
-    """The multiaddr of the other end, "" when the library does not say."""
-    try:
-        remote = muxed.secured_conn.get_remote_address() if connection is None else None
-        if remote is None:
-            address = connection.get_transport_addresses()[0]
-            return str(address).partition("/p2p/")[0]
-        family = "ip6" if ":" in remote[0] else "ip4"
-        return f"/{family}/{remote[0]}/tcp/{remote[1]}"
-    except Exception:
-        return ""

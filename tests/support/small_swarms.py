@@ -20,7 +20,8 @@ from mesh.protocol.commands import Invite, Success
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import Identity, WallReading
 from mesh.protocol.effects import Effect, Joined
-from mesh.protocol.joiner import Applicant, Joiner, JoinIntent
+from mesh.protocol.intent import JoinIntent
+from mesh.protocol.joiner import Applicant, Joiner
 from mesh.protocol.machine import Machine
 from mesh.protocol.node import Node
 from tests.support.small_world import WALL_START_MS, Disk, Host, World

@@ -18,7 +18,8 @@ from mesh.protocol.commands import (
     Success,
 )
 from mesh.protocol.events import PeerFound
-from mesh.protocol.joiner import Joiner, JoinIntent
+from mesh.protocol.intent import JoinIntent
+from mesh.protocol.joiner import Joiner
 from tests.support.small_swarms import Town
 from tests.support.small_world import Host
 from wire.time import SECOND
