@@ -149,6 +149,16 @@ def test_a_join_that_waits_says_for_what(asking: tuple[Machine, Town]) -> None:
     assert "waiting for the creator's operator" in beta("status").out
 
 
+def test_a_join_that_waits_is_asked_about_once(beta: Machine, ticket: str) -> None:
+    pending = {"role": "applicant", "pending_join": {"state": "pending", "reason": "the creator is away"}}
+    control = FakeControl(
+        {Join: Success(result={"state": "asking", "reason": ""}), GetStatus: Success(result=pending)}
+    )
+    with serving_in_thread(control, beta.home.path / "control.sock"):
+        assert beta.json("join", ticket)["reason"] == "the creator is away"
+    assert control.asked == [Join(ticket=ticket), GetStatus()]
+
+
 def test_a_refusal_is_exit_6(beta: Machine, ticket: str) -> None:
     refused = {"role": "applicant", "pending_join": {"state": "rejected", "reason": "the name 'beta' is taken"}}
     control = FakeControl(
