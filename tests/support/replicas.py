@@ -221,7 +221,7 @@ def picture(log: OwnerLog) -> tuple[object, ...]:
     return (log.head, log.flag, log.cut, dict(log.entries), log.size, log.trie.root, kept, log.retained_bytes, heads)
 
 
-def whole_picture(replica: Replica) -> object:
+def whole_picture(replica: Replica) -> tuple[object, ...]:
     """Everything that a replica holds."""
     logs = {author: picture(log) for author, log in replica.logs.items()}
     return logs, dict(replica.proofs), dict(replica.dirty), replica.root(), replica.rows()

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from crdt.batch import MAX_OPS
-from crdt.ops import Op
+from crdt.batch import MAX_OPS, MAX_OPS_BYTES, encode_ops
+from crdt.ops import Op, encode_op
 from crdt.owner_log import Flag, Limits
 from crdt.replica import Receipt, ReceiptStatus, Replica
 from tests.support.replicas import (
@@ -164,6 +164,40 @@ def test_a_write_over_a_limit_is_refused_and_nothing_changes(ops: list[Op], name
     with pytest.raises(ProposalTooLarge, match=names):
         writer.write(*ops)
     assert whole_picture(writer.replica) == before
+
+
+def ops_of(total: int) -> list[Op]:
+    """Ops whose encoding, as one batch, takes so many bytes."""
+    ops = [put(f"k{number:02}", b"x" * 16_000) for number in range(16)]
+    room = total - len(encode_ops([encode_op(op) for op in [*ops, put("last", b"x" * 256)]]))
+    return [*ops, put("last", b"x" * (256 + room))]
+
+
+@pytest.mark.parametrize(
+    "ops",
+    [
+        pytest.param([put(f"k{number}") for number in range(MAX_OPS)], id="256 ops"),
+        pytest.param(ops_of(MAX_OPS_BYTES), id="256 KiB"),
+    ],
+)
+def test_a_batch_may_be_full(ops: list[Op]) -> None:
+    writer = Scribe(Ring())
+    batch = writer.write(*ops)
+    assert receiver(writer).receive(batch, NOW_MS).status is ReceiptStatus.APPLIED
+
+
+def test_one_byte_more_than_a_full_batch_is_refused() -> None:
+    with pytest.raises(ProposalTooLarge):
+        Scribe(Ring()).write(*ops_of(MAX_OPS_BYTES + 1))
+
+
+def test_a_write_shows_at_once_and_is_noted() -> None:
+    writer = scribe_of(1)
+    before = writer.replica.root()
+    writer.replica.dirty.clear()
+    writer.write(put("k"))
+    assert writer.replica.root() != before
+    assert list(writer.replica.dirty) == [writer.author]
 
 
 def test_a_writer_is_told_when_there_are_too_many_authors() -> None:

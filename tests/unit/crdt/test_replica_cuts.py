@@ -129,6 +129,11 @@ def test_a_term_is_closed(held: int, at: int, row: tuple[int, Flag] | None) -> N
     deliver(informed, writer.batches)
     assert replica.rows() == informed.rows()
     assert replica.root() == informed.root()
+    settled = whole_picture(replica)
+    replica.dirty.clear()
+    replica.enforce_cut(writer.author)
+    assert not replica.dirty
+    assert whole_picture(replica)[0] == settled[0]
 
 
 def test_a_close_of_a_log_that_is_not_held_is_remembered_by_the_chain_alone() -> None:
