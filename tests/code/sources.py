@@ -29,6 +29,11 @@ class Source:
         """Whether it is a module."""
         return self.path.endswith(".py")
 
+    @property
+    def module(self) -> str:
+        """The name that it is imported by."""
+        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
     @functools.cached_property
     def tree(self) -> ast.Module:
         """The module's syntax."""
