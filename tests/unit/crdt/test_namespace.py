@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from crdt import fork
-from crdt.ops import Op
+from crdt.ops import Op, OpKind
 from crdt.replica import Replica
 from tests.support.replicas import REGISTERS, SETS, Scribe, add, delete, deliver, put, remove
 from tests.support.sync_pair import FEDERATION, Ring
@@ -124,10 +124,20 @@ def test_what_stands_before_a_fork_stays_readable_and_is_marked() -> None:
 )
 def test_items_by_prefix(prefix: str, keys: list[str]) -> None:
     scribe = written(
-        [put("a/1"), put("a/2"), put("a/3"), Op(collection="other", key="a/4", kind=put("x").kind, value=b"v")],
+        [put("a/1"), put("a/2"), put("a/3"), Op(collection="other", key="a/4", kind=OpKind.PUT, value=b"v")],
         [put("b"), delete("a/3"), add("a", b"e")],
     )
     assert sorted(key for key, _ in scribe.replica.items(scribe.author.swarm, REGISTERS, prefix)) == keys
+
+
+def test_registers_and_sets_of_one_name_are_apart() -> None:
+    scribe = written(
+        [put("k"), Op(collection=REGISTERS, key="l", kind=OpKind.ADD, value=b"in a set")],
+        [add("k", b"e"), Op(collection=SETS, key="k", kind=OpKind.PUT, value=b"in a register")],
+    )
+    swarm = scribe.author.swarm
+    assert [key for key, _ in scribe.replica.items(swarm, REGISTERS)] == ["k"]
+    assert scribe.replica.elements(swarm, SETS, "k") == [b"e"]
 
 
 def test_swarms_are_apart() -> None:
@@ -197,6 +207,20 @@ def test_a_removed_element_does_not_return_when_the_removed_log_is_cut() -> None
 def test_a_removal_of_one_element_does_not_cover_another() -> None:
     scribe = written([add("k", b"b"), add("k", b"a")], [remove("k", b"a")])
     assert scribe.replica.elements(scribe.author.swarm, SETS, "k") == [b"b"]
+
+
+def test_a_removal_does_not_cover_a_term_that_it_has_not_seen() -> None:
+    first, second = written([add("k", b"a")]), Scribe(ring := Ring(), term=2)
+    second.write(add("k", b"a"))
+    third = Scribe(ring, term=3)
+    third.read(second)
+    third.write(remove("k", b"a"))
+    replica = Replica(FEDERATION, ring)
+    ring.author("alpha")
+    deliver(replica, [*second.batches, *third.batches])
+    assert replica.elements(first.author.swarm, SETS, "k") == []
+    deliver(replica, first.batches)
+    assert replica.elements(first.author.swarm, SETS, "k") == [b"a"]
 
 
 def test_what_was_added_after_the_removal_looked_stays() -> None:

@@ -238,6 +238,13 @@ def test_a_snapshot_over_a_quota_is_refused(limits: Limits, kind: type[RemoteErr
     assert replica.logs == {}
 
 
+def test_a_snapshot_may_use_a_quota_up() -> None:
+    log = WRITER.log
+    replica = receiver(WRITER, 0, Limits(entries_per_owner=len(log.entries), bytes_per_owner=log.size))
+    load_snapshot(replica, encode_snapshot(WRITER.replica, WRITER.author))
+    assert replica.rows() == WRITER.replica.rows()
+
+
 def test_an_author_that_is_known_needs_no_more_room() -> None:
     replica = receiver(WRITER, 1, Limits(owners=1))
     load_snapshot(replica, encode_snapshot(WRITER.replica, WRITER.author))

@@ -44,6 +44,10 @@ def test_the_root_is_the_hash_of(trie: Trie, preimage: bytes) -> None:
     assert trie.root == sha256(preimage).digest()
 
 
+def test_the_shape_is_for_ever() -> None:
+    assert (SPLIT, MAX_DEPTH, FANOUT) == (16, 8, 16)
+
+
 @pytest.mark.parametrize(("depth", "expected"), [(0, 0xA), (1, 0xB), (2, 0xC), (3, 0xD)])
 def test_nibbles_lead_down_high_half_first(depth: int, expected: int) -> None:
     assert nibble(bytes.fromhex("abcd"), depth) == expected
