@@ -68,8 +68,9 @@ def test_a_failure_brings_the_command_that_repeats_it(tmp_path: Path) -> None:
     assert "ZENMESH_SOAK=1 .venv/bin/pytest 'test_sample.py::test_that_fails'" in run(tmp_path, ZENMESH_SOAK="1")
 
 
-def test_a_run_is_the_same_each_time_and_a_soak_is_long(tmp_path: Path) -> None:
-    once, again, soak = run(tmp_path), run(tmp_path), run(tmp_path, ZENMESH_SOAK="1")
+@pytest.mark.parametrize("server", ["", "true"], ids=["a desk", "a CI server"])
+def test_a_run_is_the_same_each_time_and_a_soak_is_long(tmp_path: Path, server: str) -> None:
+    once, again, soak = (run(tmp_path, CI=server, ZENMESH_SOAK=full) for full in ("", "", "1"))
     drawn = [[line for line in told.splitlines() if "drawn" in line] for told in (once, again, soak)]
     assert drawn[0] == drawn[1]
     assert "examples: 100 fixed: True" in once
