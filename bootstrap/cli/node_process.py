@@ -61,10 +61,14 @@ def main(order_text: str) -> int:
 def _crashed(error: Exception, home: Path) -> failures.Complaint:
     """A mistake of ours may not come again: keep where it happened, so that it can be mended."""
     file = home / CRASH
-    file.write_text("".join(traceback.format_exception(error)))
-    return failures.Complaint(
-        kind=FailureKind.FAILED, message=failures.unforeseen(error, f"where it happened is in {file}: keep that file")
-    )
+    happened = "".join(traceback.format_exception(error))
+    try:
+        file.write_text(happened, errors="backslashreplace")
+        where = f"where it happened is in {file}: keep that file"
+    except OSError as refused:  # a full disk may be what it all began with
+        sys.stderr.write(happened)
+        where = f"where it happened stands above ({file} cannot be written: {refused.strerror}): keep it"
+    return failures.Complaint(kind=FailureKind.FAILED, message=failures.unforeseen(error, where))
 
 
 def _run(order: Order) -> None:

@@ -163,6 +163,25 @@ def test_a_mistake_of_ours_is_kept_and_not_shown(
     assert "Traceback" not in told
 
 
+def test_a_mistake_of_ours_that_cannot_be_kept_is_shown(
+    alpha: Machine,
+    execv: None,
+    runs: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("seq")
+
+    order = order_of(alpha, "--json")
+    monkeypatch.setattr("bootstrap.daemon.run_daemon", fail)
+    (alpha.home.path / "crash.txt").mkdir()
+    assert node_process.main(order) == 1
+    told = capsys.readouterr()
+    assert "Traceback" in told.err
+    assert "crash.txt cannot be written: Is a directory" in json.loads(told.out)["error"]["message"]
+
+
 def test_ctrl_c_before_the_node_listens(
     alpha: Machine, execv: None, runs: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
