@@ -17,6 +17,7 @@ Values and elements are opaque bytes. Entries stay the bytes they came as and ar
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, NamedTuple
 
@@ -33,6 +34,7 @@ MAX_ENTRY = 16 * 1024  # bytes of one encoded op
 MAX_OBSERVED = 256
 
 _ENTRY_TAG = b"zenmesh/entry\0"
+_FOUR_FIELDS = b"\x84"  # the head of a CBOR array
 
 Natural = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 
@@ -140,7 +142,18 @@ def element_path(collection: str, key: str, element: bytes | None) -> bytes:
 
 def encode_entry(seq: int, index: int, hlc: int, op: bytes) -> bytes:
     """The entry that the op `op`, at (seq, index) with stamp `hlc`, leaves."""
-    return cbor2.dumps([seq, index, hlc, op])
+    return b"".join((_FOUR_FIELDS, _number(seq), _number(index), _number(hlc), _bytes_head(len(op)), op))
+
+
+@lru_cache(maxsize=1024)
+def _number(value: int) -> bytes:
+    return cbor2.dumps(value)
+
+
+@lru_cache(maxsize=1024)
+def _bytes_head(length: int) -> bytes:
+    """What stands before the content of a byte string."""
+    return cbor2.dumps(bytes(length)).removesuffix(bytes(length))
 
 
 def entry_digest(entry: bytes) -> bytes:

@@ -11,21 +11,13 @@ mismatch the change is undone and the batch refused.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from crdt.batch import Batch, Head
-from crdt.ops import (
-    REMOVALS,
-    Author,
-    Op,
-    decode_entry,
-    decode_op,
-    encode_entry,
-    entry_digest,
-    path_of,
-)
+from crdt.ops import Author, decode_entry, encode_entry, entry_digest
+from crdt.scan import effect_of
 from crdt.trie import Trie
 from wire.errors import BadSignature, Offence, ProtocolViolation
 from wire.ids import ZERO_DIGEST, Digest
@@ -50,7 +42,7 @@ class Limits:
     future_ms: int = 5_000
 
 
-Undo = dict[bytes, bytes | None]  # path to the entry that stood there before
+Undo = Mapping[bytes, bytes | None]  # path to the entry that stood there before
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +111,11 @@ class OwnerLog:
 
     # writing
 
-    def preview(self, ops: Sequence[Op], raw_ops: Sequence[bytes], seq: int, hlc: int) -> Digest:
+    def preview(self, ops: Sequence[bytes], seq: int, hlc: int) -> Digest:
         """The state root after `ops`; changes nothing. Raises ProtocolViolation when over quota."""
-        undo = self._change(ops, raw_ops, seq, hlc)
+        undo = self._change(ops, seq, hlc)
         root = self.trie.root
-        self._undo(undo)
+        self._put(undo)
         return root
 
     def apply(self, batch: Batch) -> None:
@@ -137,10 +129,9 @@ class OwnerLog:
             raise ProtocolViolation("a batch that does not follow the head of its log", Offence.CHAIN)
         if self.head is not None and header.hlc <= self.head.hlc:
             raise ProtocolViolation("a batch whose clock does not advance", Offence.CHAIN)
-        ops = [decode_op(raw) for raw in batch.ops]
-        undo = self._change(ops, batch.ops, header.seq, header.hlc)
+        undo = self._change(batch.ops, header.seq, header.hlc)
         if self.trie.root != header.state_root:
-            self._undo(undo)
+            self._put(undo)
             raise BadSignature("a batch that signs another state root than its ops lead to", Offence.ROOT)
         self.head = batch.signed.head
         self._retained.append(Retained(batch.raw, undo, self.head))
@@ -156,15 +147,14 @@ class OwnerLog:
         while self._retained and self.seq > seq:
             last = self._retained.pop()
             self._retained_bytes -= len(last.raw)
-            self._undo(last.undo)
+            self._put(last.undo)
             self.head = self._retained[-1].head if self._retained else self._base
         if seq == 0:
             self._clear()
         if self.seq <= seq:
             return True
-        later = [p for p, raw in self.entries.items() if decode_entry(raw, self.author.term).dot.seq > seq]
-        for path in later:
-            self._set(path, None)
+        term = self.author.term
+        self._put({path: None for path, raw in self.entries.items() if decode_entry(raw, term).dot.seq > seq})
         return False
 
     def _clear(self) -> None:
@@ -190,36 +180,30 @@ class OwnerLog:
 
     # changing entries
 
-    def _change(self, ops: Sequence[Op], raw_ops: Sequence[bytes], seq: int, hlc: int) -> Undo:
-        undo: Undo = {}
-        for index, (op, raw) in enumerate(zip(ops, raw_ops, strict=True)):
-            path = path_of(op)
-            vanishes = op.kind in REMOVALS and not op.observed
-            before = self._set(path, None if vanishes else encode_entry(seq, index, hlc, raw))
-            undo.setdefault(path, before)
+    def _change(self, ops: Sequence[bytes], seq: int, hlc: int) -> Undo:
+        changes: dict[bytes, bytes | None] = {}
+        for index, op in enumerate(ops):
+            path, stands = effect_of(op)
+            changes[path] = encode_entry(seq, index, hlc, op) if stands else None
+        undo = self._put(changes)
         limits = self._limits
         if len(self.entries) > limits.entries_per_owner or self.size > limits.bytes_per_owner:
             over = f"{len(self.entries)} entries, {self.size} bytes"
-            self._undo(undo)
+            self._put(undo)
             raise ProtocolViolation(
                 f"{over} where a swarm may keep {limits.entries_per_owner} entries, {limits.bytes_per_owner} bytes",
                 Offence.QUOTA,
             )
         return undo
 
-    def _undo(self, undo: Undo) -> None:
-        for path, before in undo.items():
-            self._set(path, before)
+    def _put(self, changes: Mapping[bytes, bytes | None]) -> Undo:
+        """Put entries, or remove them (None); what stood there before."""
+        undo = {path: self.entries.pop(path, None) for path in changes}
+        self.size += _size(changes) - _size(undo)
+        self.entries.update((path, entry) for path, entry in changes.items() if entry is not None)
+        self.trie.update((path, None if entry is None else entry_digest(entry)) for path, entry in changes.items())
+        return undo
 
-    def _set(self, path: bytes, entry: bytes | None) -> bytes | None:
-        """Put or remove one entry; what stood there before."""
-        before = self.entries.pop(path, None)
-        if before is not None:
-            self.size -= len(before)
-        if entry is None:
-            self.trie.remove(path)
-            return before
-        self.entries[path] = entry
-        self.size += len(entry)
-        self.trie.put(path, entry_digest(entry))
-        return before
+
+def _size(changes: Mapping[bytes, bytes | None]) -> int:
+    return sum(map(len, filter(None, changes.values())))

@@ -109,7 +109,7 @@ class Replica(Namespace):
         try:
             log = self.logs.get(author) or self.room_for(author)
             assert log.flag is Flag.LIVE, "a forked or closed log takes no more writes"
-            root = log.preview(ops, raw_ops, log.seq + 1, hlc)
+            root = log.preview(raw_ops, log.seq + 1, hlc)
         except ProtocolViolation as error:
             raise ProposalTooLarge(f"quota: {error.detail}") from error
         header = Header(

@@ -5,11 +5,14 @@ Keys are 32-byte paths (hashes of entry addresses), values 32-byte digests of en
 nibbles. The shape is a function of the entries alone, so equal maps have equal roots however they came about:
 removing entries collapses a node again.
 
+    record = path ‖ digest
     empty  = SHA-256("zenmesh/trie/empty" ‖ 0)
-    bucket = SHA-256("zenmesh/trie/leaf"  ‖ 0 ‖ path₁ ‖ digest₁ ‖ path₂ ‖ …)      ascending by path
+    bucket = SHA-256("zenmesh/trie/leaf"  ‖ 0 ‖ record₁ ‖ record₂ ‖ …)            ascending by path
     inner  = SHA-256("zenmesh/trie/node"  ‖ 0 ‖ child₀ ‖ … ‖ child₁₅)             empty children count as `empty`
 
-Hashes are computed when asked for and kept until something below changes, so an update costs its depth.
+A bucket is kept as the very bytes that are hashed. Changes are made many at a time and hand themselves down the
+nibbles together, so that filling a trie builds it bottom up; hashes are computed when asked for and kept until
+something below changes.
 """
 
 from __future__ import annotations
@@ -27,6 +30,9 @@ FANOUT = 16
 _LEAF = b"zenmesh/trie/leaf\0"
 _NODE = b"zenmesh/trie/node\0"
 EMPTY = Digest(sha256(b"zenmesh/trie/empty\0").digest())
+
+_PATH = 32  # bytes
+_RECORD = 64
 
 Prefix = tuple[int, ...]  # nibbles from the root
 
@@ -49,18 +55,7 @@ def hash_of(node: Bucket | Inner) -> bytes:
     """The hash of a node as `Trie.below` shows it."""
     if isinstance(node, Inner):
         return sha256(_NODE + b"".join(node.children)).digest()
-    pairs = [path + digest for path, digest in node.entries]
-    return sha256(_LEAF + b"".join(pairs)).digest() if pairs else EMPTY
-
-
-class _Node:
-    __slots__ = ("children", "count", "digest", "entries")
-
-    def __init__(self, entries: dict[bytes, bytes]) -> None:
-        self.entries: dict[bytes, bytes] | None = entries  # None in an inner node
-        self.children: list[_Node | None] = []  # empty in a bucket
-        self.count = len(entries)
-        self.digest: bytes | None = None
+    return _bucket_hash(b"".join([path + digest for path, digest in node.entries]))
 
 
 def nibble(path: bytes, depth: int) -> int:
@@ -69,109 +64,76 @@ def nibble(path: bytes, depth: int) -> int:
     return byte & 15 if depth & 1 else byte >> 4
 
 
+class _Branch:
+    """An inner node, with the hashes of its children as far as they are known (else empty)."""
+
+    __slots__ = ("children", "count", "hashes")
+
+    def __init__(self, children: list[_Node], count: int) -> None:
+        self.children = children
+        self.hashes = [b""] * FANOUT
+        self.count = count  # entries below
+
+
+_Node = _Branch | bytes  # a bucket is its records, one after another
+
+
 class Trie:
     """A mutable trie. `root` is a value: two tries with equal entries have equal roots."""
 
-    __slots__ = ("_root",)
+    __slots__ = ("_root", "_root_hash")
 
     def __init__(self, items: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        entries = dict(items)
-        self._root = _Node(entries)
-        _split_if_large(self._root, 0)
+        records = {path: path + digest for path, digest in items}
+        self._root = _built(sorted(records.values()), 0)
+        self._root_hash: bytes | None = None
 
     def __len__(self) -> int:
-        return self._root.count
+        return _count(self._root)
 
     @property
     def root(self) -> Digest:
         """The hash of everything."""
-        return Digest(_hash(self._root))
+        if self._root_hash is None:
+            self._root_hash = _hash(self._root)
+        return Digest(self._root_hash)
 
     def get(self, path: bytes) -> bytes | None:
         """The digest at `path`."""
         node, depth = self._root, 0
-        while node.entries is None:
-            child = node.children[nibble(path, depth)]
-            if child is None:
-                return None
-            node, depth = child, depth + 1
-        return node.entries.get(path)
+        while isinstance(node, _Branch):
+            node, depth = node.children[nibble(path, depth)], depth + 1
+        return next((digest for at, digest in _items(node) if at == path), None)
 
     def put(self, path: bytes, digest: bytes) -> None:
         """Set the digest at `path`."""
-        added = 0 if self.get(path) is not None else 1
-        node, depth = self._root, 0
-        while node.entries is None:
-            node.digest = None
-            node.count += added
-            index = nibble(path, depth)
-            child = node.children[index]
-            if child is None:
-                child = node.children[index] = _Node({})
-            node, depth = child, depth + 1
-        node.digest = None
-        node.entries[path] = digest
-        node.count = len(node.entries)
-        _split_if_large(node, depth)
+        self.update([(path, digest)])
 
     def remove(self, path: bytes) -> None:
         """Take `path` out, if it is there."""
-        if self.get(path) is None:
-            return
-        node, depth = self._root, 0
-        while node.entries is None:
-            node.digest = None
-            node.count -= 1
-            if node.count <= SPLIT:
-                _collapse(node)
-                break
-            index = nibble(path, depth)
-            child = node.children[index]
-            assert child is not None, "the path was found above"
-            if child.count == 1:
-                node.children[index] = None
-                return
-            node, depth = child, depth + 1
-        assert node.entries is not None, "the loop ends at a bucket"
-        node.digest = None
-        del node.entries[path]
-        node.count = len(node.entries)
+        self.update([(path, None)])
+
+    def update(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Set the digests at many paths; None takes a path out."""
+        records = [path if digest is None else path + digest for path, digest in changes]
+        self._root = _changed(self._root, records, 0)
+        self._root_hash = None
 
     def below(self, prefix: Prefix) -> Bucket | Inner:
         """What stands below `prefix` (the empty tuple: everything)."""
-        node: _Node | None = self._root
-        for depth, step in enumerate(prefix):
-            assert node is not None
-            if node.entries is not None:
-                return Bucket(tuple(sorted(e for e in node.entries.items() if _under(e[0], prefix, depth))))
-            node = node.children[step]
-            if node is None:
-                return Bucket(())
-        assert node is not None
-        if node.entries is not None:
-            return Bucket(tuple(sorted(node.entries.items())))
-        return Inner(tuple(EMPTY if child is None else _hash(child) for child in node.children))
+        node, depth = self._descend(prefix)
+        if isinstance(node, _Branch):
+            return Inner(tuple(_hashes(node)))
+        return Bucket(tuple(item for item in _items(node) if _under(item[0], prefix, depth)))
 
     def hash_below(self, prefix: Prefix) -> bytes:
         """The hash of the node at `prefix`; of a bucket made of what is there when no node stands there."""
-        node: _Node | None = self._root
-        for step in prefix:
-            if node is None or node.entries is not None:
-                break
-            node = node.children[step]
-        else:
-            return EMPTY if node is None else _hash(node)
         return hash_of(self.below(prefix))
 
     def under(self, prefix: Prefix) -> Iterator[tuple[bytes, bytes]]:
         """Entries below `prefix`, ascending by path."""
-        node: _Node | None = self._root
-        for step in prefix:
-            if node is None or node.entries is not None:
-                break
-            node = node.children[step]
-        if node is not None:
-            yield from (item for item in _walk(node, 0, b"") if _under(item[0], prefix, 0))
+        node, depth = self._descend(prefix)
+        yield from (item for item in _walk(node, depth, b"") if _under(item[0], prefix, depth))
 
     def walk(self, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Entries ascending by path, those beyond `after` only."""
@@ -179,51 +141,93 @@ class Trie:
 
     def copy(self) -> Trie:
         """An independent trie with the same entries."""
-        return Trie(_walk(self._root, 0, b""))
+        return Trie(self.walk())
+
+    def _descend(self, prefix: Prefix) -> tuple[_Node, int]:
+        """The node at `prefix`, or the bucket that ends the way there, and its depth."""
+        node = self._root
+        for depth, step in enumerate(prefix):
+            if not isinstance(node, _Branch):
+                return node, depth
+            node = node.children[step]
+        return node, len(prefix)
 
 
 def _under(path: bytes, prefix: Prefix, depth: int) -> bool:
     return all(nibble(path, at) == prefix[at] for at in range(depth, len(prefix)))
 
 
-def _split_if_large(bucket: _Node, depth: int) -> None:
-    """Make an inner node of a bucket that became large, and so on below."""
-    entries = bucket.entries
-    assert entries is not None, "an inner node has been split before"
-    if len(entries) <= SPLIT or depth == MAX_DEPTH:
-        return
-    parts: list[dict[bytes, bytes]] = [{} for _ in range(FANOUT)]
-    for path, digest in entries.items():
-        parts[nibble(path, depth)][path] = digest
-    bucket.children = [_Node(part) if part else None for part in parts]
-    bucket.entries = None
-    for child in bucket.children:
-        if child is not None:
-            _split_if_large(child, depth + 1)
+def _count(node: _Node) -> int:
+    return node.count if isinstance(node, _Branch) else len(node) // _RECORD
 
 
-def _collapse(node: _Node) -> None:
-    """Make a bucket of an inner node that became small. `count` may be about to follow."""
-    node.entries = dict(_walk(node, 0, b""))
-    node.children = []
+def _records(bucket: bytes) -> list[bytes]:
+    return [bucket[at : at + _RECORD] for at in range(0, len(bucket), _RECORD)]
 
 
-def _hash(node: _Node) -> bytes:
-    if node.digest is None:
-        if node.entries is None:
-            parts = [EMPTY if child is None else _hash(child) for child in node.children]
-            node.digest = hash_of(Inner(tuple(parts)))
-        else:
-            node.digest = hash_of(Bucket(tuple(sorted(node.entries.items()))))
-    return node.digest
+def _items(bucket: bytes) -> Iterator[tuple[bytes, bytes]]:
+    return ((record[:_PATH], record[_PATH:]) for record in _records(bucket))
 
 
 def _walk(node: _Node, depth: int, after: bytes) -> Iterator[tuple[bytes, bytes]]:
-    if node.entries is not None:
-        yield from (item for item in sorted(node.entries.items()) if item[0] > after)
+    if not isinstance(node, _Branch):
+        yield from (item for item in _items(node) if item[0] > after)
         return
     first = nibble(after, depth) if len(after) * 2 > depth else 0
     for index in range(first, FANOUT):
-        child = node.children[index]
-        if child is not None:
-            yield from _walk(child, depth + 1, after if index == first else b"")
+        yield from _walk(node.children[index], depth + 1, after if index == first else b"")
+
+
+# shape
+
+
+def _built(records: list[bytes], depth: int) -> _Node:
+    """The node over `records`, which ascend."""
+    if len(records) <= SPLIT or depth == MAX_DEPTH:
+        return b"".join(records)
+    return _Branch([_built(part, depth + 1) for part in _parted(records, depth)], len(records))
+
+
+def _changed(node: _Node, changes: list[bytes], depth: int) -> _Node:
+    """`node` after `changes`: records to set, and bare paths to take out."""
+    if not isinstance(node, _Branch):
+        latest = {change[:_PATH]: change for change in [*_records(node), *changes]}
+        return _built(sorted([record for record in latest.values() if len(record) == _RECORD]), depth)
+    for index, part in enumerate(_parted(changes, depth)):
+        if part:
+            child = node.children[index]
+            node.count -= _count(child)
+            child = node.children[index] = _changed(child, part, depth + 1)
+            node.count += _count(child)
+            node.hashes[index] = b""
+    if node.count > SPLIT:
+        return node
+    return b"".join([child for child in node.children if isinstance(child, bytes)])  # none is larger than its parent
+
+
+def _parted(records: list[bytes], depth: int) -> list[list[bytes]]:
+    """`records` by their nibble at `depth`."""
+    parts: list[list[bytes]] = [[] for _ in range(FANOUT)]
+    at, shift = depth >> 1, 0 if depth & 1 else 4
+    for record in records:
+        parts[record[at] >> shift & 15].append(record)
+    return parts
+
+
+# hashes
+
+
+def _hash(node: _Node) -> bytes:
+    return sha256(_NODE + b"".join(_hashes(node))).digest() if isinstance(node, _Branch) else _bucket_hash(node)
+
+
+def _hashes(branch: _Branch) -> list[bytes]:
+    """The hashes of a node's children."""
+    for index, known in enumerate(branch.hashes):
+        if not known:
+            branch.hashes[index] = _hash(branch.children[index])
+    return branch.hashes
+
+
+def _bucket_hash(bucket: bytes) -> bytes:
+    return sha256(_LEAF + bucket).digest() if bucket else EMPTY

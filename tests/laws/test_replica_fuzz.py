@@ -153,8 +153,7 @@ def by_the_author(draw: st.DrawFn) -> bytes:
     assert isinstance(fields, list)
     fields[6] = sha256(encoded)
     with suppress(RemoteError, AssertionError):
-        decoded = [decode_op(op) for op in ops]
-        fields[7] = scribe.log.preview(decoded, ops, scribe.log.seq + 1, scribe.stamp())
+        fields[7] = scribe.log.preview(ops, scribe.log.seq + 1, scribe.stamp())
     if place < 0:
         fields[draw(st.integers(0, 7))] = draw(JUNK | st.integers(0, 5))
     return cbor.encode([cose.seal(ContentType.BATCH, cbor.encode(fields), scribe.key, FEDERATION), encoded])

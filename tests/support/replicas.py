@@ -128,7 +128,7 @@ class Scribe:
     def _root_after(self, ops: Sequence[Op | bytes], seq: int) -> bytes:
         plain = [op for op in ops if not isinstance(op, bytes)]
         log = self.replica.logs.get(self.author) or OwnerLog(self.author, Limits())
-        return log.preview(plain, [encode_op(op) for op in plain], seq, self.stamp())
+        return log.preview([encode_op(op) for op in plain], seq, self.stamp())
 
 
 class View:
