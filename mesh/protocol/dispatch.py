@@ -25,7 +25,7 @@ from mesh.protocol.messages import (
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.topics import state_topic
 from wire import cbor
-from wire.errors import DecodeError, Offence, ProtocolViolation, RemoteError
+from wire.errors import DecodeError, Offence, ProtocolViolation
 from wire.frame import unpack_message
 from wire.ids import PeerId, SwarmId
 from wire.time import Instant
@@ -101,17 +101,19 @@ class Dispatch:
             case _:
                 pass  # an unknown type, counted by _unpack
 
-    def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
-        """Relay only what is authentic; what cannot be judged is not relayed and not scored."""
-        node = self._node
-        if topic != state_topic(node.context.federation) or node.context.swarm_of(forwarder) is None:
+    def check_gossip(self, forwarder: PeerId, topic: str, message: bytes, now: Instant) -> bool:
+        """Relay only what is authentic; what cannot be judged is not relayed and not scored.
+
+        Raises:
+            RemoteError: what a member would not have handed on, since it checks as we do.
+        """
+        context = self._node.context
+        if topic != state_topic(context.federation) or context.swarm_of(forwarder) is None:
             return False
-        try:
-            kind, payload = self._unpack(message, Channel.GOSSIP)
-            return self._authentic(kind, payload)
-        except RemoteError as error:
-            node.context.counters[f"gossip_refused_{error.offence}"] += 1
+        if context.scores.banned(forwarder, now):
+            context.counters["gossip_of_banned"] += 1
             return False
+        return self._authentic(*self._unpack(message, Channel.GOSSIP))
 
     def _authentic(self, kind: MessageType | None, payload: bytes) -> bool:
         """Signed by whom it names; False when that cannot be told here. Raises RemoteError when forged."""

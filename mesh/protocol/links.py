@@ -32,6 +32,8 @@ class Link:
     greeted: bool = False
     greeted_early: bool = False  # as soon as the chain named it, before it said anything
     asked_chain: bool = False
+    told: tuple[int, int] = (0, 0)  # (term, seq) of the newest batch of its own that it sent here
+    early: bool = False  # it sent a batch that our clock says is from the future
     last_heard: Instant = 0
     height: int = 0
     next_ping: Instant = 0

@@ -26,7 +26,11 @@ class Machine(Protocol):
         ...
 
     def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
-        """True iff a gossip message is authentic and may be relayed. Never raises, whatever the bytes."""
+        """True iff a gossip message is authentic and may be relayed.
+
+        Raises:
+            RemoteError: it is forged. The interpreter hands it back as an offence of the forwarder.
+        """
         ...
 
     def stop(self, now: Instant) -> list[Effect]:

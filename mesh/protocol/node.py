@@ -63,6 +63,7 @@ class Node:
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
         self._settled = False
+        self._latest: Instant = context.started
 
     # the seam
 
@@ -77,6 +78,7 @@ class Node:
     def handle(self, event: InEvent, now: Instant) -> list[Effect]:
         """What follows from `event`. Bad remote input becomes a penalty and leaves the node as it was."""
         out = Outbox()
+        self._latest = now
         try:
             self._handle(event, now, out)
         except RemoteError as error:
@@ -119,8 +121,8 @@ class Node:
         return self.announcing.next_deadline() if self.terms.current() else None
 
     def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
-        """True iff a gossip message is authentic and may be relayed."""
-        return self.dispatch.check_gossip(forwarder, topic, message)
+        """True iff a gossip message is authentic and may be relayed. Raises RemoteError when it is forged."""
+        return self.dispatch.check_gossip(forwarder, topic, message, self._latest)
 
     def stop(self, now: Instant) -> list[Effect]:
         """Last effects before a clean shutdown: writes on their way become durable."""
@@ -256,7 +258,9 @@ class Node:
                 out.disconnect(peer, f"banned: {detail}")
 
     def _after(self, now: Instant, out: Outbox) -> None:
-        """What may follow from anything: a flush, a compaction, another lifecycle state."""
+        """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
+        for peer, offence, detail in out.blamed:
+            self._penalize(peer, offence, detail, now, out)
         if self.syncing.own_fork:
             self.startup.fork_found()
         if self.may_sign(now):

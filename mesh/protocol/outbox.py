@@ -11,6 +11,7 @@ import msgspec
 from mesh.protocol.effects import Disconnect, Effect, Persist, RecordKind, Send, Trace
 from mesh.protocol.trace import TraceKind, TraceRecord
 from wire import cbor
+from wire.errors import Offence
 from wire.frame import pack_message
 from wire.ids import PeerId
 from wire.types import Channel, MessageType
@@ -22,12 +23,13 @@ def pack(kind: MessageType, body: msgspec.Struct | bytes) -> bytes:
 
 
 class Outbox:
-    """Effects in the order in which they must happen."""
+    """Effects in the order in which they must happen; and who is to be charged for what, once all is done."""
 
-    __slots__ = ("effects",)
+    __slots__ = ("blamed", "effects")
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
+        self.blamed: list[tuple[PeerId, Offence, str]] = []
 
     def add(self, effect: Effect) -> None:
         self.effects.append(effect)
@@ -40,6 +42,10 @@ class Outbox:
 
     def disconnect(self, peer: PeerId, reason: str) -> None:
         self.effects.append(Disconnect(peer=peer, reason=reason))
+
+    def blame(self, peer: PeerId, offence: Offence, detail: str) -> None:
+        """Charge `peer` for something that could be dealt with; what could not is raised as a RemoteError."""
+        self.blamed.append((peer, offence, detail))
 
     def trace(self, kind: TraceKind, **fields: str | int | bool | None) -> None:
         self.effects.append(Trace(record=TraceRecord(kind=kind, fields=fields)))

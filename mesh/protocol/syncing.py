@@ -21,6 +21,7 @@ from mesh.protocol.messages import Held, HeldRow
 from mesh.protocol.outbox import Outbox, pack
 from mesh.protocol.topics import state_topic
 from mesh.protocol.trace import TraceKind
+from wire.errors import Offence
 from wire.ids import PeerId
 from wire.time import Instant
 from wire.types import Channel, MessageType
@@ -60,6 +61,8 @@ class Syncing:
         """A batch came outside a session, on a link or (source None) on gossip."""
         context = self._context
         receipt = context.replica.receive(batch, context.wall_ms(now))
+        if source is not None:
+            self._judge(source, receipt, out)
         match receipt.status:
             case ReceiptStatus.APPLIED:
                 out.persist(RecordKind.BATCH, batch)
@@ -74,6 +77,24 @@ class Syncing:
                 context.counters[f"batches_{receipt.status}"] += 1
         if source is not None and receipt.status in (ReceiptStatus.APPLIED, ReceiptStatus.DUPLICATE):
             self._acknowledge(source, receipt.author, out)
+
+    def _judge(self, source: Link, receipt: Receipt, out: Outbox) -> None:
+        """On its own link a member says its own batches, each once, in order. Recorded ones are somebody's replay.
+
+        A clock that is ahead is charged once a link: it may be honest, and its batches are held anyway.
+        """
+        author, place = receipt.author, (receipt.author.term, receipt.seq)
+        own = source.swarm == author.swarm
+        if receipt.status is ReceiptStatus.DUPLICATE and (not own or place <= source.told):
+            out.blame(source.peer, Offence.REPLAY, f"batch {receipt.seq} is known, and not news of the sender")
+        early = receipt.status is ReceiptStatus.HELD and self._context.chain.queen_key(*author) is not None
+        if early:
+            self._context.counters["batches_early"] += 1
+        if early and not source.early:
+            source.early = True
+            out.blame(source.peer, Offence.FUTURE_CLOCK, f"batch {receipt.seq} is from the future")
+        if own:
+            source.told = max(source.told, place)
 
     def on_fork(self, proof: bytes, out: Outbox) -> None:
         """A fork proof came on a link or on gossip."""
@@ -95,6 +116,9 @@ class Syncing:
         out.add(Publish(topic=state_topic(context.federation), message=message))
         out.trace(TraceKind.FORK_FOUND, swarm=context.name_of(receipt.author.swarm), seq=receipt.seq)
         context.counters["forks_found"] += 1
+        member = context.chain.member(receipt.author.swarm)
+        if member is not None and member.term == receipt.author.term and member.swarm != context.me.swarm:
+            out.blame(PeerId(member.peer), Offence.FORK, f"two records signed for place {receipt.seq}")
         self.own_fork = self.own_fork or receipt.author == context.me.author
 
     def _acknowledge(self, source: Link, author: Author, out: Outbox) -> None:
@@ -133,7 +157,9 @@ class Syncing:
             self._close(link.peer, now)
             raise
         for event in events:
-            self._act_on(link, event, out)
+            self._act_on(event, out)
+        for author in dict.fromkeys(event.author for event in events if not isinstance(event, ForkFound)):
+            self._acknowledge(link, author, out)
         if active.session.failure is not None:
             self._close(link.peer, now)
             raise active.session.failure
@@ -141,17 +167,15 @@ class Syncing:
         if active.session.finished:
             self._finish(link, now, out)
 
-    def _act_on(self, link: Link, event: SyncEvent, out: Outbox) -> None:
+    def _act_on(self, event: SyncEvent, out: Outbox) -> None:
         match event:
             case BatchAccepted(author=author, seq=seq, batch=batch):
                 out.persist(RecordKind.BATCH, batch)
                 self._applied(author, seq, out)
-                self._acknowledge(link, author, out)
             case SnapshotInstalled(author=author, seq=seq, blob=blob):
                 out.add(SaveFile(name=owner_file(author), data=blob))
                 name = self._context.name_of(author.swarm)
                 out.trace(TraceKind.SNAPSHOT_INSTALLED, swarm=name, term=author.term, seq=seq)
-                self._acknowledge(link, author, out)
             case ForkFound(receipt=receipt):
                 self._forked(receipt, out)
 

@@ -35,10 +35,12 @@ from mesh.protocol.events import (
     MessageReceived,
     PeerDown,
     PeerUp,
+    StreamOffence,
     WallClock,
 )
 from mesh.protocol.machine import Machine
 from mesh.protocol.trace import TraceRecord
+from wire.errors import RemoteError
 from wire.ids import PeerId
 from wire.rng import Rng
 from wire.time import SECOND
@@ -241,7 +243,13 @@ class World:
         if host.machine is None or sender not in host.links:
             return
         if isinstance(event, GossipReceived):
-            if event.message in host.gossiped or not host.machine.check_gossip(sender, event.topic, event.message):
+            try:
+                if event.message in host.gossiped or not host.machine.check_gossip(
+                    sender, event.topic, event.message
+                ):
+                    return
+            except RemoteError as error:
+                self.deliver(host, StreamOffence(peer=sender, offence=error.offence, detail=error.detail))
                 return
             self._gossip(host, event.topic, event.message)
         self.deliver(host, event)
