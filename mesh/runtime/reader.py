@@ -1,8 +1,9 @@
 """Inbound streams: frames in, events out, and an end to whoever does not keep to the form.
 
-A frame may take long to begin but not to complete. Strangers get small frames and a token bucket; members get large
-ones and are slowed by the inbox alone. Whatever breaks the form (length, compression, CBOR, pace) becomes a
-`StreamOffence` event and ends the stream.
+A frame may take long to begin but not to complete. Strangers get small frames and a bucket of bytes; members get
+large ones and a bucket of messages, far more than an honest node has to say, and wait when it is empty. Whatever
+breaks the form (length, compression, CBOR, pace) becomes a `StreamOffence` event and ends the stream; a member's
+flood becomes one for each second of messages that is too much, and the stream goes on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import trio
@@ -18,6 +19,7 @@ from libp2p.network.stream.exceptions import StreamError
 
 from mesh.protocol.events import MessageReceived, StreamOffence
 from mesh.runtime.inbox import Inbox
+from mesh.runtime.tokens import Tokens
 from wire.errors import DecodeError, Offence
 from wire.frame import LENGTH_SIZE, MAX_BODY, body_size, decode_frame
 from wire.ids import PeerId
@@ -28,22 +30,20 @@ JOIN_S = 10.0  # for a whole join conversation of a stranger
 STRANGER_FRAME = 3 * MIB
 STRANGER_BYTES_S = 256 * KIB  # refill of a stranger's bucket
 STRANGER_BURST = 8 * MIB
+MEMBER_MESSAGES_S = 500  # refill of a member's bucket
+MEMBER_BURST = 2000
+MESSAGE_UNIT = 64 * KIB  # a message counts once more for each of these that it fills
+REST_S = 1.0  # a member is made to wait by the second, not by the message
 JOIN_FRAME = 64 * KIB
 READ_CHUNK = 256 * KIB
 
 
 @dataclass(slots=True)
 class Bucket:
-    """A token bucket in bytes."""
+    """What one link may send, over all its lanes: bytes of a stranger, messages of a member."""
 
-    level: float = STRANGER_BURST
-    at: float = 0.0
-
-    def take(self, size: int, now: float) -> bool:
-        """False when the peer sends faster than a stranger may."""
-        self.level = min(STRANGER_BURST, self.level + (now - self.at) * STRANGER_BYTES_S) - size
-        self.at = now
-        return self.level >= 0
+    stranger: Tokens = field(default_factory=lambda: Tokens(burst=STRANGER_BURST, rate=STRANGER_BYTES_S))
+    member: Tokens = field(default_factory=lambda: Tokens(burst=MEMBER_BURST, rate=MEMBER_MESSAGES_S))
 
 
 class Reader:
@@ -57,6 +57,7 @@ class Reader:
         self._inbox = inbox
         self._stats = stats
         self._trusted = trusted
+        self._within_frame = False
 
     async def run(self, stream: Any, bucket: Bucket) -> None:
         """Read frames until the stream ends, well or badly."""
@@ -65,11 +66,11 @@ class Reader:
                 while True:
                     await self._frame(stream, bucket)
         except DecodeError as error:
-            await self._offence(stream, error.offence, error.detail)
+            await self._report(error.offence, error.detail)
         except trio.TooSlowError:
-            await self._offence(stream, Offence.SLOW, f"a frame on {self._channel} took too long")
+            await self._report(Offence.SLOW, f"a frame on {self._channel} took too long")
         except (StreamError, EOFError, OSError):
-            pass  # the peer closed it, or the connection is gone
+            self._stats["frames_cut_short"] += self._within_frame  # the peer closed it, or the connection is gone
         finally:
             await _reset(stream)
 
@@ -77,24 +78,34 @@ class Reader:
         first = await stream.read(LENGTH_SIZE)
         if not first:
             raise EOFError
+        self._within_frame = True
         with trio.fail_after(FRAME_S):
             prefix = first + await _exactly(stream, LENGTH_SIZE - len(first))
             size = body_size(prefix, self._limit())
-            if not self._trusted() and not bucket.take(size, trio.current_time()):
+            if not self._trusted() and bucket.stranger.take(size, trio.current_time()):
                 raise DecodeError("a stranger sends faster than it may", Offence.FLOOD)
             body = await _exactly(stream, size)
+        self._within_frame = False
         self._stats["frames_received"] += 1
         self._stats["bytes_received"] += size
         for message in decode_frame(body, self._limit()):
             event = MessageReceived(peer=self._peer, channel=self._channel, message=message)
             await self._inbox.put(self._peer, event)
+            if self._trusted():
+                await self._keep_pace(len(message), bucket.member)
+
+    async def _keep_pace(self, size: int, tokens: Tokens) -> None:
+        debt = tokens.take(1 + size // MESSAGE_UNIT, trio.current_time())
+        if debt >= REST_S:
+            await self._report(Offence.FLOOD, f"a second of messages too much on {self._channel}")
+            await trio.sleep(debt)
 
     def _limit(self) -> int:
         if self._channel is Channel.JOIN:
             return JOIN_FRAME
         return MAX_BODY if self._trusted() else STRANGER_FRAME
 
-    async def _offence(self, stream: Any, offence: Offence, detail: str) -> None:
+    async def _report(self, offence: Offence, detail: str) -> None:
         self._stats[f"offence_{offence}"] += 1
         await self._inbox.put(self._peer, StreamOffence(peer=self._peer, offence=offence, detail=detail))
 
