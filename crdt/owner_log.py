@@ -201,7 +201,7 @@ class OwnerLog:
         undo = {path: self.entries.pop(path, None) for path in changes}
         self.size += _size(changes) - _size(undo)
         self.entries.update((path, entry) for path, entry in changes.items() if entry is not None)
-        self.trie.update((path, None if entry is None else entry_digest(entry)) for path, entry in changes.items())
+        self.trie.update({path: entry if entry is None else entry_digest(entry) for path, entry in changes.items()})
         return undo
 
 

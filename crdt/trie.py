@@ -17,7 +17,7 @@ something below changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -67,12 +67,15 @@ def nibble(path: bytes, depth: int) -> int:
 class _Branch:
     """An inner node, with the hashes of its children as far as they are known (else empty)."""
 
-    __slots__ = ("children", "count", "hashes")
+    __slots__ = ("children", "hashes", "size")
 
-    def __init__(self, children: list[_Node], count: int) -> None:
+    def __init__(self, children: list[_Node], size: int) -> None:
         self.children = children
         self.hashes = [b""] * FANOUT
-        self.count = count  # entries below
+        self.size = size  # bytes of all records below
+
+    def __len__(self) -> int:
+        return self.size
 
 
 _Node = _Branch | bytes  # a bucket is its records, one after another
@@ -89,7 +92,7 @@ class Trie:
         self._root_hash: bytes | None = None
 
     def __len__(self) -> int:
-        return _count(self._root)
+        return len(self._root) // _RECORD
 
     @property
     def root(self) -> Digest:
@@ -107,15 +110,15 @@ class Trie:
 
     def put(self, path: bytes, digest: bytes) -> None:
         """Set the digest at `path`."""
-        self.update([(path, digest)])
+        self.update({path: digest})
 
     def remove(self, path: bytes) -> None:
         """Take `path` out, if it is there."""
-        self.update([(path, None)])
+        self.update({path: None})
 
-    def update(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+    def update(self, changes: Mapping[bytes, bytes | None]) -> None:
         """Set the digests at many paths; None takes a path out."""
-        records = [path if digest is None else path + digest for path, digest in changes]
+        records = [path if digest is None else path + digest for path, digest in changes.items()]
         self._root = _changed(self._root, records, 0)
         self._root_hash = None
 
@@ -157,10 +160,6 @@ def _under(path: bytes, prefix: Prefix, depth: int) -> bool:
     return all(nibble(path, at) == prefix[at] for at in range(depth, len(prefix)))
 
 
-def _count(node: _Node) -> int:
-    return node.count if isinstance(node, _Branch) else len(node) // _RECORD
-
-
 def _records(bucket: bytes) -> list[bytes]:
     return [bucket[at : at + _RECORD] for at in range(0, len(bucket), _RECORD)]
 
@@ -185,32 +184,45 @@ def _built(records: list[bytes], depth: int) -> _Node:
     """The node over `records`, which ascend."""
     if len(records) <= SPLIT or depth == MAX_DEPTH:
         return b"".join(records)
-    return _Branch([_built(part, depth + 1) for part in _parted(records, depth)], len(records))
+    children: list[_Node] = [b""] * FANOUT
+    for step, part in _parted(records, depth).items():
+        children[step] = _built(part, depth + 1)
+    return _Branch(children, len(records) * _RECORD)
 
 
 def _changed(node: _Node, changes: list[bytes], depth: int) -> _Node:
     """`node` after `changes`: records to set, and bare paths to take out."""
     if not isinstance(node, _Branch):
-        latest = {change[:_PATH]: change for change in [*_records(node), *changes]}
-        return _built(sorted([record for record in latest.values() if len(record) == _RECORD]), depth)
-    for index, part in enumerate(_parted(changes, depth)):
-        if part:
-            child = node.children[index]
-            node.count -= _count(child)
-            child = node.children[index] = _changed(child, part, depth + 1)
-            node.count += _count(child)
-            node.hashes[index] = b""
-    if node.count > SPLIT:
+        return _built(_merged(node, changes), depth)
+    for step, part in _parted(changes, depth).items():
+        child = node.children[step]
+        node.size -= len(child)
+        child = node.children[step] = _changed(child, part, depth + 1)
+        node.size += len(child)
+        node.hashes[step] = b""
+    if node.size > SPLIT * _RECORD:
         return node
     return b"".join([child for child in node.children if isinstance(child, bytes)])  # none is larger than its parent
 
 
-def _parted(records: list[bytes], depth: int) -> list[list[bytes]]:
+def _merged(bucket: bytes, changes: list[bytes]) -> list[bytes]:
+    """The records of a bucket after `changes`, ascending."""
+    if bucket:
+        latest = {change[:_PATH]: change for change in [*_records(bucket), *changes]}
+        changes = list(latest.values())
+    return sorted([record for record in changes if len(record) == _RECORD])
+
+
+def _parted(records: list[bytes], depth: int) -> dict[int, list[bytes]]:
     """`records` by their nibble at `depth`."""
-    parts: list[list[bytes]] = [[] for _ in range(FANOUT)]
+    parts: dict[int, list[bytes]] = {}
     at, shift = depth >> 1, 0 if depth & 1 else 4
     for record in records:
-        parts[record[at] >> shift & 15].append(record)
+        step = record[at] >> shift & 15
+        if step in parts:
+            parts[step].append(record)
+        else:
+            parts[step] = [record]
     return parts
 
 
@@ -223,10 +235,11 @@ def _hash(node: _Node) -> bytes:
 
 def _hashes(branch: _Branch) -> list[bytes]:
     """The hashes of a node's children."""
-    for index, known in enumerate(branch.hashes):
-        if not known:
-            branch.hashes[index] = _hash(branch.children[index])
-    return branch.hashes
+    hashes = branch.hashes
+    for step, child in enumerate(branch.children):
+        if not hashes[step]:
+            hashes[step] = _bucket_hash(child) if isinstance(child, bytes) else _hash(child)
+    return hashes
 
 
 def _bucket_hash(bucket: bytes) -> bytes:

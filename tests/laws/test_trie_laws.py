@@ -95,7 +95,7 @@ def test_any_way_to_the_same_entries_leads_to_the_same_root(entries: Entries, or
 def test_many_changes_at_once_lead_to_the_same_as_one_by_one(entries: Entries, target: Entries) -> None:
     trie = Trie(entries.items())
     assert trie.root == naive_hash(entries)  # fills what is kept
-    trie.update((at, target.get(at)) for at in [*entries, *target])
+    trie.update({at: target.get(at) for at in [*entries, *target]})
     agree(trie, target)
 
 
