@@ -5,7 +5,8 @@
     content = deterministic CBOR array of messages (byte strings), 1 … 256 of them
     message = deterministic CBOR [type code, payload byte string]
 
-Several messages share a frame when they are sent together; compression is used when it makes the frame smaller.
+Several messages share a frame when they are sent together; compression is used when it makes the frame smaller, which
+a large frame must first show on a sample: what does not compress takes longer to try than to send.
 A message of an unknown type code is the receiver's to count and ignore, so that nodes can be upgraded one by one.
 """
 
@@ -22,6 +23,8 @@ LENGTH_SIZE = 4
 MAX_BODY = 4 * 1024 * 1024  # bytes
 MAX_MESSAGES = 256
 COMPRESS_ABOVE = 512  # bytes: below this, zstd does not pay
+SAMPLE_ABOVE = 64 * 1024  # bytes: what is larger is judged by …
+SAMPLE_SLICES, SLICE = 8, 2048  # … so many slices of so many bytes
 
 _PLAIN, _ZSTD = b"\0", b"\1"
 
@@ -44,12 +47,12 @@ def encode_frame(messages: Sequence[bytes], *, compress: bool = True) -> bytes:
     assert 0 < len(messages) <= MAX_MESSAGES, "a frame holds 1 to 256 messages"
     content = cbor.encode(list(messages))
     assert len(content) < MAX_BODY, "messages of a frame are over 4 MiB together"
-    body = _PLAIN + content
+    flag = _PLAIN
     if compress and len(content) > COMPRESS_ABOVE:
-        packed = zstandard.ZstdCompressor(level=1).compress(content)
-        if len(packed) < len(content) * 9 // 10:
-            body = _ZSTD + packed
-    return len(body).to_bytes(LENGTH_SIZE, "big") + body
+        packed = _compressed(content)
+        if packed is not None:
+            flag, content = _ZSTD, packed
+    return b"".join(((1 + len(content)).to_bytes(LENGTH_SIZE, "big"), flag, content))
 
 
 def body_size(prefix: bytes, limit: int = MAX_BODY) -> int:
@@ -77,6 +80,21 @@ def decode_frame(body: bytes, limit: int = MAX_BODY) -> list[bytes]:
     if not all(type(message) is bytes for message in messages):
         raise DecodeError("a message in a frame is not a byte string")
     return messages
+
+
+def _compressed(content: bytes) -> bytes | None:
+    """`content` as zstd, if that saves a tenth of it."""
+    if len(content) > SAMPLE_ABOVE:
+        step = len(content) // SAMPLE_SLICES
+        sample = b"".join([content[at : at + SLICE] for at in range(0, step * SAMPLE_SLICES, step)])
+        if _zstd(sample) is None:
+            return None
+    return _zstd(content)
+
+
+def _zstd(content: bytes) -> bytes | None:
+    packed = zstandard.ZstdCompressor(level=1).compress(content)
+    return packed if len(packed) < len(content) * 9 // 10 else None
 
 
 def _decompress(content: bytes, limit: int) -> bytes:
