@@ -10,6 +10,7 @@ what is left of a stranded log proves nothing and is left out, so that after a r
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from msgspec import Struct
@@ -51,7 +52,9 @@ def encode_snapshot(replica: Replica, author: Author) -> bytes:
 
 
 def load_snapshot(replica: Replica, raw: bytes) -> Author:
-    """Install the log in `raw` if it is further than what is held, and the proof that it is forked.
+    """Take the proof that the log in `raw` is forked, and install the log if that then brings more than is held.
+
+    The proof comes first: what is held may be behind the fork, and then an older state is the better one.
 
     Raises:
         RemoteError: damaged, forged, or of an author that the chain does not name; nothing changed.
@@ -62,20 +65,29 @@ def load_snapshot(replica: Replica, raw: bytes) -> Author:
         proof = fork.parse(blob.proof)
         if proof.author != author or not replica.verify_fork(proof):
             raise BadSignature("a snapshot with a fork proof that is not about the author it names")
-    if blob.head is not None:
-        _install_entries(replica, author, blob.head, blob.entries)
+    state = None if blob.head is None else _verified(replica, author, blob.head, blob.entries)
     if blob.proof is not None:
         replica.receive_fork(blob.proof)
+    if state is not None and replica.advances(author, state.signed.header.seq):
+        _install(replica, state)
     return author
 
 
-def _install_entries(replica: Replica, author: Author, envelope: bytes, entries: Iterable[bytes]) -> None:
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Entries by path and their trie, which leads to the root that the header signs."""
+
+    signed: SignedHeader
+    entries: dict[bytes, bytes]
+    trie: Trie
+
+
+def _verified(replica: Replica, author: Author, envelope: bytes, entries: Iterable[bytes]) -> _State:
     signed = replica.verify_head(envelope)
     if signed is None or signed.author != author:
         raise BadSignature("a snapshot whose head is not by the author it names")
-    if replica.advances(author, signed.header.seq):
-        by_path = {path_of(decode_entry(entry, author.term).op): entry for entry in entries}
-        install_state(replica, signed, by_path, trie_of(by_path))
+    by_path = {path_of(decode_entry(entry, author.term).op): entry for entry in entries}
+    return _checked(replica, _State(signed, by_path, trie_of(by_path)))
 
 
 def trie_of(entries: dict[bytes, bytes]) -> Trie:
@@ -89,11 +101,19 @@ def install_state(replica: Replica, signed: SignedHeader, entries: dict[bytes, b
     Raises:
         RemoteError: they do not lead to the root that it signs, or are over the owner's quota.
     """
-    limits = replica.limits
+    _install(replica, _checked(replica, _State(signed, entries, trie)))
+
+
+def _checked(replica: Replica, state: _State) -> _State:
+    limits, entries = replica.limits, state.entries
     if len(entries) > limits.entries_per_owner or sum(map(len, entries.values())) > limits.bytes_per_owner:
         raise BadSignature("a snapshot over its owner's quota", Offence.QUOTA)
-    if trie.root != signed.header.state_root:
+    if state.trie.root != state.signed.header.state_root:
         raise BadSignature("a snapshot whose entries do not lead to the root that its head signs", Offence.ROOT)
-    log = replica.room_for(signed.author)
-    log.install(signed.head, entries, trie)
-    replica.install(signed.author, log)
+    return state
+
+
+def _install(replica: Replica, state: _State) -> None:
+    log = replica.room_for(state.signed.author)
+    log.install(state.signed.head, state.entries, state.trie)
+    replica.install(state.signed.author, log)

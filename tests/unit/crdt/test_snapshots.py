@@ -71,6 +71,16 @@ def test_what_is_held_is_never_lowered(held: int) -> None:
 # logs that ended
 
 
+def test_the_state_before_a_fork_replaces_what_was_held_behind_it() -> None:
+    writer, proof = forked(2, 2)
+    cut, behind = receiver(writer, 4), receiver(writer, 4)
+    cut.receive_fork(proof)
+    behind.logs[writer.author].forget(0)  # so that it cannot go back to the cut by itself
+    load_snapshot(behind, encode_snapshot(cut, writer.author))
+    assert behind.rows() == cut.rows()
+    assert behind.logs[writer.author].entries == cut.logs[writer.author].entries
+
+
 def test_a_forked_log_survives_with_its_proof() -> None:
     writer, proof = forked(2, 2)
     replica, fresh = receiver(writer, 4), receiver(writer)
