@@ -4,7 +4,8 @@ The read loop of py-libp2p's Yamux answers pings and opens by writing, and waits
 saturated, both read loops wait for each other, for ever. Here a write from the read loop is handed to a task of its
 own; a peer that lets more than `MAX_REPLIES` of them pile up does not read, and is disconnected. The receive window
 is not enforced either, so a data frame that would bring a connection's unread streams over `MAX_UNREAD` ends it. The
-window that a stream may grow to is smaller here, so that peers which keep to it stay far below.
+window that a stream may grow to is smaller here, so that peers which keep to it stay far below. Frames are no larger
+than a Noise message: the library's are, by 17 bytes, and each takes two.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import trio
 from libp2p.network.connection.exceptions import RawConnError
+from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
 from libp2p.stream_muxer.yamux import yamux
 from libp2p.stream_muxer.yamux.yamux import Yamux
 
@@ -64,3 +66,4 @@ def harden_yamux() -> None:
     Yamux.handle_incoming = _remember_reader
     Yamux._read_data_body = _read_data_body_if_room
     yamux.MAX_WINDOW_SIZE = MAX_WINDOW
+    yamux.MAX_MESSAGE_SIZE = MAX_PLAINTEXT_LENGTH
