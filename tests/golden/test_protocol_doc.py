@@ -20,6 +20,7 @@ from crdt import batch, ops
 from crdt.sync import messages as sync
 from mesh.protocol import messages
 from tests.support import protocol_doc
+from tests.support.plain_trie import trie_root
 from tests.support.protocol_doc import ROOT, Block, blocks_of, documents, rewritten
 from tests.support.protocol_examples import EXAMPLES
 from tests.support.protocol_tables import TABLES
@@ -152,17 +153,6 @@ def test_the_batch_hangs_together_as_described() -> None:
     assert (ops_hash, root) == (sha256(shown["ops"]), shown["state root"])
     row = swarm + (1).to_bytes(8, "big") + (1).to_bytes(8, "big") + shown["hash"] + root + b"\0"
     assert sha256(b"zenmesh/federation\0", row) == shown["federation root"]
-
-
-def trie_root(entries: dict[bytes, bytes], depth: int = 0) -> bytes:
-    if not entries:
-        return sha256(b"zenmesh/trie/empty\0")
-    if len(entries) <= 16 or depth == 8:
-        return sha256(b"zenmesh/trie/leaf\0", *(path + digest for path, digest in sorted(entries.items())))
-    children: list[dict[bytes, bytes]] = [{} for _ in range(16)]
-    for path, digest in entries.items():
-        children[int(path.hex()[depth], 16)][path] = digest
-    return sha256(b"zenmesh/trie/node\0", *(trie_root(child, depth + 1) for child in children))
 
 
 def test_the_tries_have_the_roots_described() -> None:
