@@ -12,6 +12,7 @@ within narrow limits, until the node trusts it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,7 @@ from mesh.protocol.events import (
     NetworkEvent,
     PeerDown,
     PeerUp,
+    StreamOffence,
 )
 from mesh.runtime.dialling import dial_cause, resolved
 from mesh.runtime.host import Host, open_host
@@ -38,6 +40,7 @@ from mesh.runtime.interfaces import dialable, interface_addresses
 from mesh.runtime.lanes import Lane
 from mesh.runtime.notifee import Notifee, remote_address
 from mesh.runtime.reader import Bucket, Reader
+from wire.errors import Offence, RemoteError
 from wire.ids import PeerId
 from wire.types import Channel
 
@@ -108,7 +111,7 @@ class Libp2pNetwork:
         self._nursery = nursery
         self._inbox = Inbox()
         self._links: dict[PeerId, _Link] = {}
-        self._trusted: dict[PeerId, None] = {}
+        self._trust = host.pubsub.trust
         self._joins = 0
         self._topics: dict[str, None] = {}
         self.addresses = self._dialable()
@@ -116,6 +119,7 @@ class Libp2pNetwork:
         for channel in LANES:
             host.libp2p.set_stream_handler(TProtocol(channel.value), self._handler(channel))
         host.network.register_notifee(Notifee(self))
+        host.pubsub.on_flood = functools.partial(self._blame, offence=Offence.FLOOD, detail="too much gossip")
 
     # receiving
 
@@ -135,7 +139,7 @@ class Libp2pNetwork:
             link.inbound[channel] += 1
             self._joins += channel is Channel.JOIN
             try:
-                reader = Reader(peer, channel, self._inbox, self.stats, lambda: peer in self._trusted)
+                reader = Reader(peer, channel, self._inbox, self.stats, lambda: peer in self._trust)
                 await reader.run(stream, link.bucket)
             finally:
                 link.inbound[channel] -= 1
@@ -199,11 +203,18 @@ class Libp2pNetwork:
                 if ID(message.from_id) == self._host.libp2p.get_id():
                     return True
                 return self._validate(PeerId(str(forwarder)), topic, message.data)
+            except RemoteError as error:
+                self._blame(forwarder, error.offence, f"gossip: {error.detail}")
+                return False
             except Exception:
                 self.stats["gossip_malformed"] += 1
                 return False
 
         return valid
+
+    def _blame(self, forwarder: Any, offence: Offence, detail: str) -> None:
+        peer = PeerId(str(forwarder))
+        self._inbox.offer(peer, StreamOffence(peer=peer, offence=offence, detail=detail))
 
     async def _subscription(self, topic: str) -> None:
         subscription = await self._host.pubsub.subscribe(topic)
@@ -235,7 +246,7 @@ class Libp2pNetwork:
 
     def _bound_strangers(self) -> None:
         """Send off the stranger that came first: a member is known by its greeting, soon after it came."""
-        strangers = [peer for peer, link in self._links.items() if peer not in self._trusted and not link.leaving]
+        strangers = [peer for peer, link in self._links.items() if peer not in self._trust and not link.leaving]
         if len(strangers) > self._config.max_strangers:
             oldest = strangers[0]
             self.stats["strangers_refused"] += 1
@@ -247,16 +258,17 @@ class Libp2pNetwork:
         if link is None or self._host.network.get_connections(ID.from_base58(peer)):
             return
         del self._links[peer]
+        self._trust.withdraw(peer)
         for scope in link.scopes:
             scope.cancel()
         self._inbox.post(peer, PeerDown(peer=peer, reason=link.reason))
 
     def set_trusted(self, peer: PeerId, trusted: bool) -> None:
-        """Lift (or restore) a stranger's limits."""
-        if trusted:
-            self._trusted[peer] = None
-        else:
-            self._trusted.pop(peer, None)
+        """Lift (or restore) a stranger's limits, for as long as the link stands."""
+        if trusted and peer in self._links:
+            self._trust.give(peer)
+        elif not trusted:
+            self._trust.withdraw(peer)
 
     def disconnect(self, peer: PeerId, reason: str) -> None:
         """Close every connection to `peer`, once what was said to it is written."""

@@ -6,7 +6,7 @@ one round trip of an honest station shows that the other accepts, reads, writes,
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -29,7 +29,15 @@ ECHO = b"echo of "
 LOOPBACK = ("/ip4/127.0.0.1/tcp/0",)
 REPUBLISH_S = 0.2
 HONEST_SEEDS = (200, 201)
-HONEST = frozenset(peer_id_of(SigningKey(bytes([seed]) * 32).public) for seed in HONEST_SEEDS)
+
+
+def peers(*seeds: int) -> frozenset[PeerId]:
+    """The peer ids of the stations (or attackers) with these seeds."""
+    return frozenset(peer_id_of(SigningKey(bytes([seed]) * 32).public) for seed in seeds)
+
+
+HONEST = peers(1, 2, *HONEST_SEEDS)
+EVERYBODY = peers(*range(256))  # so attackers are members that went bad
 
 Check = Callable[[PeerId, str, bytes], bool]
 
@@ -39,6 +47,7 @@ class Station:
     """A running network and all that it has reported."""
 
     network: Libp2pNetwork
+    trusts: Container[PeerId] = HONEST
     events: list[NetworkEvent] = field(default_factory=list)
     _news: trio.Event = field(default_factory=trio.Event)
     _numbers: Any = field(default_factory=count)
@@ -84,7 +93,7 @@ class Station:
             self._news.set()
             self._news = trio.Event()
             match event:
-                case PeerUp(peer=peer) if peer in HONEST:
+                case PeerUp(peer=peer) if peer in self.trusts:
                     self.network.set_trusted(peer, True)
                 case MessageReceived(message=message) if ECHO not in message:
                     self.network.send(event.peer, event.channel, pack_message(MessageType.HELLO, ECHO + message))
@@ -101,12 +110,12 @@ class Station:
             self.events.clear()
 
     async def converse(self, peer: PeerId, channel: Channel = Channel.MESH) -> None:
-        """One round trip on a lane and one by gossip."""
+        """One round trip on a lane and, but for who only joins, one by gossip."""
         text = b"%d from %s" % (next(self._numbers), self.peer.encode())
         message = pack_message(MessageType.HELLO, text)
         self.network.send(peer, channel, message)
         await self.until(MessageReceived, peer=peer, message=pack_message(MessageType.HELLO, ECHO + message))
-        heard = False
+        heard = channel is Channel.JOIN
         while not heard:  # gossip is lossy, and the first messages may be early
             self.network.publish(TOPIC, text)
             with trio.move_on_after(REPUBLISH_S):
@@ -116,15 +125,20 @@ class Station:
 
 @asynccontextmanager
 async def open_station(
-    seed: int, *, deaf: bool = False, check: Check = lambda forwarder, topic, message: True, **settings: Any
+    seed: int,
+    *,
+    deaf: bool = False,
+    check: Check = lambda forwarder, topic, message: True,
+    trusts: Container[PeerId] = HONEST,
+    **settings: Any,
 ) -> AsyncIterator[Station]:
     """A station on loopback that is subscribed to TOPIC; `settings` are fields of NetworkConfig.
 
-    A deaf one takes no event from its network until somebody runs its `pump`.
+    It trusts whom `trusts` holds. A deaf one takes no event from its network until somebody runs its `pump`.
     """
     config = NetworkConfig(**{"listen": LOOPBACK, "announce": (), "max_links": 64, "max_strangers": 16} | settings)
     async with open_network(config, bytes([seed]) * 32, check) as network, trio.open_nursery() as nursery:
-        station = Station(network)
+        station = Station(network, trusts)
         network.subscribe(TOPIC)
         if not deaf:
             nursery.start_soon(station.pump)

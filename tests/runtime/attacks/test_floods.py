@@ -17,7 +17,7 @@ from mesh.runtime import reader
 from mesh.runtime.hardening import tcp
 from tests.support.bare_libp2p import MESHSUB, within
 from tests.support.hostile import IDENTIFY, connected_attacker, control, field, signed_by, subscriptions
-from tests.support.station import HONEST_SEEDS, TOPIC, Station, open_station, serving
+from tests.support.station import EVERYBODY, HONEST_SEEDS, TOPIC, Station, open_station, serving
 from wire.frame import encode_frame
 from wire.ids import PeerId
 from wire.types import MIB, Channel
@@ -142,9 +142,16 @@ async def test_a_joiner_may_be_silent_between_two_requests(monkeypatch: pytest.M
 async def test_gossip_in_the_name_of_thousands_does_not_pile_up() -> None:
     with within(PATIENCE_S):
         async with open_station(1, deaf=True) as victim, connected_attacker(victim.address, TOPIC) as attacker:
-            for first in range(0, 3000, 100):
-                await attacker.send_rpc(b"".join(signed_by(number, TOPIC) for number in range(first, first + 100)))
-            await attacker.speak(IDENTIFY)
+            await attacker.speak(IDENTIFY)  # the victim knows the link now
+            for peer in EVERYBODY:
+                victim.network.set_trusted(peer, True)
+            rpcs = (
+                b"".join(signed_by(number, TOPIC) for number in range(first, first + 100))
+                for first in range(0, 3000, 100)
+            )
+            await attacker.send_rpc(*rpcs)
+            while victim.network.stats["gossip_received"] + victim.network.stats["dropped_gossip"] < 3000:
+                await trio.lowlevel.checkpoint()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(victim.pump)
                 async with open_station(HONEST_SEEDS[0]) as honest:

@@ -13,7 +13,7 @@ import trio
 
 from tests.support.bare_libp2p import within
 from tests.support.hostile import MALFORMED, connected_attacker
-from tests.support.station import TOPIC, open_station, serving
+from tests.support.station import EVERYBODY, TOPIC, open_station, serving
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60
@@ -22,10 +22,10 @@ from mesh.runtime.stubs import import_libp2p_lean
 assert import_libp2p_lean()
 import sys
 import trio
-from tests.support.station import open_station
+from tests.support.station import EVERYBODY, open_station
 
 async def main():
-    async with open_station(1) as station:
+    async with open_station(1, trusts=EVERYBODY) as station:
         print(station.address, flush=True)
         await trio.to_thread.run_sync(sys.stdin.read)
 
@@ -53,7 +53,7 @@ async def lean_station() -> AsyncIterator[str]:
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_one_message_changes_nothing_for_others(name: str) -> None:
     with within(PATIENCE_S):
-        async with open_station(1) as victim, serving(victim.address):
+        async with open_station(1, trusts=EVERYBODY) as victim, serving(victim.address):
             async with connected_attacker(victim.address, TOPIC) as attacker:
                 await MALFORMED[name].strike(attacker)
 
