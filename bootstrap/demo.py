@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +57,17 @@ class _Swarm:
     def ask(self, operation: str, **fields: object) -> dict[str, Any]:
         """Ask the node; {} while it does not answer."""
         with contextlib.suppress(NotRunning, CallFailed):
-            return Client(find_socket(Home(self.path).path)).call(operation, fields)
+            return self._client().call(operation, fields)
         return {}
+
+    def _client(self) -> Client:
+        return Client(find_socket(Home(self.path).path))
+
+    def row(self) -> dict[str, Any]:
+        """How it is."""
+        status = self._client().call("status")
+        shown = {key: status[key] for key in ("lifecycle", "state_root", "height", "rss_bytes")}
+        return {"swarm": self.name, **shown, "links": len(status["peers"])}
 
     def end(self, how: signal.Signals) -> None:
         """Stop the process, or kill it."""
@@ -68,16 +77,50 @@ class _Swarm:
             self.process = None
 
 
-def run_demo(count: int, keep: bool) -> None:
-    """Tell the story. Raises Unavailable when a step does not come true."""
+@dataclass(slots=True)
+class _Story:
+    """What happened so far; told while it happens, unless somebody only wants to know how it ended."""
+
+    aloud: bool
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    def say(self, text: str, **style: Any) -> None:
+        """One line."""
+        if self.aloud:
+            typer.secho(text, **style)
+
+    @contextlib.contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """One step, and how long it took."""
+        self.say(f"\n• {text}")
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        self.steps.append({"step": text, "seconds": round(took, 3)})
+        self.say(f"    done in {took:.1f} s", fg=typer.colors.GREEN)
+
+    def show(self, swarms: list[_Swarm]) -> list[dict[str, Any]]:
+        """How the swarms are, one row each."""
+        rows = [swarm.row() for swarm in swarms]
+        for row in rows:
+            root, memory = str(row["state_root"])[:12], row["rss_bytes"] // 1_000_000
+            state = f"{row['lifecycle']:<12} state {root}  links {row['links']}  {memory} MB"
+            self.say(f"    {row['swarm']:<10} {state}")
+        return rows
+
+
+def run_demo(count: int, keep: bool, *, aloud: bool) -> dict[str, Any]:
+    """Play the story, and tell it if `aloud`; how it ended. Raises Unavailable when a step does not come true."""
     directory = Path(tempfile.mkdtemp(prefix="zenmesh-demo-"))
     names = [NAMES[i % len(NAMES)] + (str(i // len(NAMES)) if i >= len(NAMES) else "") for i in range(count)]
     swarms = [_Swarm(name, directory / name) for name in names]
+    story = _Story(aloud)
     try:
-        _tell(swarms)
+        rows = _play(story, swarms)
         if keep:
-            typer.echo(f"\nThe nodes run on; their homes are in {directory}. Try:")
-            typer.echo(f"  zenmesh status --home {swarms[0].path}")
+            story.say(f"\nThe nodes run on; their homes are in {directory}. Try:")
+            story.say(f"  zenmesh status --home {swarms[0].path}")
+        return {"directory": str(directory) if keep else None, "steps": story.steps, "swarms": rows}
     finally:
         if not keep:
             for swarm in swarms:
@@ -85,34 +128,34 @@ def run_demo(count: int, keep: bool) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _tell(swarms: list[_Swarm]) -> None:
+def _play(story: _Story, swarms: list[_Swarm]) -> list[dict[str, Any]]:
     first, last = swarms[0], swarms[-1]
-    with _step(f"{len(swarms)} swarms make their homes; {first.name} founds the federation `demo`"):
+    with story.step(f"{len(swarms)} swarms make their homes; {first.name} founds the federation `demo`"):
         for swarm in swarms:
             swarm.zenmesh("init", "--swarm", swarm.name, "--project", "demo")
         first.zenmesh("federation", "create", "--name", "demo")
-    with _step(f"{first.name} runs, and invites the others by one-line tickets"):
+    with story.step(f"{first.name} runs, and invites the others by one-line tickets"):
         first.start()
         _until(lambda: _operational([first], 1), f"{first.name} is operational")
         for swarm in swarms[1:]:
             swarm.zenmesh("join", first.zenmesh("invite"))
             swarm.start()
-    with _step("everyone is a member and holds the same state"):
+    with story.step("everyone is a member and holds the same state"):
         _until(lambda: _operational(swarms, len(swarms)), "all members are operational")
         _until(lambda: _agree(swarms), "all members agree")
-    _show(swarms)
-    with _step(f"{last.name} writes, {first.name} reads"):
+    story.show(swarms)
+    with story.step(f"{last.name} writes, {first.name} reads"):
         last.zenmesh("memory", "put", "plan", '{"step": 1, "goal": "ship"}')
         _until(lambda: _reads(first, "plan"), "the write arrives")
-    typer.echo(f"    {first.zenmesh('memory', 'get', 'plan', '--json')}")
-    with _step(f"{last.name} is killed (kill -9); the others write on"):
+    story.say(f"    {first.zenmesh('memory', 'get', 'plan', '--json')}")
+    with story.step(f"{last.name} is killed (kill -9); the others write on"):
         last.end(signal.SIGKILL)
         first.zenmesh("memory", "put", "while-away", '"you were gone"')
-    with _step(f"{last.name} comes back from its disk, finds the others, and has what it missed"):
+    with story.step(f"{last.name} comes back from its disk, finds the others, and has what it missed"):
         last.start()
         _until(lambda: _reads(last, "while-away") and _reads(last, "plan"), f"{last.name} catches up")
         _until(lambda: _agree(swarms), "all members agree")
-    _show(swarms)
+    return story.show(swarms)
 
 
 def _operational(swarms: list[_Swarm], members: int) -> bool:
@@ -127,22 +170,6 @@ def _agree(swarms: list[_Swarm]) -> bool:
 
 def _reads(swarm: _Swarm, key: str) -> bool:
     return bool(swarm.ask("memory/get", key=key).get("values"))
-
-
-def _show(swarms: list[_Swarm]) -> None:
-    for swarm in swarms:
-        status = swarm.ask("status")
-        root, links = str(status.get("state_root"))[:12], len(status.get("peers", ()))
-        memory = int(status.get("rss_bytes", 0)) // 1_000_000
-        typer.echo(f"    {swarm.name:<10} {status.get('lifecycle'):<12} state {root}  links {links}  {memory} MB")
-
-
-@contextlib.contextmanager
-def _step(text: str) -> Iterator[None]:
-    typer.echo(f"\n• {text}")
-    began = time.monotonic()
-    yield
-    typer.secho(f"    done in {time.monotonic() - began:.1f} s", fg=typer.colors.GREEN)
 
 
 def _until(holds: Callable[[], bool], what: str) -> None:

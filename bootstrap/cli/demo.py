@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from bootstrap.cli.asking import print_json
+from bootstrap.cli.options import JsonOption
+
 
 def demo(
     swarms: Annotated[int, typer.Option("--swarms", min=2, max=16, help="How many swarms.")] = 3,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the homes there and the nodes running.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Found a federation, join swarms, share memory, crash one, watch it come back."""
     from bootstrap.demo import run_demo
 
-    run_demo(swarms, keep)
+    ended = run_demo(swarms, keep, aloud=not as_json)
+    if as_json:
+        print_json(ended)

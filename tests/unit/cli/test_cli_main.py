@@ -15,8 +15,6 @@ from mesh.protocol.commands import FailureKind
 from mesh.protocol.lifecycle import Lifecycle
 from tests.support.commands import SCHEMAS, Machine, command, machine, schema
 
-STORIES = {"demo"}  # tells one as it happens, and has no one object to print
-
 # Prints the heavy modules that each command line has imported so far.
 WATCH = """
 import contextlib, io, json, sys
@@ -37,7 +35,7 @@ def test_every_command_has_help(path: str) -> None:
     assert (COMMANDS[path].__doc__ or "").split(".")[0].split(":")[0].split(";")[0] in " ".join(ran.out.split())
 
 
-@pytest.mark.parametrize("path", [path for path in COMMANDS if path not in STORIES])
+@pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_has_json_and_a_schema(path: str) -> None:
     assert "--json" in command(*path.split(), "--help").out
     assert schema(path.replace(" ", "-"))["title"].startswith(f"zenmesh {path}")
@@ -45,7 +43,7 @@ def test_every_command_has_json_and_a_schema(path: str) -> None:
 
 def test_every_schema_is_of_a_command() -> None:
     names = {path.name.removesuffix(".json") for path in SCHEMAS.iterdir()}
-    assert names == {path.replace(" ", "-") for path in COMMANDS if path not in STORIES} | {"error"}
+    assert names == {path.replace(" ", "-") for path in COMMANDS} | {"error"}
 
 
 def test_rows_of_peers_are_published_once() -> None:
