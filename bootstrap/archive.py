@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from bootstrap import armour
 from bootstrap.home import Home
 from bootstrap.keyfiles import ROOT
-from mesh.runtime.files import POSIX, disk_errors, replace_file
+from mesh.storage.files import POSIX, disk_errors, replace_file
 from wire.errors import ConfigError
 
 MANIFEST = "MANIFEST"

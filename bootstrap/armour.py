@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from mesh.runtime.files import disk_errors, replace_file
+from mesh.storage.files import disk_errors, replace_file
 from wire.errors import ConfigError
 
 _TITLE = "zenmesh "

@@ -46,7 +46,7 @@ from mesh.runtime.loop import Halted, NodeLoop
 from mesh.runtime.mdns.codec import Advertisement
 from mesh.runtime.mdns.service import Mdns, open_mdns
 from mesh.runtime.reporting import LOGGER, Reporting, Show, configure_logging
-from mesh.runtime.store import Recovered, Store
+from mesh.storage.store import Recovered, Store
 from wire.errors import ZenmeshError
 from wire.ids import PeerId
 from wire.rng import Rng

@@ -32,7 +32,7 @@ from consensus.membership import Member
 from mesh.protocol.assembly import Recovered, load_chain
 from mesh.protocol.commands import Join
 from mesh.protocol.intent import JoinIntent, parse_intent
-from mesh.runtime.store import Store
+from mesh.storage.store import Store
 from wire.errors import ConfigError, NotMember, Rejected, RemoteError
 from wire.ids import FederationId, SwarmId, peer_id_of, swarm_id_of
 from wire.keys import SigningKey

@@ -6,7 +6,7 @@
     genesis         of the federation; may be handed out
     member.cert     the root-signed certificate of this swarm
     join.ticket     a join that was asked for and is not through yet
-    state/          journal and snapshots                        (mesh.runtime.store)
+    state/          journal and snapshots                        (mesh.storage.store)
     restored        this home came out of an archive: it must start in a new term
     lock            held by the process that is this node
     control.sock    where its daemon answers                     (bootstrap.socket_place)
@@ -32,8 +32,8 @@ from pathlib import Path
 from bootstrap import armour
 from bootstrap.config import Config, check_config, load_config, render_config
 from bootstrap.keyfiles import KeyName, write_key
-from mesh.runtime.files import DIRECTORY_MODE, POSIX, disk_errors, replace_file
-from mesh.runtime.store import Store
+from mesh.storage.files import DIRECTORY_MODE, POSIX, disk_errors, replace_file
+from mesh.storage.store import Store
 from wire.errors import ConfigError, UsageError
 from wire.ids import sha256
 from wire.keys import SigningKey

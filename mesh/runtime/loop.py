@@ -19,6 +19,7 @@ from typing import Protocol
 import trio
 
 from mesh.protocol.commands import Failure, FailureKind, Operation, Outcome
+from mesh.protocol.commits import commits
 from mesh.protocol.effects import (
     Compact,
     Dial,
@@ -41,7 +42,7 @@ from mesh.protocol.events import AddressesChanged, Command, InEvent, NetworkEven
 from mesh.protocol.machine import Machine
 from mesh.protocol.trace import TraceRecord
 from mesh.runtime import clock
-from mesh.runtime.store import Record, Store
+from mesh.storage.store import Record, Store
 from wire.errors import Offence
 from wire.ids import PeerId
 from wire.types import Channel
@@ -188,31 +189,20 @@ class NodeLoop:
         await self._carry_out(effects)
 
     async def _carry_out(self, effects: list[Effect]) -> None:
-        """Release effects in order, each after the records that stand before it are durable.
-
-        Earlier than asked is as durable, so all records up to the next compaction are written with one fsync. A
-        compaction drops the journal, so records that stand after it must be written after it.
-        """
-        start = 0
-        for index, effect in enumerate(effects):
-            if isinstance(effect, Compact):
-                await self._commit(effects[start:index])
-                start = index
-        await self._commit(effects[start:])
-
-    async def _commit(self, effects: list[Effect]) -> None:
-        if effects and isinstance(effects[0], Compact):
-            await trio.to_thread.run_sync(self._store.compact, dict(effects[0].snapshots))
-        records = [Record(effect.kind, effect.body) for effect in effects if isinstance(effect, Persist)]
-        if records:
-            await trio.to_thread.run_sync(self._store.append, records)
-        for effect in effects:
-            await self._release(effect)
+        """Release effects in order, each after the records that stand before it are durable."""
+        for commit in commits(effects):
+            if commit.compact is not None:
+                await trio.to_thread.run_sync(self._store.compact, dict(commit.compact.snapshots))
+            if commit.records:
+                records = [Record(record.kind, record.body) for record in commit.records]
+                await trio.to_thread.run_sync(self._store.append, records)
+            for effect in commit.rest:
+                await self._release(effect)
 
     async def _release(self, effect: Effect) -> None:
         match effect:
             case Persist() | Compact():
-                pass  # done by _commit
+                raise AssertionError("made durable by the commit")
             case SaveFile(name=name, data=data, durable=durable):
                 await trio.to_thread.run_sync(self._store.save_file, name, data, durable)
             case Settle():

@@ -23,6 +23,8 @@ TRESPASSES = {
     "protocol knows no runtime": ("mesh/protocol/node.py", "import mesh.runtime.clock", "floors"),
     "api and runtime are strangers": ("mesh/api/routes.py", "import mesh.runtime.clock", "floors"),
     "chaos never runs the runtime": ("chaos/__init__.py", "import mesh.runtime.clock", "floors"),
+    "storage knows no protocol": ("mesh/storage/store.py", "import mesh.protocol.effects", "floors"),
+    "no trio in storage": ("mesh/storage/store.py", "import trio", "trio"),
     "runtime knows no bootstrap": ("mesh/runtime/clock.py", "import bootstrap.home", "floors"),
     "no clock below": ("crdt/trie.py", "import time", "pure"),
     "no disk below": ("mesh/protocol/node.py", "import os", "pure"),

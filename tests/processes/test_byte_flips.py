@@ -20,7 +20,7 @@ from mesh.protocol.node import Node
 from mesh.protocol.startup import Verdict
 from mesh.runtime import clock
 from mesh.runtime.reporting import Reporting
-from mesh.runtime.store import Store
+from mesh.storage.store import Store
 from tests.support.processes import Federation, agree
 from wire.errors import ConfigError, StoreError
 

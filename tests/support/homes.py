@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bootstrap.home import Home
 from bootstrap.keyfiles import NODE, ROOT, KeyName, queen
-from mesh.runtime.store import Record, Store
+from mesh.storage.store import Record, Store
 from wire.keys import SigningKey
 
 KEYS: dict[KeyName, SigningKey] = {

@@ -17,7 +17,7 @@ from consensus.certificates import parse_member_cert
 from consensus.chain import Chain
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import BlockRecord
-from mesh.runtime.store import Record, Store
+from mesh.storage.store import Record, Store
 from tests.support.commands import Machine, machine
 from tests.support.processes import zenmesh
 from wire import cbor

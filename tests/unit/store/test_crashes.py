@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.runtime.store import Record, Recovered, Store
-from tests.support.store import Crash, FaultyDisk
+from chaos.disk import Crash, SimulatedDisk
+from mesh.storage.store import Record, Recovered, Store
+from wire.rng import Rng
 
 HOME = Path("/state")
 
@@ -25,7 +26,7 @@ def record(number: int) -> Record:
 class Life:
     """A process that writes numbered records; a snapshot holds the numbers it covers."""
 
-    disk: FaultyDisk
+    disk: SimulatedDisk
     acknowledged: list[int] = field(default_factory=list)
     written: int = 0
 
@@ -58,17 +59,17 @@ def known(recovered: Recovered) -> list[int]:
     return numbers + [int(record.body[:5]) for record in recovered.records]
 
 
-SURVIVORS: dict[str, Callable[[FaultyDisk], FaultyDisk]] = {
-    "kill": FaultyDisk.after_kill,
-    "power cut": FaultyDisk.after_power_cut,
-    "torn 1": lambda disk: disk.after_tear(1),
-    "torn 2": lambda disk: disk.after_tear(2),
-    "torn 3": lambda disk: disk.after_tear(3),
+SURVIVORS: dict[str, Callable[[SimulatedDisk], SimulatedDisk]] = {
+    "kill": SimulatedDisk.after_kill,
+    "power cut": SimulatedDisk.after_power_cut,
+    "torn 1": lambda disk: disk.after_tear(Rng(1)),
+    "torn 2": lambda disk: disk.after_tear(Rng(2)),
+    "torn 3": lambda disk: disk.after_tear(Rng(3)),
 }
 
 
 def calls_of_a_life() -> int:
-    disk = FaultyDisk()
+    disk = SimulatedDisk()
     Life(disk).live()
     return disk.calls
 
@@ -76,7 +77,7 @@ def calls_of_a_life() -> int:
 def crashed_lives() -> Iterator[Life]:
     """The same life, ended at each of its calls in turn."""
     for crash_at in range(calls_of_a_life()):
-        life = Life(FaultyDisk(crash_at=crash_at))
+        life = Life(SimulatedDisk(crash_at=crash_at))
         with pytest.raises(Crash):
             life.live()
         yield life
@@ -104,7 +105,7 @@ def test_every_crash_while_opening_after_a_crash_loses_nothing(survivor: str) ->
     for life in crashed_lives():
         before = SURVIVORS[survivor](life.disk)
         for crash_at in range(12):
-            disk = FaultyDisk(
+            disk = SimulatedDisk(
                 entries=dict(before.entries), durable_entries=dict(before.durable_entries), crash_at=crash_at
             )
             try:
@@ -116,7 +117,7 @@ def test_every_crash_while_opening_after_a_crash_loses_nothing(survivor: str) ->
 
 @given(st.data())
 def test_a_life_of_crashes(data: st.DataObject) -> None:
-    disk, acknowledged = FaultyDisk(), list[int]()
+    disk, acknowledged = SimulatedDisk(), list[int]()
     for _ in range(data.draw(st.integers(1, 5))):
         disk.crash_at = disk.calls + data.draw(st.integers(0, calls_of_a_life()))
         life = Life(disk, acknowledged)
@@ -130,7 +131,7 @@ def test_a_life_of_crashes(data: st.DataObject) -> None:
 
 def test_doubt_survives_a_crash_at_every_call_of_the_opening_that_found_it() -> None:
     """Rot is found; whatever call the process then dies at, the next opening still knows."""
-    first = FaultyDisk()
+    first = SimulatedDisk()
     store, _ = Store.open(HOME, first)
     store.compact({"all": b"1,2,3"})
     store.append([record(4), record(5)])
@@ -139,7 +140,7 @@ def test_doubt_survives_a_crash_at_every_call_of_the_opening_that_found_it() -> 
         rotten = first.after_kill()
         inode = rotten.entries[victim]
         place = inode.data.index(b"1,2,3" if victim == "all.snap" else b"00004")
-        inode.data = inode.synced = inode.data[:place] + b"#" + inode.data[place + 1 :]
+        inode.data[place] = ord("#")
         calls = 0
         while True:
             disk = rotten.after_kill()

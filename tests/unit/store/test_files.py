@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.runtime.files import disk_errors, file_name, name_of, remove_temporaries, replace_file, seal, unseal
-from tests.support.store import Crash, FaultyDisk, flip
+from chaos.disk import Crash, SimulatedDisk
+from mesh.storage.files import disk_errors, file_name, name_of, remove_temporaries, replace_file, seal, unseal
+from tests.support.store import flip
 from wire.errors import DiskFull, StoreError
 
 
@@ -60,7 +61,7 @@ def test_replacing_is_old_or_new_at_every_crash() -> None:
     old, new = b"old" * 10, b"new" * 20
     outcomes = set()
     for crash_at in range(5):
-        disk = FaultyDisk()
+        disk = SimulatedDisk()
         replace_file(Path("/d/file"), [old], disk)
         disk.crash_at = disk.calls + crash_at
         with pytest.raises(Crash):
@@ -76,7 +77,7 @@ def test_replacing_is_old_or_new_at_every_crash() -> None:
 
 def test_replacing_is_durable_only_when_settled() -> None:
     for settle, expected in ((True, b"new"), (False, b"old")):
-        disk = FaultyDisk()
+        disk = SimulatedDisk()
         replace_file(Path("/d/file"), [b"old"], disk)
         replace_file(Path("/d/file"), [b"n", b"ew"], disk, settle=settle)
         assert disk.after_power_cut().read(Path("/d/file")) == expected

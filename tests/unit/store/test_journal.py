@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mesh.runtime.journal import HEADERS_SIZE, MAX_BODY, Record, encode_headers, encode_records, scan
+from mesh.storage.journal import HEADERS_SIZE, MAX_BODY, Record, encode_headers, encode_records, scan
 from tests.support.store import flip
 
 SALT = bytes(range(16))

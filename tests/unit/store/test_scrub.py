@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from pathlib import Path
 
 import pytest
 
-from mesh.runtime.files import Damage
-from mesh.runtime.journal import Record
-from mesh.runtime.scrub import PIECE
-from mesh.runtime.store import Store
-from tests.support.store import FaultyDisk, flip_file
+from chaos.disk import SimulatedDisk
+from mesh.storage.files import Damage
+from mesh.storage.journal import Record
+from mesh.storage.scrub import PIECE
+from mesh.storage.store import Store
+from tests.support.store import flip_file
 
 BIG = random.Random(7).randbytes(2 * PIECE + 100)
 
@@ -78,12 +80,8 @@ def test_compacting_mends_what_was_found(store: Store, tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_named() -> None:
-    disk = FaultyDisk()
+    disk = SimulatedDisk()
     store, _ = Store.open(Path("/state"), disk)
     store.save_file("a", b"1")
-
-    def refuse(path: Path, offset: int, size: int) -> bytes:
-        raise OSError(5, "input/output error")
-
-    disk.read_at = refuse  # type: ignore[method-assign]
+    disk.failing["read_at"] = errno.EIO
     assert ["cannot be read" in damage.detail for damage in findings(store)] == [True, True]

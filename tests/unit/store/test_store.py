@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mesh.runtime.store import Record, Recovered, Store
-from tests.support.store import Crash, FaultyDisk, flip_file
+from chaos.disk import Crash, SimulatedDisk
+from mesh.storage.store import Record, Recovered, Store
+from tests.support.store import flip_file
 from wire.errors import DiskFull, StoreError
 
 HOME = Path("/state")
@@ -47,7 +48,7 @@ def test_files_are_private(tmp_path: Path) -> None:
 
 
 def test_one_append_is_one_write_and_one_fsync() -> None:
-    disk = FaultyDisk()
+    disk = SimulatedDisk(log=[])
     store, _ = Store.open(HOME, disk)
     disk.log.clear()
     store.append([A, B, C])
@@ -253,7 +254,7 @@ def test_one_bad_header_loses_nothing(tmp_path: Path) -> None:
     assert (recovered.records, recovered.clean, len(recovered.damage)) == ([A], True, 1)
 
 
-FAILURES: dict[str, Callable[[FaultyDisk], None]] = {
+FAILURES: dict[str, Callable[[SimulatedDisk], None]] = {
     "fsync error": lambda disk: disk.failing.update(sync=errno.EIO),
     "write error": lambda disk: disk.failing.update(write=errno.EIO),
     "disk full": lambda disk: setattr(disk, "capacity", disk.used() + 10),
@@ -270,7 +271,7 @@ CALLS: dict[str, Callable[[Store], None]] = {
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("failure", FAILURES)
 def test_a_failed_write_poisons_the_store(failure: str, call: str) -> None:
-    disk = FaultyDisk()
+    disk = SimulatedDisk()
     store, _ = Store.open(HOME, disk)
     store.append([A])
     FAILURES[failure](disk)
@@ -288,7 +289,7 @@ def test_a_failed_write_poisons_the_store(failure: str, call: str) -> None:
 
 
 def test_a_disk_that_takes_no_write_is_found_on_opening() -> None:
-    disk = FaultyDisk(failing={"write": errno.EROFS})
+    disk = SimulatedDisk(failing={"write": errno.EROFS})
     with pytest.raises(StoreError):
         Store.open(HOME, disk)
 
@@ -300,7 +301,7 @@ def test_the_store_keeps_its_own_kinds(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_call_poisons_too() -> None:
-    disk = FaultyDisk()
+    disk = SimulatedDisk()
     store, _ = Store.open(HOME, disk)
     disk.crash_at = disk.calls
     with pytest.raises(Crash):

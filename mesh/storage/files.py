@@ -42,6 +42,10 @@ _TRAILER = struct.Struct(">I")
 class FileSystem(Protocol):
     """What the store needs of a disk. Every call may raise `OSError`."""
 
+    def salt(self, size: int) -> bytes:
+        """`size` bytes that nobody can foresee."""
+        ...
+
     def names(self, directory: Path) -> list[str]:
         """The names in `directory`, sorted."""
         ...
@@ -89,6 +93,9 @@ class FileSystem(Protocol):
 
 class PosixFileSystem:
     """The real one."""
+
+    def salt(self, size: int) -> bytes:
+        return os.urandom(size)
 
     def names(self, directory: Path) -> list[str]:
         return sorted(os.listdir(directory))

@@ -22,14 +22,13 @@ Reading tells apart what a crash does and what only a failing disk does:
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mesh.runtime.files import Damage, FileSystem, disk_errors, replace_file
+from mesh.storage.files import Damage, FileSystem, disk_errors, replace_file
 
 MAX_BODY = 16 * 1024 * 1024  # bytes of one record
 
@@ -182,7 +181,7 @@ class Segment:
     @classmethod
     def create(cls, path: Path, fs: FileSystem, records: Sequence[Record]) -> Segment:
         """A new segment that holds `records`, in the place of whatever was at `path`: the old or the new, whole."""
-        salt = os.urandom(_SALT_SIZE)
+        salt = fs.salt(_SALT_SIZE)
         image = encode_headers(salt) + encode_records(salt, 0, records)
         with disk_errors(path):
             replace_file(path, [image], fs)

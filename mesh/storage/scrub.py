@@ -15,8 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mesh.runtime.files import Damage, FileSystem, unseal
-from mesh.runtime.journal import scan
+from mesh.storage.files import Damage, FileSystem, unseal
+from mesh.storage.journal import scan
 
 PIECE = 1024 * 1024  # bytes read between two rests
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 
-from mesh.runtime.files import (
+from mesh.storage.files import (
     POSIX,
     Damage,
     FileSystem,
@@ -42,8 +42,8 @@ from mesh.runtime.files import (
     seal,
     unseal,
 )
-from mesh.runtime.journal import Record, Scan, Segment, scan
-from mesh.runtime.scrub import SealedTarget, SegmentTarget, scrub
+from mesh.storage.journal import Record, Scan, Segment, scan
+from mesh.storage.scrub import SealedTarget, SegmentTarget, scrub
 from wire.errors import StoreError
 
 __all__ = ["Damage", "Record", "Recovered", "Store"]

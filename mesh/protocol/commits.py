@@ -1,0 +1,36 @@
+"""The order of durability: how a list of effects is carried out so that nothing is sent that could be forgotten.
+
+An interpreter does for each `Commit`, in this order: the compaction, the records with one fsync, the rest one by one.
+Earlier than asked is as durable, so all records up to the next compaction are written together: group commit. A
+compaction drops the journal, so records that stand behind it are written behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mesh.protocol.effects import Compact, Effect, Persist
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What becomes durable together, and what may be released once it is."""
+
+    compact: Compact | None
+    records: tuple[Persist, ...]
+    rest: tuple[Effect, ...]
+
+
+def commits(effects: Sequence[Effect]) -> Iterator[Commit]:
+    """`effects` cut before each compaction."""
+    cuts = [index for index, effect in enumerate(effects) if isinstance(effect, Compact)]
+    for start, end in zip([0, *cuts], [*cuts, len(effects)], strict=True):
+        part = effects[start:end]
+        if part:
+            first = part[0]
+            yield Commit(
+                compact=first if isinstance(first, Compact) else None,
+                records=tuple(effect for effect in part if isinstance(effect, Persist)),
+                rest=tuple(effect for effect in part if not isinstance(effect, Compact | Persist)),
+            )
