@@ -182,6 +182,7 @@ class Greeting:
             out.disconnect(link.peer, f"no answer to {link.missed} probes")
         for link in context.links.strangers():
             if now >= link.since + context.config.stranger_deadline:
+                context.counters["strangers_timed_out"] += 1
                 self.refuse(link, NOT_A_MEMBER, "no HELLO of a member and no join request in time", out)
                 context.links.down(link.peer)
 

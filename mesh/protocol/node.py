@@ -253,6 +253,7 @@ class Node:
         out.add(Penalize(peer=peer, offence=offence, detail=detail))
         out.trace(TraceKind.OFFENCE, peer=peer, offence=offence.value, detail=detail)
         if self.context.scores.penalize(peer, offence, now):
+            self.context.counters["bans"] += 1
             out.trace(TraceKind.BANNED, peer=peer)
             if self.context.swarm_of(peer) is None:
                 out.disconnect(peer, f"banned: {detail}")

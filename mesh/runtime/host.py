@@ -80,7 +80,7 @@ async def open_host(
         key_pair=keys,
         sec_opt={NOISE: Noise(keys, noise_privkey=create_x25519_key_pair().private_key)},
         muxer_opt={YAMUX: Yamux},
-        transports=[MeshTCP(max_links)],
+        transports=[MeshTCP(max_links, offences)],
         peerstore_opt=PeerStore(max_peers=100_000),
         resource_manager=manager,
         connection_config=ConnectionConfig(

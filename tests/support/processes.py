@@ -163,6 +163,12 @@ class Home:
         """Ask the node's control socket directly: a hundred times quicker than a command."""
         return Client(self.directory / SOCKET_NAME, timeout_s=30.0).call(operation, fields)
 
+    def metrics(self) -> dict[str, float]:
+        """What `/metrics` says, by name without the `zenmesh_` in front; numbers that have no labels."""
+        _, body = Client(self.directory / SOCKET_NAME, timeout_s=30.0).request("GET", "/metrics")
+        rows = (line.rsplit(" ", 1) for line in body.decode().splitlines() if line[:1] not in "#" and "{" not in line)
+        return {name.removeprefix("zenmesh_"): float(number) for name, number in rows}
+
     def status(self) -> Status:
         """`zenmesh status`, by the socket."""
         return self.call("status")
@@ -186,7 +192,7 @@ class Home:
     def wait_until(self, holds: Callable[[Status], object], what: str, timeout_s: float = 20.0) -> Status:
         """The first status for which `holds`; an AssertionError with the last one and the log after `timeout_s`."""
         last: Status = {}
-        for _ in _patiently(timeout_s):
+        for _ in patiently(timeout_s):
             process = self._running()
             assert process.poll() is None, f"{self.name} ended with {process.returncode}\n{self.log()}"
             with contextlib.suppress(NotRunning):
@@ -202,7 +208,7 @@ class Home:
 
     def wait_for(self, key: str, values: Mapping[str, object], timeout_s: float = 20.0) -> None:
         """Wait until the memory shows exactly `values` under `key`."""
-        for _ in _patiently(timeout_s):
+        for _ in patiently(timeout_s):
             if self.get(key) == values:
                 return
         raise AssertionError(f"{self.name}: {key!r} is {self.get(key)}, not {dict(values)}\n{self.log()}")
@@ -256,7 +262,7 @@ class Federation:
 def agree(homes: Sequence[Home], timeout_s: float = 20.0) -> str:
     """Wait until all show one state root and one height; the root."""
     seen: list[tuple[Any, Any]] = []
-    for _ in _patiently(timeout_s):
+    for _ in patiently(timeout_s):
         statuses = [home.status() for home in homes]
         seen = [(status["state_root"], status["height"]) for status in statuses]
         if len(set(seen)) == 1:
@@ -265,7 +271,7 @@ def agree(homes: Sequence[Home], timeout_s: float = 20.0) -> str:
     raise AssertionError(f"no agreement within {timeout_s} s: {seen}\n{logs}")
 
 
-def _patiently(timeout_s: float) -> Iterator[None]:
+def patiently(timeout_s: float) -> Iterator[None]:
     """Turns of a polling loop; at least two."""
     deadline = time.monotonic() + timeout_s
     yield

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -49,13 +50,15 @@ class _Stream(TrioTCPStream):
 class MeshTCP(TCP):
     """The only transport that is offered."""
 
-    def __init__(self, max_links: int) -> None:
+    def __init__(self, max_links: int, offences: Counter[str]) -> None:
         super().__init__()
         self._room = max_links + MAX_HANDSHAKES
+        self._offences = offences
 
     def create_listener(self, handler_function: Callable[[Any], Awaitable[None]]) -> Any:
         async def accept(accepted: Any) -> None:
             if self._room == 0:
+                self._offences["connections_refused"] += 1
                 await trio.aclose_forcefully(accepted.stream)
                 return
             self._room -= 1
