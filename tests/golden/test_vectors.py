@@ -111,6 +111,10 @@ def read_tick(given: Json, out: Json) -> None:
     assert int(out["stamp"]) == max(int(given["last"]) + 1, given["wall_ms"] << 16)
 
 
+def read_topic(given: Json, out: Json) -> None:
+    assert out["topic"] == f"zenmesh/1/{given['federation']}/state"
+
+
 def read_cbor(given: Json, out: Json) -> None:
     value = typed(given["value"])
     assert cbor.decode(b(out["cbor"])) == value
@@ -276,6 +280,7 @@ READERS: dict[tuple[str, str], Callable[[Json, Json], None]] = {
     ("ids", "keys"): read_key,
     ("ids", "stamps"): read_stamp,
     ("ids", "clock"): read_tick,
+    ("ids", "topics"): read_topic,
     ("cbor", "values"): read_cbor,
     ("envelopes", "sealed"): read_envelope,
     ("frames", "frames"): read_frame,

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 import cbor2
 import zstandard
 
+from mesh.protocol.topics import state_topic
 from tests.support.protocol_examples import CREATED_MS, EXAMPLES, JOINER_ROOT, NODE, QUEEN, ROOT
 from tests.support.vectors.form import File, Section, Vector, untyped
 from wire import cbor, cose
 from wire.errors import Offence
 from wire.frame import MAX_BODY, MAX_MESSAGES, encode_frame, pack_message
-from wire.ids import KEY_SIZE, peer_id_of, sha256, swarm_id_of
+from wire.ids import KEY_SIZE, FederationId, peer_id_of, sha256, swarm_id_of
 from wire.keys import SigningKey
 from wire.time import HLC_MAX, HlcClock, hlc_of
 from wire.types import ContentType, MessageType
 
+_FEDERATION = FederationId(sha256(b"a federation"))
 _ORDER = (1 << 252) + 27742317777372353535851937790883648493  # of the group of Ed25519
 
 
@@ -47,7 +49,7 @@ def ids() -> File:
     ]
     return File(
         name="ids",
-        about="Keys, ids derived from them, and stamps of the hybrid logical clock.",
+        about="Keys, ids derived from them, stamps of the hybrid logical clock, and gossip topics.",
         sections=[
             Section(
                 name="keys",
@@ -59,6 +61,18 @@ def ids() -> File:
                 name="clock",
                 about="The next stamp of an author whose largest stamp so far is `last`, at the time `wall_ms`.",
                 vectors=[_tick(*case) for case in _TICKS],
+            ),
+            Section(
+                name="topics",
+                about="The gossip topic of a federation.",
+                vectors=[
+                    Vector(
+                        name="of a federation",
+                        about="Its id in lowercase hex.",
+                        given={"federation": _FEDERATION},
+                        out={"topic": state_topic(_FEDERATION)},
+                    )
+                ],
             ),
         ],
     )
@@ -155,7 +169,6 @@ def plain() -> File:
 # envelopes
 
 
-_FEDERATION = sha256(b"a federation")
 _SEALED = cose.seal(ContentType.BATCH, b"payload", QUEEN, _FEDERATION)
 
 
