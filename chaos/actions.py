@@ -1,0 +1,165 @@
+"""What a scenario may do to the world: a closed set of actions, each a small JSON object with `do` and `at_ms`.
+
+Times are virtual milliseconds from the start of the faults. Hosts are named by swarm (`s1`, `s2`, …); a twin of `s2`
+is `s2'`. An action that no longer makes sense when its time comes (crash what is down) does nothing, so that any
+subset of a scenario's actions is a scenario too: minimizing depends on it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Action(Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
+    """Something done at a time."""
+
+    at_ms: int
+
+
+class Left(StrEnum):
+    """What a crash leaves of unsynced writes (see `chaos.disk`)."""
+
+    KILL = "kill"
+    POWER_CUT = "power-cut"
+    TEAR = "tear"
+
+
+class Crash(Action, frozen=True, kw_only=True, tag="crash"):
+    """End a process after `steps` more calls to its disk or effects released (0: at once)."""
+
+    host: str
+    leaves: Left = Left.KILL
+    steps: int = 0
+
+
+class Start(Action, frozen=True, kw_only=True, tag="start"):
+    """Start a process that is down."""
+
+    host: str
+
+
+class Stop(Action, frozen=True, kw_only=True, tag="stop"):
+    """End a process in order."""
+
+    host: str
+
+
+class Pause(Action, frozen=True, kw_only=True, tag="pause"):
+    """Stop the time of a process (SIGSTOP, a VM that is moved): what arrives waits."""
+
+    host: str
+    for_ms: int
+
+
+class Lag(Action, frozen=True, kw_only=True, tag="lag"):
+    """A busy machine: every event is handled `ms` later."""
+
+    host: str
+    ms: int
+    for_ms: int
+
+
+class Cut(Action, frozen=True, kw_only=True, tag="cut"):
+    """Nothing passes from `sources` to `targets`; with `both` neither back."""
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    for_ms: int
+    both: bool = True
+
+
+class Link(Action, frozen=True, kw_only=True, tag="link"):
+    """Other conditions on the links from `sources` to `targets` (and back); probabilities are per message.
+
+    `corrupt` breaks the connection, as a cipher that does not check out does; `duplicate` and `reorder` are for
+    gossip, since streams do neither.
+    """
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    for_ms: int
+    delay_ms: int = 1
+    jitter_ms: int = 0
+    bytes_per_s: int | None = None
+    loss: float = 0.0
+    corrupt: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+
+
+class Hangup(Action, frozen=True, kw_only=True, tag="hangup"):
+    """The connection of two hosts breaks; the way between them is open."""
+
+    host: str
+    other: str
+
+
+class DiskFault(StrEnum):
+    """What may happen to a disk."""
+
+    FULL = "full"
+    FSYNC_ERROR = "fsync-error"
+    BIT_ROT = "bit-rot"
+    LOST = "lost"
+    ROLLBACK = "rollback"
+
+
+class Disk(Action, frozen=True, kw_only=True, tag="disk"):
+    """A fault of one disk. `rollback` brings back what was there at the host's last start; `lost` and `rollback`
+    happen to a host that is down."""
+
+    host: str
+    fault: DiskFault
+
+
+class Clock(Action, frozen=True, kw_only=True, tag="clock"):
+    """A wrong clock: the wall clock `skew_ms` off and perhaps `frozen`, all time `drift_ppm` too fast."""
+
+    host: str
+    skew_ms: int = 0
+    drift_ppm: int = 0
+    frozen: bool = False
+
+
+class Twin(Action, frozen=True, kw_only=True, tag="twin"):
+    """A second process with the keys and the disk of `host`, elsewhere: whoever copied a home."""
+
+    host: str
+
+
+class Silence(Action, frozen=True, kw_only=True, tag="silence"):
+    """A host sends nothing to `towards`, though it could."""
+
+    host: str
+    towards: tuple[str, ...]
+    for_ms: int
+
+
+class Lie(Action, frozen=True, kw_only=True, tag="lie"):
+    """A host sends mutated, replayed and oversized messages at this rate per message of its own."""
+
+    host: str
+    rate: float
+    for_ms: int
+
+
+class Write(Action, frozen=True, kw_only=True, tag="write"):
+    """A user writes a value of `size` bytes."""
+
+    host: str
+    key: str
+    size: int = 32
+
+
+class Remove(Action, frozen=True, kw_only=True, tag="remove"):
+    """A user removes a key."""
+
+    host: str
+    key: str
+
+
+AnyAction = (
+    Crash | Start | Stop | Pause | Lag | Cut | Link | Hangup | Disk | Clock | Twin | Silence | Lie | Write | Remove
+)

@@ -1,0 +1,110 @@
+"""The swarms of a world: keys from the seed, a federation that they founded, and how a home becomes a machine.
+
+Homes are what `zenmesh init`, `federation create` and `join` leave behind: keys, a genesis, a certificate. A founded
+federation has every swarm admitted and promoted on its chain already, as if they had met before; scenarios begin
+with the start of their nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chaos.clocks import WALL_START_MS
+from consensus.blocks import join_tx, promote_tx
+from consensus.certificates import YEAR_MS, make_member_cert
+from consensus.chain import Chain
+from consensus.genesis import Params, make_genesis
+from mesh.protocol.config import ProfileName
+from mesh.protocol.context import Identity
+from mesh.protocol.effects import RecordKind
+from mesh.protocol.messages import BlockRecord
+from mesh.storage.journal import Record
+from wire import cbor
+from wire.ids import FederationId, PeerId, SwarmId, peer_id_of, swarm_id_of
+from wire.keys import SigningKey, Verify
+from wire.rng import Rng
+
+PROJECT = "chaos"
+TERM = 1
+_FOUNDED_MS = WALL_START_MS - 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One swarm: its keys and its certificate. Two hosts with one home are twins."""
+
+    name: str
+    root: SigningKey
+    node: SigningKey
+    queen: SigningKey
+    certificate: bytes
+
+    @property
+    def swarm(self) -> SwarmId:
+        return swarm_id_of(self.root.public)
+
+    @property
+    def peer(self) -> PeerId:
+        return peer_id_of(self.node.public)
+
+    def identity(self, boot_nonce: bytes) -> Identity:
+        """Who a process on this home is."""
+        return Identity(
+            swarm=self.swarm,
+            name=self.name,
+            project=PROJECT,
+            peer=self.peer,
+            term=TERM,
+            queen_key=self.queen,
+            certificate=self.certificate,
+            boot_nonce=boot_nonce,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Colony:
+    """A founded federation: what every member holds on its disk when a scenario begins."""
+
+    genesis: bytes
+    federation: FederationId
+    homes: tuple[Home, ...]
+    chain: tuple[Record, ...]
+
+
+def found(names: Sequence[str], profile: ProfileName, rng: Rng, verify: Verify) -> Colony:
+    """Keys for all, a genesis by the first, a block with all admissions and one with all promotions."""
+    creator = _home(names[0], None, rng)
+    params = Params(admission="open", profile=profile.value)
+    genesis = make_genesis("chaos", params, creator.certificate, _FOUNDED_MS, creator.root)
+    chain = Chain.from_genesis(genesis, verify)
+    homes = [creator, *(_home(name, chain.federation_id, rng) for name in names[1:])]
+    for make in (_admission, _promotion) if homes[1:] else ():
+        txs = [make(chain, home) for home in homes[1:]]
+        chain.append(*chain.propose(txs, _FOUNDED_MS + 1, creator.queen))
+    records = [BlockRecord(block=block, certificate=certificate) for block, certificate in chain.all_blocks()]
+    on_disk = tuple(Record(RecordKind.BLOCK, cbor.encode_struct(record)) for record in records)
+    return Colony(genesis, chain.federation_id, tuple(homes), on_disk)
+
+
+def _admission(chain: Chain, home: Home) -> bytes:
+    return join_tx(None, home.certificate, None, approved=True)
+
+
+def _promotion(chain: Chain, home: Home) -> bytes:
+    return promote_tx(chain.federation_id, home.swarm, chain.height, chain.head_hash, home.queen)
+
+
+def _home(name: str, federation: FederationId | None, rng: Rng) -> Home:
+    keys = {purpose: SigningKey(rng.split(f"{name}/{purpose}").bytes(32)) for purpose in ("root", "node", "queen")}
+    certificate = make_member_cert(
+        federation=federation,
+        name=name,
+        project=PROJECT,
+        root=keys["root"],
+        term=TERM,
+        queen_key=keys["queen"].public,
+        peer=peer_id_of(keys["node"].public),
+        not_after_ms=WALL_START_MS + YEAR_MS,
+    )
+    return Home(name, keys["root"], keys["node"], keys["queen"], certificate)

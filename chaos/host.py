@@ -1,0 +1,34 @@
+"""A host of the world: a machine with an address, a disk and clocks, on which a home's process may run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chaos.clocks import Clocks
+from chaos.colony import Home
+from chaos.disk import SimulatedDisk
+from chaos.process import Process
+from mesh.protocol.commands import Outcome
+from wire.ids import PeerId
+
+
+@dataclass(eq=False, slots=True)
+class Host:
+    """`process` is None while nothing runs; `image` is the disk at the last start, for a rollback."""
+
+    name: str
+    home: Home
+    address: str
+    disk: SimulatedDisk
+    clocks: Clocks = field(default_factory=Clocks)
+    process: Process | None = None
+    boots: int = 0
+    lag: int = 0  # microseconds by which every event is handled late
+    byzantine: bool = False  # a liar, or a twin: nobody expects anything of it
+    image: dict[str, bytes] = field(default_factory=dict)
+    asked: dict[int, str] = field(default_factory=dict)
+    replies: dict[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def peer(self) -> PeerId:
+        return self.home.peer

@@ -1,0 +1,240 @@
+"""One simulated process: the real node on the real store, on a disk, with clocks and a fuse.
+
+It does what the daemon's loop does: hands each event to the machine, makes records durable, releases effects in
+order. A crash may strike at any call to the disk and before any effect is released (`fuse`). While a process is
+paused, or lags, what arrives waits in its inbox, which is bounded as the daemon's is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chaos.disk import Crash, SimulatedDisk
+from chaos.trace import Kind
+from crdt.owner_log import Limits
+from mesh.protocol.assembly import Recovered, assemble
+from mesh.protocol.commands import Failure, Outcome
+from mesh.protocol.config import PROFILES, NodeConfig
+from mesh.protocol.effects import (
+    Dial,
+    Disconnect,
+    Effect,
+    Halt,
+    Publish,
+    Reply,
+    SaveFile,
+    Send,
+    Settle,
+    Subscribe,
+    Trace,
+    Trust,
+)
+from mesh.protocol.events import AddressesChanged, InEvent, PeerFound, WallClock
+from mesh.protocol.node import Node
+from mesh.storage.store import Record, Store
+from wire.errors import StoreError
+
+if TYPE_CHECKING:
+    from chaos.host import Host
+    from chaos.world import World
+
+STATE = Path("/state")
+MAX_INBOX = 8_192  # events
+_WALL_PERIOD = 1_000_000  # the daemon reads its wall clock once a second
+
+
+class Process:
+    """A running node. Made by `boot`; gone when its host forgets it."""
+
+    def __init__(self, world: World, host: Host, store: Store, node: Node) -> None:
+        self.world = world
+        self.host = host
+        self.store = store
+        self.node = node
+        self.inbox: deque[InEvent] = deque()
+        self.paused = False
+        self.fuse: int | None = None  # effects that are still released before a crash
+        self._wake_at: int | None = None
+
+    @classmethod
+    def boot(cls, world: World, host: Host) -> Process:
+        """Start on what is on the disk. Raises Crash, or StoreError when the disk cannot be used."""
+        store, found = Store.open(STATE, host.disk, expected=host.boots > 0)
+        host.boots += 1
+        if host.boots == 1:
+            store.append(world.colony.chain)
+            found.records.extend(world.colony.chain)
+        rng = world.rng.split(f"{host.name}/boot/{host.boots}")
+        now = host.clocks.monotonic(world.now)
+        node = assemble(
+            config=NodeConfig(profile=PROFILES[world.scenario.profile]),
+            me=host.home.identity(rng.bytes(16)),
+            genesis=world.colony.genesis,
+            recovered=Recovered(
+                records=[(record.kind, record.body) for record in found.records],
+                snapshots=found.snapshots,
+                clean_mark=found.clean_body if found.clean else None,
+                cut=found.doubt,
+                damaged=bool(found.damage),
+            ),
+            limits=Limits(),
+            rng=rng,
+            wall_ms=host.clocks.wall_ms(world.now),
+            now=now,
+            secrets=rng.split("secrets").bytes,
+            verify=world.verify,
+        )
+        process = cls(world, host, store, node)
+        for damage in found.damage:
+            world.trace.note(world.now, host.name, Kind.DISK, "damage", damage.detail)
+        host.process = process
+        process.carry_out(node.begin(now))
+        process.feed(AddressesChanged(addresses=(host.address,)))
+        for neighbour in world.bootstrap(host):
+            process.feed(PeerFound(source="bootstrap", peer=neighbour.peer, addresses=(neighbour.address,)))
+        process._tell_wall()
+        return process
+
+    # events
+
+    def feed(self, event: InEvent) -> None:
+        """Something happened: handle it, or keep it while this process does nothing."""
+        if self.paused or self.host.lag:
+            if len(self.inbox) >= MAX_INBOX:
+                self.world.count("inbox_full")
+                return
+            self.inbox.append(event)
+            if not self.paused:
+                self.world.later(self.host.lag, self._drain_one)
+            return
+        self._handle(event)
+
+    def resume(self) -> None:
+        """Go on after a pause, with all that has come meanwhile."""
+        self.paused = False
+        self.tick()
+        while self.inbox and self.alive:
+            self._handle(self.inbox.popleft())
+
+    @property
+    def alive(self) -> bool:
+        """Not crashed, halted or stopped."""
+        return self.host.process is self
+
+    def tick(self) -> None:
+        """Do what is due, and say when to come back."""
+        if not self.alive or self.paused:
+            return
+        now = self.host.clocks.monotonic(self.world.now)
+        deadline = self.node.next_deadline()
+        if deadline is not None and deadline <= now:
+            self._guarded(lambda: self.carry_out(self.node.tick(now)))
+        self._schedule()
+
+    def stop(self) -> None:
+        """End in order."""
+        self._guarded(self._last_words)
+
+    def _last_words(self) -> None:
+        self.carry_out(self.node.stop(self.host.clocks.monotonic(self.world.now)))
+        self.store.close(self.node.clean_mark())
+
+    def _drain_one(self) -> None:
+        if self.alive and not self.paused and self.inbox:
+            self._handle(self.inbox.popleft())
+
+    def _handle(self, event: InEvent) -> None:
+        now = self.host.clocks.monotonic(self.world.now)
+        self._guarded(lambda: self.carry_out(self.node.handle(event, now)))
+        if self.alive:
+            self.world.watch(self, event)
+            self._schedule()
+
+    def _tell_wall(self) -> None:
+        if self.alive:
+            self.feed(WallClock(ms=self.host.clocks.wall_ms(self.world.now)))
+            self.world.later(_WALL_PERIOD, self._tell_wall)
+
+    def _schedule(self) -> None:
+        deadline = self.node.next_deadline() if self.alive else None
+        if deadline is None:
+            self._wake_at = None
+            return
+        at = max(self.host.clocks.true_time_of(deadline), self.world.now + 1)
+        if self._wake_at is None or at < self._wake_at or self._wake_at <= self.world.now:
+            self._wake_at = at
+            self.world.at(at, self._wake)
+
+    def _wake(self) -> None:
+        if self._wake_at is not None and self._wake_at <= self.world.now:
+            self.tick()
+
+    def _guarded(self, work: object) -> None:
+        """Run what may end this process: a crash by plan, a disk that fails, an invariant of its own."""
+        assert callable(work)
+        try:
+            work()
+        except Crash:
+            self.world.crashed(self.host, "crashed")
+        except StoreError as error:
+            self.world.crashed(self.host, f"its disk failed: {error.detail}")
+
+    # effects
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Release effects in order, each after what stands before it is durable."""
+        for commit in self.world.rules.commits(effects):
+            if commit.compact is not None:
+                self.store.compact(dict(commit.compact.snapshots))
+            if commit.records:
+                self.store.append([Record(record.kind, record.body) for record in commit.records])
+            for effect in commit.rest:
+                self._burn()
+                self.world.release(self, effect)
+                self._release(effect)
+
+    def _burn(self) -> None:
+        if self.fuse is not None:
+            if self.fuse == 0:
+                raise Crash
+            self.fuse -= 1
+
+    def _release(self, effect: Effect) -> None:
+        world, host = self.world, self.host
+        match effect:
+            case Send(peer=peer, channel=channel, message=message):
+                world.links.send(host, peer, channel, message)
+            case Publish(topic=topic, message=message):
+                world.gossip.publish(host, topic, message)
+            case Subscribe(topic=topic):
+                world.gossip.subscribe(host, topic)
+            case Dial(peer=peer, addresses=addresses):
+                world.links.dial(host, peer, addresses)
+            case Disconnect(peer=peer, reason=reason):
+                world.links.disconnect(host, peer, reason)
+            case Trust(peer=peer, trusted=trusted):
+                world.links.trust(host, peer, trusted)
+            case Reply(request_id=request_id, outcome=outcome):
+                self._answer(request_id, outcome)
+            case SaveFile(name=name, data=data, durable=durable):
+                self.store.save_file(name, data, durable)
+            case Settle():
+                self.store.settle()
+            case Trace(record=record):
+                detail = " ".join(f"{name}={value}" for name, value in record.fields.items())
+                world.trace.note(world.now, host.name, Kind.NODE, record.kind.value, detail)
+            case Halt(reason=reason):
+                world.crashed(host, f"it halted: {reason}")
+            case _:
+                pass  # penalties are the node's own books
+
+    def _answer(self, request_id: int, outcome: Outcome) -> None:
+        text = f"{outcome.kind.name}: {outcome.message}" if isinstance(outcome, Failure) else "ok"
+        operation = self.host.asked.pop(request_id, "")
+        self.world.trace.note(self.world.now, self.host.name, Kind.COMMAND, operation, text)
+        self.host.replies[request_id] = outcome
+
+
+__all__ = ["STATE", "Process", "SimulatedDisk"]

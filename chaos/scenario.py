@@ -1,0 +1,70 @@
+"""A scenario: a seed, a configuration and a list of actions; as JSON it is what users write, share and replay.
+
+A run has two phases. In the safety phase (`faults_s`) the actions happen. Then a core of hosts is healed for good,
+the rest stays in its faults, and within `settle_s` the core must converge: the liveness phase.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from chaos.actions import AnyAction
+from mesh.protocol.config import ProfileName
+from wire.errors import UsageError
+
+MAX_SWARMS = 2_000
+
+
+class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that a run follows from."""
+
+    seed: int
+    swarms: int
+    actions: tuple[AnyAction, ...] = ()
+    name: str = "scenario"
+    profile: ProfileName = ProfileName.LAN
+    faults_s: int = 60
+    settle_s: int = 60
+    core: tuple[str, ...] | None = None  # who is healed; None: drawn by the seed
+    memo: bool = True  # signatures are verified once in the world; without, by every node
+    canary: str | None = None
+    format: Literal[1] = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.swarms <= MAX_SWARMS:
+            raise ValueError(f"swarms: {self.swarms} is not within 1 to {MAX_SWARMS}")
+        if self.faults_s < 0 or self.settle_s < 0:
+            raise ValueError("faults_s and settle_s are not negative")
+        known = {name for number in range(1, self.swarms + 1) for name in (f"s{number}", f"s{number}'")}
+        for action in self.actions:
+            for host in hosts_of(action):
+                if host not in known:
+                    raise ValueError(f"no host is called {host!r}: there are s1 to s{self.swarms}")
+
+
+def hosts_of(action: AnyAction) -> tuple[str, ...]:
+    """Every host that an action names."""
+    fields = msgspec.structs.asdict(action)
+    single = [fields[name] for name in ("host", "other") if name in fields]
+    groups = [fields[name] for name in ("sources", "targets", "towards") if name in fields]
+    return (*single, *(host for group in groups for host in group))
+
+
+def dump(scenario: Scenario) -> bytes:
+    """The JSON text of a scenario, for people to read and edit."""
+    return msgspec.json.format(msgspec.json.encode(scenario), indent=2) + b"\n"
+
+
+def load(text: bytes) -> Scenario:
+    """The scenario that a JSON text describes.
+
+    Raises:
+        UsageError: names the field and the rule.
+    """
+    try:
+        return msgspec.json.decode(text, type=Scenario)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise UsageError(f"this is no scenario: {error}") from error

@@ -1,0 +1,91 @@
+"""What happened in a run: a digest over everything, the last records for people, all of them when a page is wanted.
+
+Every record is `(at, host, kind, values)`: virtual microseconds, a host's name ("" for the world itself), a `Kind`,
+and short values in the order that `VALUES` states. The digest covers every record ever noted, also those that nobody
+keeps; two runs with one digest did the same things at the same times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wire.types import MessageType
+
+RING = 4096  # records kept when not all are
+
+Value = str | int | bool | None
+
+
+class Kind(StrEnum):
+    """What a record is about."""
+
+    SENT = "sent"
+    ARRIVED = "arrived"
+    LOST = "lost"
+    PUBLISHED = "published"
+    FAULT = "fault"
+    STATE = "state"
+    NODE = "node"
+    DISK = "disk"
+    COMMAND = "command"
+    VIOLATION = "violation"
+
+
+VALUES: dict[Kind, tuple[str, ...]] = {
+    Kind.SENT: ("message", "to", "channel", "type", "bytes"),
+    Kind.ARRIVED: ("message", "from"),
+    Kind.LOST: ("message", "why"),
+    Kind.PUBLISHED: ("message", "topic", "type", "bytes"),
+    Kind.FAULT: ("name", "detail"),
+    Kind.STATE: ("state", "why"),
+    Kind.NODE: ("event", "detail"),
+    Kind.DISK: ("call", "detail"),
+    Kind.COMMAND: ("operation", "outcome"),
+    Kind.VIOLATION: ("checker", "what"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that happened; `values` are named by `VALUES[kind]`."""
+
+    at: int
+    host: str
+    kind: Kind
+    values: tuple[Value, ...]
+
+
+class Trace:
+    """The record of one run. With `keep` every record stays, for the timeline page."""
+
+    def __init__(self, keep: bool = False) -> None:
+        self.records: deque[Record] = deque(maxlen=None if keep else RING)
+        self.count = 0
+        self._digest = hashlib.blake2b(digest_size=16)
+
+    def note(self, at: int, host: str, kind: Kind, *values: Value) -> None:
+        """Add a record."""
+        self.records.append(Record(at, host, kind, values))
+        self.count += 1
+        self._digest.update(f"{at}|{host}|{kind}|{values}\n".encode())
+
+    def content(self, data: bytes) -> None:
+        """Let bytes that no record shows (what a message says) count in the digest too."""
+        self._digest.update(data)
+
+    @property
+    def digest(self) -> str:
+        """Of everything noted so far, in hex."""
+        return self._digest.copy().hexdigest()
+
+
+def type_name(message: bytes) -> str:
+    """The name of a message's type, by its first bytes: CBOR `[code, payload]`."""
+    code = message[1] if len(message) > 1 and message[1] < 24 else message[2] if len(message) > 2 else -1
+    try:
+        return MessageType(code).name
+    except ValueError:
+        return "unknown"

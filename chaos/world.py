@@ -1,0 +1,189 @@
+"""The world: virtual time, hosts, the ways between them, and a heap of what is to happen.
+
+    world = World(scenario)
+    world.run_until(condition, limit)      # true time in microseconds; everything in between happens
+
+One event happens at a time, in the order of (time, number). All randomness comes from the scenario's seed and is
+split by purpose, so that leaving one action out does not reshuffle the rest. Observers (checkers, the timeline) are
+called after every event that a node handled and before every effect that is released.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from chaos.colony import Colony, Home, found
+from chaos.disk import Crash, SimulatedDisk
+from chaos.gossip import Gossip
+from chaos.host import Host
+from chaos.links import Links
+from chaos.process import Process
+from chaos.rules import Rules
+from chaos.scenario import Scenario
+from chaos.trace import Kind, Trace
+from mesh.protocol.commands import Operation
+from mesh.protocol.effects import Effect
+from mesh.protocol.events import Command, InEvent
+from mesh.protocol.verifier import MemoVerifier
+from wire import keys
+from wire.errors import StoreError
+from wire.ids import PeerId
+from wire.rng import Rng
+
+SECOND = 1_000_000
+BOOTSTRAPS = 3  # addresses that each host is told of
+
+
+class Observer(Protocol):
+    """Somebody who watches every step and changes nothing."""
+
+    def stepped(self, world: World, process: Process, event: InEvent) -> None:
+        """A node has handled `event`, and what followed is done."""
+
+    def releasing(self, world: World, process: Process, effect: Effect) -> None:
+        """An effect is about to leave a process."""
+
+
+class World:
+    """Everything that a scenario happens in."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        observers: Sequence[Observer] = (),
+        rules: Callable[[Rng], Rules] = Rules,
+        keep: bool = False,
+    ) -> None:
+        self.scenario = scenario
+        self.rng = Rng(scenario.seed)
+        self.now = 0
+        self.trace = Trace(keep)
+        self.counters: Counter[str] = Counter()
+        self.verify: keys.Verify = MemoVerifier() if scenario.memo else keys.verify
+        self.rules = rules(self.rng.split("rules"))
+        self.observers = tuple(observers)
+        names = [f"s{number}" for number in range(1, scenario.swarms + 1)]
+        self.colony: Colony = found(names, scenario.profile, self.rng.split("colony"), self.verify)
+        self.hosts: dict[str, Host] = {}
+        self.links = Links(self)
+        self.gossip = Gossip(self)
+        self._addresses: dict[str, Host] = {}
+        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = 0
+        self.events = 0
+        for home in self.colony.homes:
+            self.settle_in(home, home.name)
+
+    # hosts
+
+    def settle_in(self, home: Home, name: str) -> Host:
+        """A new host for a home (a twin's is another host with the same home)."""
+        number = len(self.hosts)
+        address = f"/ip4/10.{number >> 16}.{number >> 8 & 255}.{number & 255}/tcp/4150"
+        disk = SimulatedDisk(rng=self.rng.split(f"{name}/disk"))
+        host = self.hosts[name] = self._addresses[address] = Host(name, home, address, disk)
+        return host
+
+    def host_of(self, peer: PeerId) -> Host | None:
+        """The first host of a peer."""
+        return next((host for host in self.hosts.values() if host.peer == peer), None)
+
+    def at_address(self, address: str) -> Host | None:
+        """Who listens there, or would."""
+        return self._addresses.get(address)
+
+    def bootstrap(self, host: Host) -> list[Host]:
+        """Whose addresses the configuration of `host` names: its neighbours in a ring, enough to find all others."""
+        ring = list(self.hosts.values())
+        place = ring.index(host)
+        near = [ring[(place + step) % len(ring)] for step in range(1, BOOTSTRAPS + 1)]
+        return [other for other in dict.fromkeys(near) if other.peer != host.peer]
+
+    def start(self, host: Host) -> None:
+        """Start a process, unless one runs."""
+        if host.process is not None:
+            return
+        host.image = host.disk.image()
+        host.disk.crash_at = None
+        try:
+            process = Process.boot(self, host)
+        except Crash:
+            self.crashed(host, "crashed while starting")
+        except StoreError as error:
+            self.crashed(host, f"its disk cannot be used: {error.detail}")
+        else:
+            self.rules.booted(process)
+            self.trace.note(self.now, host.name, Kind.STATE, "started", None)
+
+    def crashed(self, host: Host, why: str, silently: bool = False) -> None:
+        """The process of `host` is gone; its disk keeps what was written (a scenario may take more away)."""
+        if host.process is not None:
+            self.trace.note(self.now, host.name, Kind.STATE, "down", why)
+        host.process = None
+        self.links.gone(host, silently)
+        self.gossip.gone(host)
+        host.disk = host.disk.after_kill()
+
+    def stop(self, host: Host) -> None:
+        """End a process in order."""
+        if host.process is not None:
+            host.process.stop()
+            self.crashed(host, "stopped in order")
+
+    def ask(self, host: Host, operation: Operation) -> int:
+        """A user asks the node of `host`; the number under which `host.replies` will hold the outcome."""
+        request = self.number()
+        if host.process is not None:
+            host.asked[request] = type(operation).__name__
+            host.process.feed(Command(request_id=request, operation=operation))
+        return request
+
+    # time
+
+    def at(self, time: int, action: Callable[[], None]) -> None:
+        """Let something happen at a time (not in the past)."""
+        self._numbers += 1
+        heapq.heappush(self._heap, (max(time, self.now), self._numbers, action))
+
+    def later(self, delay: int, action: Callable[[], None]) -> None:
+        """Let something happen after a while."""
+        self.at(self.now + delay, action)
+
+    def run(self, until: int) -> None:
+        """Let everything happen that happens before `until`, and be there."""
+        self.run_until(lambda: False, until)
+
+    def run_until(self, condition: Callable[[], bool], limit: int) -> bool:
+        """Let things happen until `condition` holds; False when it did not before `limit`."""
+        while not condition():
+            if not self._heap or self._heap[0][0] > limit:
+                self.now = max(self.now, limit)
+                return condition()
+            self.now, _, action = heapq.heappop(self._heap)
+            self.events += 1
+            action()
+        return True
+
+    def number(self) -> int:
+        """A number that no other thing in this world has."""
+        self._numbers += 1
+        return self._numbers
+
+    # what others hear of
+
+    def count(self, what: str) -> None:
+        """One more of something that the summary tells."""
+        self.counters[what] += 1
+
+    def watch(self, process: Process, event: InEvent) -> None:
+        """Tell the observers of a step."""
+        for observer in self.observers:
+            observer.stepped(self, process, event)
+
+    def release(self, process: Process, effect: Effect) -> None:
+        """Tell the observers of an effect."""
+        for observer in self.observers:
+            observer.releasing(self, process, effect)
