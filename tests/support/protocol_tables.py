@@ -140,6 +140,7 @@ def _bounds() -> str:
         "a Yamux stream's window": _bytes(yamux.MAX_WINDOW),
         "unread bytes of one connection": _bytes(yamux.MAX_UNREAD),
         "a gossip RPC": _bytes(pubsub.MAX_RPC),
+        "gossip messages of one forwarder: burst, then per second": f"{pubsub.BURST}, {pubsub.MESSAGES_S}",
         "nesting of CBOR": f"{cbor.MAX_DEPTH}",
         "an op": _bytes(ops.MAX_ENTRY),
         "a key": f"{ops.MAX_KEY} B of UTF-8",

@@ -30,8 +30,8 @@ from wire.ids import PeerId
 MESHSUB = TProtocol("/meshsub/1.1.0")
 QUEUE = 4096  # messages waiting, per subscription and per peer
 MAX_RPC = 1024 * 1024  # bytes
-MESSAGES_S = 500  # of one forwarder: refill of its bucket. A hundred members say 220 a second together
-BURST = 2000
+MESSAGES_S = 300  # of one forwarder: refill of its bucket. A hundred members say 220 a second together
+BURST = 300
 REST_S = 1.0  # a forwarder is made to wait by the second, not by the message
 MAX_PACES = 1024
 

@@ -54,7 +54,7 @@ async def test_members_within_bounds_are_not_charged() -> None:
             victim.network.set_trusted(peer, True)
             attacker.take(Channel.MESH)
             lane = await attacker.speak(Channel.MESH)
-            for _ in range(20):
+            for _ in range(10):
                 await lane.write(encode_frame([pack_message(999, b"x")] * 50))
             await lane.write(encode_frame([pack_message(998, b"x")]))
             await victim.until(MessageReceived, message=pack_message(998, b"x"))
