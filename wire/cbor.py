@@ -23,7 +23,7 @@ DEFAULT_LIMIT = 4 * 1024 * 1024  # bytes: one frame
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
-_ATOMS = (bytes, str, bool, type(None))
+_ATOMS = frozenset((bytes, str, bool, type(None)))
 
 
 def _no_tag(*_args: object) -> NoReturn:
@@ -107,5 +107,5 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, int):
         return _INT_MIN <= value <= _INT_MAX
     if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
+        return _ATOMS.issuperset(map(type, value)) or all(map(_is_plain, value))
     return isinstance(value, dict) and all(type(k) is str and _is_plain(v) for k, v in value.items())
