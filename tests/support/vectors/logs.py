@@ -32,6 +32,11 @@ _UNSOUND_OPS = [
     ("no collection", ["", "plan", 0, b"1", []], "A collection has 1 to 64 characters."),
     ("a long key", ["memory", "k" * 129, 0, b"1", []], "A key has at most 128 bytes."),
     ("a field more", ["memory", "plan", 0, b"1", [], 0], "The layout is closed: what is signed is judged alike."),
+    ("a field less", ["memory", "plan", 0, b"1"], "An op has one spelling: the empty list is written."),
+]
+_SECOND_SPELLINGS = [
+    ("trailing bytes", b"\x85fmemorydplan\x00A1\x80\x00", "Nothing stands behind the array."),
+    ("a longer head", b"\x85fmemory\x78\x04plan\x00A1\x80", "Lengths are in their shortest form."),
 ]
 
 
@@ -55,6 +60,10 @@ def logs() -> File:
                 vectors=[
                     Vector(name=name, about=why, given={"cbor": cbor.encode(parts)}, refused=Offence.DECODE)
                     for name, parts, why in _UNSOUND_OPS
+                ]
+                + [
+                    Vector(name=name, about=why, given={"cbor": raw}, refused=Offence.DECODE)
+                    for name, raw, why in _SECOND_SPELLINGS
                 ],
             ),
             Section(
