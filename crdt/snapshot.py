@@ -46,7 +46,7 @@ def encode_snapshot(replica: Replica, author: Author) -> bytes:
         term=author.term,
         head=head,
         proof=replica.proofs.get(author),
-        entries=() if head is None else tuple(log.entries[path] for path, _ in log.trie.walk()),
+        entries=() if head is None else tuple(log.entries[path] for path in sorted(log.entries)),
     )
     return cbor.encode_struct(blob)
 

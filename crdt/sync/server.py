@@ -145,8 +145,8 @@ class Server:
             return
         self._data(Snapshot(head=log.head.envelope, entries=len(log.entries), streamed=want.stream))
         if want.stream:
-            pinned = sorted(item for item in log.entries.items() if item[0] > want.after)
-            self._stream = _Stream(log, log.seq, iter([entry for _, entry in pinned]))
+            pinned = [log.entries[path] for path in sorted(log.entries) if path > want.after]
+            self._stream = _Stream(log, log.seq, iter(pinned))
 
     def _stream_entries(self, stream: _Stream) -> None:
         entries: list[bytes] = []
