@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chaos.actions import Left
 from wire.rng import Rng
 
 _NOISE = 8  # bytes of garbage at most behind a torn append
@@ -167,6 +168,16 @@ class SimulatedDisk:
             if inode is not None:
                 files[name] = inode.on_platter() + _torn(inode, rng)
         return SimulatedDisk.holding(files, self.rng)
+
+    def after(self, left: Left, rng: Rng) -> SimulatedDisk:
+        """The disk after a crash of a kind."""
+        match left:
+            case Left.KILL:
+                return self.after_kill()
+            case Left.POWER_CUT:
+                return self.after_power_cut()
+            case Left.TEAR:
+                return self.after_tear(rng)
 
     def rot(self, rng: Rng) -> str | None:
         """Flip one bit of one file, on the platter too; its name, None when there is nothing to rot."""

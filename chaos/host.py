@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chaos.actions import Left
 from chaos.clocks import Clocks
 from chaos.colony import Home
 from chaos.disk import SimulatedDisk
@@ -24,10 +25,17 @@ class Host:
     process: Process | None = None
     boots: int = 0
     lag: int = 0  # microseconds by which every event is handled late
+    leaves: Left = Left.KILL  # what the next crash takes along
+    robbed: bool = False  # its disk was lost or taken back: what it signed may be forgotten
     byzantine: bool = False  # a liar, or a twin: nobody expects anything of it
     image: dict[str, bytes] = field(default_factory=dict)
     asked: dict[int, str] = field(default_factory=dict)
     replies: dict[int, Outcome] = field(default_factory=dict)
+
+    @property
+    def honest(self) -> bool:
+        """Nothing that it signed is contradicted by itself."""
+        return not self.byzantine and not self.robbed
 
     @property
     def peer(self) -> PeerId:

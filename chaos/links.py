@@ -40,6 +40,7 @@ class Conditions:
     duplicate: float = 0.0
     reorder: float = 0.0
     cuts: int = 0  # how many cuts lie over it
+    healed: bool = False  # for good: nothing makes it worse any more
     busy_until: int = 0
 
     @property

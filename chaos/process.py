@@ -8,10 +8,11 @@ paused, or lags, what arrives waits in its inbox, which is bounded as the daemon
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos.disk import Crash, SimulatedDisk
+from chaos.disk import Crash
 from chaos.trace import Kind
 from crdt.owner_log import Limits
 from mesh.protocol.assembly import Recovered, assemble
@@ -61,11 +62,8 @@ class Process:
     @classmethod
     def boot(cls, world: World, host: Host) -> Process:
         """Start on what is on the disk. Raises Crash, or StoreError when the disk cannot be used."""
-        store, found = Store.open(STATE, host.disk, expected=host.boots > 0)
         host.boots += 1
-        if host.boots == 1:
-            store.append(world.colony.chain)
-            found.records.extend(world.colony.chain)
+        store, found = Store.open(STATE, host.disk, expected=True)
         rng = world.rng.split(f"{host.name}/boot/{host.boots}")
         now = host.clocks.monotonic(world.now)
         node = assemble(
@@ -137,6 +135,11 @@ class Process:
         """End in order."""
         self._guarded(self._last_words)
 
+    def reschedule(self) -> None:
+        """The clocks were changed: timers fall due at another time."""
+        self._wake_at = None
+        self._schedule()
+
     def _last_words(self) -> None:
         self.carry_out(self.node.stop(self.host.clocks.monotonic(self.world.now)))
         self.store.close(self.node.clean_mark())
@@ -171,15 +174,16 @@ class Process:
         if self._wake_at is not None and self._wake_at <= self.world.now:
             self.tick()
 
-    def _guarded(self, work: object) -> None:
-        """Run what may end this process: a crash by plan, a disk that fails, an invariant of its own."""
-        assert callable(work)
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Run what may end this process: a crash by plan, or a disk that fails."""
         try:
             work()
         except Crash:
             self.world.crashed(self.host, "crashed")
         except StoreError as error:
             self.world.crashed(self.host, f"its disk failed: {error.detail}")
+        except AssertionError as error:
+            self.world.fallen(self, str(error))
 
     # effects
 
@@ -190,6 +194,8 @@ class Process:
                 self.store.compact(dict(commit.compact.snapshots))
             if commit.records:
                 self.store.append([Record(record.kind, record.body) for record in commit.records])
+                for record in commit.records:
+                    self.world.kept(self, record)
             for effect in commit.rest:
                 self._burn()
                 self.world.release(self, effect)
@@ -235,6 +241,3 @@ class Process:
         operation = self.host.asked.pop(request_id, "")
         self.world.trace.note(self.world.now, self.host.name, Kind.COMMAND, operation, text)
         self.host.replies[request_id] = outcome
-
-
-__all__ = ["STATE", "Process", "SimulatedDisk"]

@@ -15,19 +15,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from chaos.actions import Left
 from chaos.colony import Colony, Home, found
 from chaos.disk import Crash, SimulatedDisk
 from chaos.gossip import Gossip
 from chaos.host import Host
 from chaos.links import Links
-from chaos.process import Process
+from chaos.process import STATE, Process
 from chaos.rules import Rules
 from chaos.scenario import Scenario
 from chaos.trace import Kind, Trace
 from mesh.protocol.commands import Operation
-from mesh.protocol.effects import Effect
+from mesh.protocol.effects import Effect, Persist
 from mesh.protocol.events import Command, InEvent
 from mesh.protocol.verifier import MemoVerifier
+from mesh.storage.store import Store
 from wire import keys
 from wire.errors import StoreError
 from wire.ids import PeerId
@@ -43,8 +45,14 @@ class Observer(Protocol):
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
         """A node has handled `event`, and what followed is done."""
 
+    def persisted(self, world: World, process: Process, record: Persist) -> None:
+        """A record is durable."""
+
     def releasing(self, world: World, process: Process, effect: Effect) -> None:
         """An effect is about to leave a process."""
+
+    def fallen(self, world: World, process: Process, invariant: str) -> None:
+        """A node stopped itself: an invariant of its own is broken."""
 
 
 class World:
@@ -71,6 +79,8 @@ class World:
         self.links = Links(self)
         self.gossip = Gossip(self)
         self._addresses: dict[str, Host] = {}
+        self._owners: dict[bytes, Host] = {}
+        self._peers: dict[PeerId, Host] = {}
         self._heap: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = 0
         self.events = 0
@@ -84,12 +94,22 @@ class World:
         number = len(self.hosts)
         address = f"/ip4/10.{number >> 16}.{number >> 8 & 255}.{number & 255}/tcp/4150"
         disk = SimulatedDisk(rng=self.rng.split(f"{name}/disk"))
+        Store.create(STATE, disk)
+        store, _ = Store.open(STATE, disk)
+        store.append(self.colony.chain)
+        store.close(b"")
         host = self.hosts[name] = self._addresses[address] = Host(name, home, address, disk)
+        self._owners.setdefault(home.swarm, host)
+        self._peers.setdefault(home.peer, host)
         return host
 
     def host_of(self, peer: PeerId) -> Host | None:
         """The first host of a peer."""
-        return next((host for host in self.hosts.values() if host.peer == peer), None)
+        return self._peers.get(peer)
+
+    def owner(self, swarm: bytes) -> Host:
+        """The first host of a swarm."""
+        return self._owners[swarm]
 
     def at_address(self, address: str) -> Host | None:
         """Who listens there, or would."""
@@ -118,20 +138,23 @@ class World:
             self.rules.booted(process)
             self.trace.note(self.now, host.name, Kind.STATE, "started", None)
 
-    def crashed(self, host: Host, why: str, silently: bool = False) -> None:
-        """The process of `host` is gone; its disk keeps what was written (a scenario may take more away)."""
-        if host.process is not None:
-            self.trace.note(self.now, host.name, Kind.STATE, "down", why)
+    def crashed(self, host: Host, why: str, leaves: Left | None = None) -> None:
+        """The process of `host` is gone; what its disk keeps depends on how. A power cut tells nobody."""
+        left, host.leaves = leaves or host.leaves, Left.KILL
+        self.trace.note(self.now, host.name, Kind.STATE, "down", why)
         host.process = None
-        self.links.gone(host, silently)
+        self.links.gone(host, silently=left is Left.POWER_CUT)
         self.gossip.gone(host)
-        host.disk = host.disk.after_kill()
+        failing, capacity = host.disk.failing, host.disk.capacity
+        host.disk = host.disk.after(left, self.rng.split(f"{host.name}/crash/{host.boots}"))
+        host.disk.failing, host.disk.capacity = failing, capacity
 
     def stop(self, host: Host) -> None:
         """End a process in order."""
         if host.process is not None:
             host.process.stop()
-            self.crashed(host, "stopped in order")
+            if host.process is not None:
+                self.crashed(host, "stopped in order")
 
     def ask(self, host: Host, operation: Operation) -> int:
         """A user asks the node of `host`; the number under which `host.replies` will hold the outcome."""
@@ -178,10 +201,21 @@ class World:
         """One more of something that the summary tells."""
         self.counters[what] += 1
 
+    def fallen(self, process: Process, invariant: str) -> None:
+        """A node found an invariant of its own broken, and stops."""
+        self.crashed(process.host, f"a broken invariant of its own: {invariant}")
+        for observer in self.observers:
+            observer.fallen(self, process, invariant)
+
     def watch(self, process: Process, event: InEvent) -> None:
         """Tell the observers of a step."""
         for observer in self.observers:
             observer.stepped(self, process, event)
+
+    def kept(self, process: Process, record: Persist) -> None:
+        """Tell the observers of a record that is durable."""
+        for observer in self.observers:
+            observer.persisted(self, process, record)
 
     def release(self, process: Process, effect: Effect) -> None:
         """Tell the observers of an effect."""

@@ -262,8 +262,6 @@ class Node:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
         for peer, offence, detail in out.blamed:
             self._penalize(peer, offence, detail, now, out)
-        if self.syncing.own_fork:
-            self.startup.fork_found()
         if self.may_sign(now):
             self.writer.flush(now, out)
         if self.startup.settled and not self._settled:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from crdt.ops import Author
+from crdt.owner_log import Flag
 from mesh.protocol.context import Context
 from mesh.protocol.messages import HeldRow
 from wire.ids import SwarmId
@@ -81,14 +82,13 @@ class Startup:
         elif mine is not None and row.seq == mine.seq and row.head != mine.hash:
             self._conflict = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
 
-    def fork_found(self) -> None:
-        """A proof that our own log forked arrived."""
-        self._conflict = "two different records of this swarm's log are signed for one place"
-        self._confirmed = False
-
     def verdict(self, now: Instant) -> Verdict:
         """The state of the check; CONFIRMED stays unless a conflict shows up."""
+        log = self._context.replica.logs.get(self._context.me.author)
+        if log is not None and log.flag is Flag.FORKED:
+            self._conflict = "two different records of this swarm's log are signed for one place"
         if self._conflict:
+            self._confirmed = False
             return Verdict.READ_ONLY
         if self._confirmed:
             return Verdict.CONFIRMED

@@ -53,7 +53,6 @@ class Syncing:
         self._wanted: dict[PeerId, None] = {}
         self._finished: dict[PeerId, None] = {}
         self._next_round: Instant = context.started + context.config.profile.sync_round
-        self.own_fork = False
 
     # the fast path
 
@@ -119,7 +118,6 @@ class Syncing:
         member = context.chain.member(receipt.author.swarm)
         if member is not None and member.term == receipt.author.term and member.swarm != context.me.swarm:
             out.blame(PeerId(member.peer), Offence.FORK, f"two records signed for place {receipt.seq}")
-        self.own_fork = self.own_fork or receipt.author == context.me.author
 
     def _acknowledge(self, source: Link, author: Author, out: Outbox) -> None:
         """Tell an author on its own link how far its log is held here."""

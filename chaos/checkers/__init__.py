@@ -1,0 +1,32 @@
+"""The invariants that a world is judged by, one module each. New features add theirs to `ALL`.
+
+A checker sees what nodes do and hold, never what they say of themselves; see `base` for what it may look at, `panel`
+for how it is asked.
+"""
+
+from __future__ import annotations
+
+from chaos.checkers.agreement import Agreement
+from chaos.checkers.authenticity import Authentic
+from chaos.checkers.base import Checker, Violation
+from chaos.checkers.bounds import Bounds
+from chaos.checkers.convergence import Convergence, converged
+from chaos.checkers.durability import Acknowledged, DurableFirst
+from chaos.checkers.honour import Honour
+from chaos.checkers.membership import OneChain
+from chaos.checkers.monotone import Monotone
+from chaos.checkers.panel import Broken, Panel
+
+ALL: tuple[type[Checker], ...] = (
+    Agreement,
+    Authentic,
+    Monotone,
+    DurableFirst,
+    OneChain,
+    Honour,
+    Bounds,
+    Acknowledged,
+    Convergence,
+)
+
+__all__ = ["ALL", "Broken", "Checker", "Panel", "Violation", "converged"]

@@ -1,0 +1,59 @@
+"""What a checker is: it watches every step of a world, and says in a sentence which invariant broke.
+
+A checker looks at the nodes themselves and at what leaves them, never at what a node says of itself. It yields texts;
+the panel (`chaos.checkers.panel`) makes `Violation`s of them and ends the run at the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from crdt.replica import Row
+from mesh.protocol.effects import Effect, Persist
+from mesh.protocol.events import InEvent
+
+if TYPE_CHECKING:
+    from chaos.host import Host
+    from chaos.process import Process
+    from chaos.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """An invariant that broke: which, when (virtual microseconds), where, and how."""
+
+    checker: str
+    at: int
+    host: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.checker}: {self.what} (at {self.at / 1e6:.6f} s, {self.host or 'the world'})"
+
+
+class Checker:
+    """Override what the invariant needs; every method may yield sentences."""
+
+    name: ClassVar[str]
+
+    def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
+        """`process` has handled `event`."""
+        return iter(())
+
+    def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
+        """The replicated state of `process` is another: all of its rows."""
+        return iter(())
+
+    def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
+        """A record is durable."""
+        return iter(())
+
+    def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
+        """An effect is about to leave `process`."""
+        return iter(())
+
+    def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
+        """The liveness phase is over, and the core had its time."""
+        return iter(())

@@ -1,0 +1,43 @@
+"""S16: every buffer of a node stays within its stated cap, whatever is thrown at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from chaos.checkers.base import Checker
+from chaos.process import MAX_INBOX
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.events import InEvent
+
+if TYPE_CHECKING:
+    from chaos.process import Process
+    from chaos.world import World
+
+# What is counted in a process, and its cap.
+CAPS: dict[str, tuple[Callable[[Process], int], Callable[[NodeConfig], int]]] = {
+    "inbox": (lambda process: len(process.inbox), lambda config: MAX_INBOX),
+    "links": (lambda process: len(process.node.context.links), lambda config: config.max_links),
+    "strangers": (
+        lambda process: len(process.node.context.links.strangers()),
+        lambda config: config.max_strangers,
+    ),
+    "contacts": (lambda process: len(process.node.context.dialer.contacts()), lambda config: config.max_book),
+    "logs": (
+        lambda process: len(process.node.context.replica.logs),
+        lambda config: 4096,
+    ),
+    "foreign peers": (lambda process: len(process.node.greeting.foreign), lambda config: config.max_book),
+}
+
+
+class Bounds(Checker):
+    """Counts everything after every step."""
+
+    name = "bounds"
+
+    def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
+        for what, (count, cap) in CAPS.items():
+            found, most = count(process), cap(process.node.context.config)
+            if found > most:
+                yield f"{found} {what}, at most {most}"

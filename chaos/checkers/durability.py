@@ -1,0 +1,102 @@
+"""S4: nothing leaves a node before what it rests on is durable; what was acknowledged to a user is never lost.
+
+A host's own batches may be sent, by whatever message, only once they are durable on its disk. Blocks that the creator
+certified likewise. And every write that was answered with success is read in the end, by everyone in the core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from chaos.checkers.base import Checker
+from crdt.batch import parse
+from crdt.ops import Author
+from mesh.protocol.commands import MemoryPut, MemoryRemove, Success
+from mesh.protocol.effects import Effect, Persist, Publish, RecordKind, Reply, Send
+from mesh.protocol.events import Command, InEvent
+from mesh.protocol.memory import COLLECTION
+from wire.frame import unpack_message
+from wire.types import MessageType
+
+if TYPE_CHECKING:
+    from chaos.host import Host
+    from chaos.process import Process
+    from chaos.world import World
+
+
+class DurableFirst(Checker):
+    """Remembers the last own batch that each author made durable."""
+
+    name = "durable-first"
+
+    def __init__(self) -> None:
+        self._durable: dict[Author, int] = {}
+
+    def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
+        if record.kind is RecordKind.BATCH:
+            header = parse(record.body).signed.header
+            author = process.node.context.me.author
+            if (header.swarm, header.term) == (author.swarm, author.term):
+                self._durable[author] = max(self._durable.get(author, 0), header.seq)
+        return iter(())
+
+    def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
+        if not isinstance(effect, Send | Publish):
+            return
+        code, payload = unpack_message(effect.message)
+        if code != MessageType.BATCH:
+            return
+        header = parse(payload).signed.header
+        author = process.node.context.me.author
+        mine = (header.swarm, header.term) == (author.swarm, author.term)
+        if mine and header.seq > self._durable.get(author, header.seq if process.host.boots > 1 else 0):
+            yield f"batch {header.seq} leaves before it is durable"
+
+
+class Acknowledged(Checker):
+    """Remembers every write that a user was told is done, in the order of the answers."""
+
+    name = "acknowledged"
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[Process, int], MemoryPut | MemoryRemove] = {}
+        self._done: dict[tuple[str, str], bytes | None] = {}
+        self._open: dict[tuple[str, str], None] = {}  # keys with a write whose outcome nobody knows
+
+    def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
+        if isinstance(event, Command) and isinstance(event.operation, MemoryPut | MemoryRemove):
+            key = (process.host.name, event.operation.key)
+            if event.request_id not in process.host.replies:
+                self._asked[process, event.request_id] = event.operation
+                self._open[key] = None
+            else:
+                self._book(process, event.request_id, event.operation)
+        return iter(())
+
+    def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
+        if isinstance(effect, Reply):
+            operation = self._asked.pop((process, effect.request_id), None)
+            if operation is not None and isinstance(effect.outcome, Success):
+                self._settle(process, operation)
+        return iter(())
+
+    def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
+        for (name, key), value in self._done.items():
+            owner = world.hosts[name]
+            if owner not in core or not owner.honest or (name, key) in self._open:
+                continue
+            for host in core:
+                if host.process is not None and host.honest:
+                    found = host.process.node.context.replica.get(owner.home.swarm, COLLECTION, key)
+                    if (None if found is None else found.value) != value:
+                        yield f"{host.name} does not read what was acknowledged: {name}'s {key!r}"
+
+    def _book(self, process: Process, request: int, operation: MemoryPut | MemoryRemove) -> None:
+        if isinstance(process.host.replies[request], Success):
+            self._settle(process, operation)
+
+    def _settle(self, process: Process, operation: MemoryPut | MemoryRemove) -> None:
+        key = (process.host.name, operation.key)
+        self._done[key] = operation.value if isinstance(operation, MemoryPut) else None
+        self._open.pop(key, None)

@@ -1,0 +1,61 @@
+"""S6: what only grows never shrinks: the chain's height, the heads of logs, the stamps of one's own writes.
+
+Within a process every unforked log's head and the chain's height only grow. Across restarts a host's own log does
+too, unless its disk was lost or taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from chaos.checkers.base import Checker
+from crdt.batch import parse
+from crdt.ops import Author
+from crdt.owner_log import Flag
+from crdt.replica import Row
+from mesh.protocol.effects import Persist, RecordKind
+from mesh.protocol.events import InEvent
+from wire.ids import SwarmId
+
+if TYPE_CHECKING:
+    from chaos.process import Process
+    from chaos.world import World
+
+
+class Monotone(Checker):
+    """Remembers the highest of everything, per process and per owner."""
+
+    name = "monotone"
+
+    def __init__(self) -> None:
+        self._heights: dict[Process, int] = {}
+        self._heads: dict[tuple[Process, Author], Row] = {}
+        self._own: dict[Author, tuple[int, int]] = {}  # (seq, hlc) of the last batch that its author made durable
+
+    def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
+        height = process.node.context.chain.height
+        before = self._heights.get(process, 0)
+        if height < before:
+            yield f"the chain went from height {before} back to {height}"
+        self._heights[process] = height
+
+    def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
+        for row in rows:
+            key = (process, row.author)
+            before = self._heads.get(key)
+            if before is not None and row.seq < before.seq and row.flag is Flag.LIVE:
+                yield f"the log of {world.owner(row.swarm).name} went from {before.seq} back to {row.seq}"
+            self._heads[key] = row
+
+    def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
+        if record.kind is not RecordKind.BATCH:
+            return
+        header = parse(record.body).signed.header
+        author = Author(SwarmId(header.swarm), header.term)
+        if author != process.node.context.me.author or not world.owner(header.swarm).honest:
+            return
+        seq, hlc = self._own.get(author, (0, 0))
+        if header.seq <= seq or header.hlc <= hlc:  # more than one further: a write that a crash cut off was whole
+            yield f"its own batch {header.seq} (stamp {header.hlc}) follows batch {seq} (stamp {hlc})"
+        self._own[author] = (header.seq, header.hlc)

@@ -1,0 +1,216 @@
+"""Scenarios from seeds, in the way of swarm testing (Groce et al., "Swarm Testing", ISSTA 2012).
+
+A run that tries every kind of fault at once finds less than many runs that each leave some out. So each seed switches
+a random subset of the kinds on, gives each a random weight, and draws actions from those. Users write all the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chaos.actions import (
+    AnyAction,
+    Clock,
+    Crash,
+    Cut,
+    Disk,
+    DiskFault,
+    Hangup,
+    Lag,
+    Left,
+    Lie,
+    Link,
+    Pause,
+    Remove,
+    Silence,
+    Start,
+    Stop,
+    Twin,
+    Write,
+)
+from chaos.scenario import Scenario
+from mesh.protocol.config import ProfileName
+from wire.rng import Rng
+
+MEAN_PAUSE_MS = 1_500  # between two faults
+WRITES_PER_S = 2
+KEYS = 12  # per swarm, so that writes meet each other
+MEMOLESS = 16  # one in so many seeds verifies every signature anew
+_HOSTILE_SHARE = 3  # fewer than one in so many hosts is ever hostile
+
+Draw = Callable[[Rng, list[str], int], list[AnyAction]]
+
+
+def generate(seed: int, swarms: int, *, faults_s: int = 60, settle_s: int = 60) -> Scenario:
+    """The scenario of a seed."""
+    rng = Rng(seed).split("scenario")
+    hosts = [f"s{number}" for number in range(1, swarms + 1)]
+    kinds = [kind for kind in KINDS if rng.random() < 0.5] or [rng.choice(list(KINDS))]
+    weighted = [kind for kind in kinds for _ in range(1 + rng.randbelow(4))]
+    hostile = rng.sample(hosts, rng.randbelow((swarms - 1) // _HOSTILE_SHARE + 1))
+    actions: list[AnyAction] = []
+    at = 0
+    while (at := at + rng.randbelow(2 * MEAN_PAUSE_MS)) < faults_s * 1_000:
+        kind = rng.choice(weighted)
+        among = hostile if kind in HOSTILE else hosts
+        if among:
+            actions += KINDS[kind](rng.split(f"{kind}/{at}"), among if kind in HOSTILE else hosts, at)
+    actions += _users(rng.split("users"), hosts, faults_s)
+    return Scenario(
+        name=f"seed-{seed}",
+        seed=seed,
+        swarms=swarms,
+        profile=ProfileName.LAN,
+        faults_s=faults_s,
+        settle_s=settle_s,
+        memo=seed % MEMOLESS != 0,
+        actions=tuple(sorted(actions, key=lambda action: action.at_ms)),
+    )
+
+
+def _users(rng: Rng, hosts: list[str], faults_s: int) -> list[AnyAction]:
+    actions: list[AnyAction] = []
+    for _ in range(faults_s * WRITES_PER_S):
+        at, host, key = rng.randbelow(faults_s * 1_000), rng.choice(hosts), f"k{rng.randbelow(KEYS)}"
+        if rng.random() < 0.15:
+            actions.append(Remove(at_ms=at, host=host, key=key))
+        else:
+            actions.append(Write(at_ms=at, host=host, key=key, size=2 + rng.randbelow(200)))
+    return actions
+
+
+def _crash(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    host, steps = rng.choice(hosts), rng.choice([0, rng.randbelow(30)])
+    crash = Crash(at_ms=at, host=host, leaves=rng.choice(list(Left)), steps=steps)
+    return [crash, Start(at_ms=at + 10 + rng.randbelow(10_000), host=host)]
+
+
+def _restart(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    host = rng.choice(hosts)
+    return [Stop(at_ms=at, host=host), Start(at_ms=at + 1 + rng.randbelow(5_000), host=host)]
+
+
+def _storm(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    host, times = rng.choice(hosts), range(at, at + 5_000, 1_000)
+    return [
+        action
+        for time in times
+        for action in (Crash(at_ms=time, host=host, leaves=Left.TEAR), Start(at_ms=time + 300, host=host))
+    ]
+
+
+def _pause(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    return [Pause(at_ms=at, host=rng.choice(hosts), for_ms=100 + rng.randbelow(15_000))]
+
+
+def _lag(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    return [Lag(at_ms=at, host=rng.choice(hosts), ms=1 + rng.randbelow(400), for_ms=rng.randbelow(10_000))]
+
+
+def _partition(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    order = rng.shuffled(hosts)
+    size = 1 + rng.randbelow(max(1, len(order) - 1))
+    one, other = tuple(order[:size]), tuple(order[size:])
+    return [Cut(at_ms=at, sources=one, targets=other, for_ms=500 + rng.randbelow(20_000), both=rng.random() < 0.7)]
+
+
+def _bridge(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    """Two groups that meet in one host only."""
+    order = rng.shuffled(hosts)
+    half = len(order) // 2
+    one, other = tuple(order[:half]), tuple(order[half + 1 :])
+    return [Cut(at_ms=at, sources=one, targets=other, for_ms=500 + rng.randbelow(20_000))]
+
+
+def _flapping(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    one, rest = rng.choice(hosts), tuple(hosts)
+    return [Cut(at_ms=at + 600 * number, sources=(one,), targets=rest, for_ms=300) for number in range(6)]
+
+
+def _bad_link(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    return [
+        Link(
+            at_ms=at,
+            sources=tuple(rng.sample(hosts, 1 + rng.randbelow(len(hosts)))),
+            targets=tuple(rng.sample(hosts, 1 + rng.randbelow(len(hosts)))),
+            for_ms=500 + rng.randbelow(20_000),
+            delay_ms=rng.choice([1, 20, 300]),
+            jitter_ms=rng.choice([0, 5, 200]),
+            bytes_per_s=rng.choice([None, 2_000, 100_000]),
+            loss=rng.choice([0.0, 0.02, 0.3]),
+            corrupt=rng.choice([0.0, 0.0, 0.01]),
+            duplicate=rng.choice([0.0, 0.3]),
+            reorder=rng.choice([0.0, 0.3]),
+        )
+    ]
+
+
+def _hangup(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    return [Hangup(at_ms=at, host=rng.choice(hosts), other=rng.choice(hosts))]
+
+
+def _disk(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    host = rng.choice(hosts)
+    fault = rng.choice([DiskFault.FULL, DiskFault.FSYNC_ERROR, DiskFault.BIT_ROT])
+    later = at + rng.randbelow(5_000)
+    return [
+        Disk(at_ms=at, host=host, fault=fault),
+        Crash(at_ms=later, host=host),
+        Start(at_ms=later + 500, host=host),
+    ]
+
+
+def _robbed(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    host = rng.choice(hosts)
+    fault = rng.choice([DiskFault.LOST, DiskFault.ROLLBACK])
+    return [
+        Crash(at_ms=at, host=host, leaves=Left.POWER_CUT),
+        Disk(at_ms=at + 1, host=host, fault=fault),
+        Start(at_ms=at + 1_000, host=host),
+    ]
+
+
+def _clock(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    return [
+        Clock(
+            at_ms=at,
+            host=rng.choice(hosts),
+            skew_ms=rng.randbelow(20_001) - 10_000,
+            drift_ppm=rng.randbelow(20_001) - 10_000,
+            frozen=rng.random() < 0.2,
+        )
+    ]
+
+
+def _twin(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    return [Twin(at_ms=at, host=rng.choice(hosts))]
+
+
+def _silence(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    host = rng.choice(hosts)
+    return [Silence(at_ms=at, host=host, towards=tuple(hosts), for_ms=rng.randbelow(20_000))]
+
+
+def _lie(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    return [Lie(at_ms=at, host=rng.choice(hosts), rate=rng.choice([0.02, 0.3]), for_ms=rng.randbelow(20_000))]
+
+
+KINDS: dict[str, Draw] = {
+    "crash": _crash,
+    "restart": _restart,
+    "storm": _storm,
+    "pause": _pause,
+    "lag": _lag,
+    "partition": _partition,
+    "bridge": _bridge,
+    "flapping": _flapping,
+    "bad link": _bad_link,
+    "hangup": _hangup,
+    "disk": _disk,
+    "robbed": _robbed,
+    "clock": _clock,
+    "twin": _twin,
+    "silence": _silence,
+    "lie": _lie,
+}
+HOSTILE = frozenset({"twin", "silence", "lie"})  # done by hostile hosts only

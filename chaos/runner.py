@@ -1,0 +1,100 @@
+"""One run of a scenario: the safety phase, the liveness phase, and what came of it.
+
+    report = run(scenario)
+    report.violation        # None, or the first invariant that broke
+    report.digest           # equal for equal scenarios, everywhere
+
+The core that must converge in the end is drawn by the seed from the hosts that are not hostile, and holds a majority;
+everybody else stays as the faults left them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from chaos.checkers import ALL, Broken, Checker, Panel, Violation, converged
+from chaos.faults import heal, perform
+from chaos.host import Host
+from chaos.rules import Rules
+from chaos.scenario import Scenario
+from chaos.trace import Kind, Trace
+from chaos.world import SECOND, World
+from wire.rng import Rng
+
+_LOOK = SECOND // 10  # how often the end is looked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What came of a run; times in virtual microseconds."""
+
+    scenario: Scenario
+    violation: Violation | None
+    virtual: int
+    events: int
+    digest: str
+    trace: Trace
+    settled: int | None  # how long the core took to converge, once it was healed
+
+
+def run(
+    scenario: Scenario,
+    *,
+    checkers: Sequence[type[Checker]] = ALL,
+    rules: Callable[[Rng], Rules] = Rules,
+    keep: bool = False,
+    progress: Callable[[int], None] = lambda now: None,
+) -> Report:
+    """Run `scenario` to its end or to the first violation; `progress` is told the virtual time now and then."""
+    panel = Panel([checker() for checker in checkers])
+    world = World(scenario, (panel,), rules, keep)
+    violation, settled = None, None
+    try:
+        _faults(world, progress)
+        settled = _settle(world, panel, progress)
+    except Broken as broken:
+        violation = broken.violation
+    return Report(
+        scenario=scenario,
+        violation=violation,
+        virtual=world.now,
+        events=world.events,
+        digest=world.trace.digest,
+        trace=world.trace,
+        settled=settled,
+    )
+
+
+def core_of(world: World) -> list[Host]:
+    """Who is healed: as the scenario says, or a random majority of those that are not hostile."""
+    if world.scenario.core is not None:
+        return [world.hosts[name] for name in world.scenario.core if name in world.hosts]
+    rng = world.rng.split("core")
+    honest = [host for host in world.hosts.values() if not host.byzantine]
+    least = min(len(honest), len(world.colony.homes) // 2 + 1)
+    return rng.sample(honest, least + rng.randbelow(len(honest) - least + 1))
+
+
+def _faults(world: World, progress: Callable[[int], None]) -> None:
+    for action in world.scenario.actions:
+        world.at(action.at_ms * 1_000, partial(perform, world, action))
+    for host in list(world.hosts.values()):
+        world.start(host)
+    for second in range(1, world.scenario.faults_s + 1):
+        world.run(second * SECOND)
+        progress(world.now)
+
+
+def _settle(world: World, panel: Panel, progress: Callable[[int], None]) -> int | None:
+    """Heal the core and give it its time; how long it took."""
+    core = core_of(world)
+    world.trace.note(world.now, "", Kind.FAULT, "heal", " ".join(host.name for host in core))
+    began, limit = world.now, world.now + world.scenario.settle_s * SECOND
+    heal(world, core)
+    while world.now < limit and not converged(core):
+        world.run(world.now + _LOOK)
+        progress(world.now)
+    panel.ended(world, core)
+    return world.now - began
