@@ -31,6 +31,7 @@ from wire.ids import SwarmId
 MAX_KEY = 128  # bytes of UTF-8
 MAX_COLLECTION = 64
 MAX_ENTRY = 16 * 1024  # bytes of one encoded op
+MAX_STAMP = 64  # bytes that an entry adds to its op, at most
 MAX_OBSERVED = 256
 
 _ENTRY_TAG = b"zenmesh/entry\0"
@@ -169,5 +170,23 @@ def entry_digest(entry: bytes) -> bytes:
 
 def decode_entry(raw: bytes, term: int) -> Entry:
     """The entry in `raw`, of the log of `term`; raises DecodeError."""
-    entry = cbor.decode_as(raw, _Entry, MAX_ENTRY + 64)
+    entry = _fields(raw)
     return Entry(decode_op(entry.op), Dot(term, entry.seq, entry.index), entry.hlc)
+
+
+def op_of(entry: bytes) -> bytes:
+    """The bytes of the op in an entry; raises DecodeError. The op itself is not looked at."""
+    return _fields(entry).op
+
+
+def _fields(raw: bytes) -> _Entry:
+    if len(raw) > MAX_ENTRY + MAX_STAMP:
+        raise DecodeError("entry over its size limit", Offence.OVERSIZE)
+    try:
+        value = cbor2.loads(raw, max_depth=2, allow_indefinite=False, semantic_decoders=cbor.REFUSED_TAGS)
+    except Exception as error:
+        raise DecodeError(f"entry is not CBOR: {error}") from error
+    entry = cbor.convert(value, _Entry)
+    if encode_entry(entry.seq, entry.index, entry.hlc, entry.op) != raw:
+        raise DecodeError("entry not in deterministic form, or with trailing bytes")
+    return entry

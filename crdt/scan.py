@@ -1,6 +1,6 @@
-"""Where an op writes, told from its bytes.
+"""Where an op writes and an entry stands, told from the bytes.
 
-A full sync applies ops by the ten thousand whose values nobody reads yet, and decoding each into an object costs more
+A full sync takes ops by the ten thousand whose values nobody reads yet, and decoding each into an object costs more
 than all the hashes that make it trusted. An op of the usual form (ASCII names, a value, no observed dots) has exactly
 one spelling, and that spelling is checked here byte by byte:
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from crdt.ops import MAX_ENTRY, REMOVALS, OpKind, decode_op, path_of
+from crdt.ops import MAX_ENTRY, REMOVALS, OpKind, decode_op, op_of, path_of
 
 _OP = 0x85  # an array of five
 _BYTES, _TEXT = 0x40, 0x60  # the head of a string is one of these and the length, if that is less than …
@@ -35,6 +35,11 @@ def effect_of(raw: bytes) -> tuple[bytes, bool]:
             return sha256(_ELEMENT + raw[1:end] + raw[end + 1 : -1]).digest(), kind == _ADD
     op = decode_op(raw)
     return path_of(op), op.kind not in REMOVALS or bool(op.observed)
+
+
+def place_of(entry: bytes) -> bytes:
+    """The path at which an entry stands; raises DecodeError."""
+    return effect_of(op_of(entry))[0]
 
 
 def _usual_form(raw: bytes) -> int:

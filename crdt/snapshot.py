@@ -17,8 +17,9 @@ from msgspec import Struct
 
 from crdt import fork
 from crdt.batch import Bytes16, SignedHeader
-from crdt.ops import Author, Natural, decode_entry, entry_digest, path_of
+from crdt.ops import Author, Natural, entry_digest
 from crdt.replica import Replica
+from crdt.scan import place_of
 from crdt.trie import Trie
 from wire import cbor
 from wire.errors import BadSignature, Offence
@@ -86,7 +87,7 @@ def _verified(replica: Replica, author: Author, envelope: bytes, entries: Iterab
     signed = replica.verify_head(envelope)
     if signed is None or signed.author != author:
         raise BadSignature("a snapshot whose head is not by the author it names")
-    by_path = {path_of(decode_entry(entry, author.term).op): entry for entry in entries}
+    by_path = {place_of(entry): entry for entry in entries}
     return _checked(replica, _State(signed, by_path, trie_of(by_path)))
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 from itertools import islice
 
 from crdt.batch import SignedHeader
-from crdt.ops import decode_entry, entry_digest, path_of
+from crdt.ops import entry_digest
 from crdt.owner_log import Limits
+from crdt.scan import place_of
 from crdt.sync.messages import MAX_PATHS, MAX_PREFIXES, Entries, Tree, TreeNode, TreeRequest
 from crdt.trie import EMPTY, FANOUT, MAX_DEPTH, Bucket, Inner, Prefix, Trie, hash_of
 from wire.errors import Offence, ProtocolViolation
@@ -94,7 +95,7 @@ class Repair:
         """Entries that were asked for; raises ProtocolViolation when they are not what the tree promised."""
         prefixes, paths = self._asked
         for entry in message.entries:
-            path = path_of(decode_entry(entry, self.target.header.term).op)
+            path = place_of(entry)
             if self._missing.pop(path, None) != entry_digest(entry):
                 raise ProtocolViolation("an entry that the tree does not name", Offence.ROOT)
             self._changes[path] = entry

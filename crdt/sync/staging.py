@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from crdt.ops import Author, decode_entry, path_of
+from crdt.ops import Author
 from crdt.owner_log import Limits
+from crdt.scan import place_of
 from wire.errors import Offence, ProtocolViolation
 
 MAX_STAGED = 16  # logs
@@ -42,7 +43,7 @@ class Staging:
         """
         staged = self._staged.pop(author, None) or _Staged()
         for entry in entries:
-            path = path_of(decode_entry(entry, author.term).op)
+            path = place_of(entry)
             if path <= staged.last_path:
                 raise ProtocolViolation("streamed entries that do not ascend")
             staged.entries[path] = entry

@@ -7,8 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crdt import scan
-from crdt.ops import MAX_ENTRY, MAX_KEY, REMOVALS, Op, OpKind, decode_op, encode_op, path_of
-from crdt.scan import effect_of
+from crdt.ops import (
+    MAX_ENTRY,
+    MAX_KEY,
+    REMOVALS,
+    Op,
+    OpKind,
+    decode_entry,
+    decode_op,
+    encode_entry,
+    encode_op,
+    path_of,
+)
+from crdt.scan import effect_of, place_of
 from tests.support.replicas import add, delete, flipped, put, rebuilt, remove
 from wire.errors import DecodeError
 
@@ -119,6 +130,25 @@ values = st.binary(max_size=30) | st.sampled_from([b"v" * size for size in (255,
 ops = st.builds(
     Op, collection=names, key=names, kind=st.sampled_from([OpKind.PUT, OpKind.ADD, OpKind.RM]), value=values
 )
+
+
+ENTRY = encode_entry(7, 2, 99, encode_op(put("k")))
+
+
+def test_an_entry_stands_where_its_op_writes() -> None:
+    assert place_of(ENTRY) == path_of(put("k"))
+
+
+@given(data=st.data())
+def test_entries_that_are_scanned_are_entries_that_decode(data: st.DataObject) -> None:
+    raw = data.draw(flipped(ENTRY) | rebuilt(ENTRY))
+    try:
+        place = place_of(raw)
+    except DecodeError:
+        with pytest.raises(DecodeError):
+            decode_entry(raw, 1)
+    else:
+        assert place == path_of(decode_entry(raw, 1).op)
 
 
 @given(op=ops, data=st.data())
