@@ -2,13 +2,15 @@
 
 py-libp2p keeps one task and one inbound slot per accepted connection until the process ends; here both end with the
 connection. Connections whose handshake is not done are bounded, so that nobody uses up the file descriptors that
-the store needs. Keep-alive and a user timeout end connections to hosts that vanished without a word. Ports are taken
-exclusively: the library's SO_REUSEPORT would let two nodes share one.
+the store needs; and one place on the network gets at most three quarters of the room. Keep-alive and a user timeout
+end connections to hosts that vanished without a word. Ports are taken exclusively: the library's SO_REUSEPORT would
+let two nodes share one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -53,16 +55,20 @@ class MeshTCP(TCP):
     def __init__(self, max_links: int, offences: Counter[str]) -> None:
         super().__init__()
         self._room = max_links + MAX_HANDSHAKES
+        self._room_of_one_place = self._room * 3 // 4
+        self._places: Counter[str] = Counter()
         self._offences = offences
 
     def create_listener(self, handler_function: Callable[[Any], Awaitable[None]]) -> Any:
         async def accept(accepted: Any) -> None:
-            if self._room == 0:
+            stream = _Stream(accepted.stream)
+            place = _place(stream.get_remote_address())
+            if self._room == 0 or self._places[place] >= self._room_of_one_place:
                 self._offences["connections_refused"] += 1
                 await trio.aclose_forcefully(accepted.stream)
                 return
             self._room -= 1
-            stream = _Stream(accepted.stream)
+            self._places[place] += 1
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_end_with, stream, nursery.cancel_scope)
@@ -70,12 +76,23 @@ class MeshTCP(TCP):
                     nursery.cancel_scope.cancel()
             finally:
                 self._room += 1
+                self._places[place] -= 1
+                self._places += Counter()  # forgets places without connections
 
         return super().create_listener(accept)
 
     async def _dial_resolved(self, maddr: Any, source: tuple[str, int] | None = None) -> RawConnection:
         raw: Any = await super()._dial_resolved(maddr, source)
         return RawConnection(_Stream(raw.stream.stream), True)
+
+
+def _place(address: tuple[str, int] | None) -> str:
+    """Where a connection comes from: an IPv4 address, or an IPv6 network of 64 bits, all of which one machine has."""
+    host = "" if address is None else address[0].partition("%")[0]
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).version == 6:
+            return str(ipaddress.ip_network((host, 64), strict=False))
+    return host
 
 
 async def _end_with(stream: _Stream, scope: trio.CancelScope) -> None:

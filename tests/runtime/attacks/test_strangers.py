@@ -126,6 +126,38 @@ async def test_unfinished_handshakes_are_bounded() -> None:
             assert not is_closed(silent[0])  # so it was no deadline that closed the others
 
 
+async def test_unfinished_handshakes_from_one_place_leave_room_for_others() -> None:
+    async def speak_noise(source: str) -> None:
+        stream = await trio.open_tcp_stream(host, port, local_address=source)
+        async with stream:
+            await stream.send_all(prefixed(MULTISTREAM) + prefixed(b"/noise\n"))
+            while not (said := await stream.receive_some()).endswith(b"/noise\n"):
+                assert said, f"refused a connection from {source}"
+
+    with within(PATIENCE_S):
+        async with open_station(1, max_links=8) as victim, AsyncExitStack() as stack:
+            _, _, host, _, text = victim.network.addresses[0].split("/")
+            port = int(text)
+            silent = [await stack.enter_async_context(await tcp_to(victim.network.addresses[0])) for _ in range(100)]
+            while not any(map(is_closed, silent)):
+                await trio.lowlevel.checkpoint()
+            await speak_noise("127.0.0.2")
+            assert victim.network.stats["connections_refused"]
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (("2001:db8:1:2:3:4:5:6", 1), "2001:db8:1:2::/64"),
+        (("fe80::1%eth0", 1), "fe80::/64"),
+        (None, ""),
+    ],
+)
+def test_a_place_is_an_address_or_an_ipv6_network(address: tuple[str, int] | None, place: str) -> None:
+    assert tcp._place(address) == place
+
+
 async def test_strangers_that_stay_keep_no_member_out() -> None:
     with within(PATIENCE_S):
         async with open_station(1, max_strangers=4) as victim, AsyncExitStack() as strangers:
