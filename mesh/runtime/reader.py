@@ -91,7 +91,7 @@ class Reader:
         for message in decode_frame(body, self._limit()):
             event = MessageReceived(peer=self._peer, channel=self._channel, message=message)
             await self._inbox.put(self._peer, event)
-            if self._trusted():
+            if self._trusted() and self._channel is not Channel.SYNC:  # which has its own bounds: what was asked for
                 await self._keep_pace(len(message), bucket.member)
 
     async def _keep_pace(self, size: int, tokens: Tokens) -> None:

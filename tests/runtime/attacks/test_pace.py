@@ -47,6 +47,20 @@ async def test_a_member_that_floods_is_slowed_and_charged(monkeypatch: pytest.Mo
             assert 100 <= heard <= 400
 
 
+async def test_what_a_member_was_asked_for_has_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "MEMBER_BURST", 10)
+    with within(PATIENCE_S):
+        async with open_station(1) as victim, connected_attacker(victim.address) as attacker, serving(victim.address):
+            victim.network.set_trusted(PeerId(str(attacker.bare.peer)), True)
+            attacker.take(Channel.SYNC)
+            lane = await attacker.speak(Channel.SYNC)
+            for _ in range(20):
+                await lane.write(encode_frame([pack_message(999, b"x")] * 50))
+            await lane.write(encode_frame([pack_message(998, b"x")]))
+            await victim.until(MessageReceived, message=pack_message(998, b"x"))
+            assert not [event for event in victim.events if isinstance(event, StreamOffence)]
+
+
 async def test_members_within_bounds_are_not_charged() -> None:
     with within(PATIENCE_S):
         async with open_station(1) as victim, connected_attacker(victim.address) as attacker, serving(victim.address):
