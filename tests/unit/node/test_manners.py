@@ -135,3 +135,16 @@ def test_gossip_of_a_banned_member_is_not_even_looked_at(meadow: Meadow) -> None
         pytest.fail("it was looked at")
     assert not relayed
     assert meadow.alpha.context.counters["gossip_of_banned"] == 1
+
+
+def test_what_a_session_brought_is_acknowledged_once(meadow: Meadow) -> None:
+    town = meadow.town
+    town.world.partition([town["beta"]], [town["alpha"], town["gamma"]])
+    for number in range(20):
+        assert isinstance(town.world.ask(town["beta"], MemoryPut(key="k", value=b"%d" % number)), Success)
+        town.world.run(SECOND)
+    beta = town.node("beta")
+    before = beta.context.counters["received_held"]
+    town.world.heal()
+    town.settle()
+    assert 0 < beta.context.counters["received_held"] - before < 20
