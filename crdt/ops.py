@@ -34,7 +34,7 @@ MAX_ENTRY = 16 * 1024  # bytes of one encoded op
 MAX_STAMP = 64  # bytes that an entry adds to its op, at most
 MAX_OBSERVED = 256
 
-_ENTRY_TAG = b"zenmesh/entry\0"
+_ENTRY_HASH = sha256(b"zenmesh/entry\0")
 _FOUR_FIELDS, _FIVE_FIELDS = b"\x84", b"\x85"  # heads of CBOR arrays
 
 Natural = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
@@ -165,7 +165,9 @@ def _bytes_head(length: int) -> bytes:
 
 def entry_digest(entry: bytes) -> bytes:
     """The leaf digest of an entry."""
-    return sha256(_ENTRY_TAG + entry).digest()
+    digest = _ENTRY_HASH.copy()
+    digest.update(entry)
+    return digest.digest()
 
 
 def decode_entry(raw: bytes, term: int) -> Entry:

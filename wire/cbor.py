@@ -9,7 +9,6 @@ Sizes are capped before decoding and nesting at `MAX_DEPTH`. Typed messages are 
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import Any, NoReturn, TypeVar
 
 import cbor2
@@ -59,10 +58,9 @@ def decode(data: bytes, limit: int = DEFAULT_LIMIT) -> object:
     """
     if len(data) > limit:
         raise DecodeError(f"{len(data)} bytes where {limit} are allowed", Offence.OVERSIZE)
-    stream = BytesIO(data)
     try:
-        value: object = cbor2.load(
-            stream,
+        value: object = cbor2.loads(
+            data,
             tag_hook=_no_tag,
             semantic_decoders=REFUSED_TAGS,
             max_depth=MAX_DEPTH,
