@@ -78,8 +78,10 @@ def core_of(world: World) -> list[Host]:
 
 
 def _faults(world: World, progress: Callable[[int], None]) -> None:
+    end = world.scenario.faults_s * SECOND
     for action in world.scenario.actions:
-        world.at(action.at_ms * 1_000, partial(perform, world, action))
+        if action.at_ms * 1_000 < end:
+            world.at(action.at_ms * 1_000, partial(perform, world, action))
     for host in list(world.hosts.values()):
         world.start(host)
     for second in range(1, world.scenario.faults_s + 1):

@@ -45,6 +45,9 @@ class Observer(Protocol):
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
         """A node has handled `event`, and what followed is done."""
 
+    def asking(self, world: World, process: Process, request: int, operation: Operation) -> None:
+        """A user is about to ask a node."""
+
     def persisted(self, world: World, process: Process, record: Persist) -> None:
         """A record is durable."""
 
@@ -161,6 +164,8 @@ class World:
         request = self.number()
         if host.process is not None:
             host.asked[request] = type(operation).__name__
+            for observer in self.observers:
+                observer.asking(self, host.process, request, operation)
             host.process.feed(Command(request_id=request, operation=operation))
         return request
 

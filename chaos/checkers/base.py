@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from crdt.replica import Row
+from mesh.protocol.commands import Operation
 from mesh.protocol.effects import Effect, Persist
 from mesh.protocol.events import InEvent
 
@@ -40,6 +41,10 @@ class Checker:
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         """`process` has handled `event`."""
+        return iter(())
+
+    def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
+        """A user is about to ask the node of `process`."""
         return iter(())
 
     def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""L3, L6: once the faults are over, the core converges: all OPERATIONAL, one chain, one state root."""
+"""L3, L6: once the faults are over, the core converges: all OPERATIONAL, one chain, one state root.
+
+Nothing is expected of a host whose log forked (a twin's, or one that forgot what it signed): others ban it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
+from crdt.owner_log import Flag
 from mesh.protocol.lifecycle import Lifecycle
 
 if TYPE_CHECKING:
@@ -13,13 +17,19 @@ if TYPE_CHECKING:
     from chaos.world import World
 
 
+def expected(core: Sequence[Host]) -> list[Host]:
+    """Of whom convergence is expected: all but those whose log was seen to fork, whom others do not listen to."""
+    forked: set[bytes] = set()
+    for host in core:
+        if host.process is not None:
+            forked.update(row.swarm for row in host.process.node.context.replica.rows() if row.flag is Flag.FORKED)
+    return [host for host in core if host.home.swarm not in forked]
+
+
 def converged(core: Sequence[Host]) -> bool:
     """All run, are OPERATIONAL, and hold the same."""
-    processes = [host.process for host in core if host.process is not None]
-    if len(processes) < len(core):
-        return False
-    nodes = [process.node for process in processes]
-    return all(node.lifecycle is Lifecycle.OPERATIONAL for node in nodes) and len(_held(core)) == 1
+    hosts = expected(core)
+    return all(host.process is not None and _in_service(host) for host in hosts) and len(_held(hosts)) <= 1
 
 
 class Convergence(Checker):
@@ -30,14 +40,22 @@ class Convergence(Checker):
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
         if converged(core):
             return
-        for host in core:
+        hosts = expected(core)
+        for host in hosts:
             if host.process is None:
                 yield f"{host.name} is down although nothing is wrong with it"
-            elif host.process.node.lifecycle is not Lifecycle.OPERATIONAL:
+            elif not _in_service(host):
                 node = host.process.node
-                yield f"{host.name} is {node.lifecycle}: {node.lifecycle_reason()}"
-        held = ", ".join(f"{names} hold {what[:8]}" for what, names in sorted(_held(core).items()))
+                unsigned = node.read_only_reason(host.clocks.monotonic(world.now))
+                yield f"{host.name} is {node.lifecycle}: {node.lifecycle_reason()}; {unsigned or 'it may sign'}"
+        held = ", ".join(f"{names} hold {what[:8]}" for what, names in sorted(_held(hosts).items()))
         yield f"the core does not hold the same: {held}"
+
+
+def _in_service(host: Host) -> bool:
+    """OPERATIONAL, unless it has to fear that it forgot what it signed: then it reads, and waits for a new term."""
+    assert host.process is not None
+    return host.process.node.lifecycle is Lifecycle.OPERATIONAL or not host.honest
 
 
 def _held(core: Sequence[Host]) -> dict[str, str]:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 from chaos.checkers.base import Checker
 from crdt.batch import parse
 from crdt.ops import Author
-from mesh.protocol.commands import MemoryPut, MemoryRemove, Success
+from mesh.protocol.commands import MemoryPut, MemoryRemove, Operation, Success
 from mesh.protocol.effects import Effect, Persist, Publish, RecordKind, Reply, Send
-from mesh.protocol.events import Command, InEvent
 from mesh.protocol.memory import COLLECTION
 from wire.frame import unpack_message
 from wire.types import MessageType
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from chaos.host import Host
     from chaos.process import Process
     from chaos.world import World
+
+_Place = tuple[str, str]  # a host and a key
 
 
 class DurableFirst(Checker):
@@ -55,48 +56,43 @@ class DurableFirst(Checker):
 
 
 class Acknowledged(Checker):
-    """Remembers every write that a user was told is done, in the order of the answers."""
+    """Remembers every write that a user was told is done, in the order of the writes."""
 
     name = "acknowledged"
 
     def __init__(self) -> None:
         self._asked: dict[tuple[Process, int], MemoryPut | MemoryRemove] = {}
-        self._done: dict[tuple[str, str], bytes | None] = {}
-        self._open: dict[tuple[str, str], None] = {}  # keys with a write whose outcome nobody knows
+        self._last: dict[_Place, tuple[int, MemoryPut | MemoryRemove]] = {}  # of those that were acknowledged
+        self._unanswered: dict[_Place, int] = {}  # the last write whose outcome nobody knows
 
-    def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
-        if isinstance(event, Command) and isinstance(event.operation, MemoryPut | MemoryRemove):
-            key = (process.host.name, event.operation.key)
-            if event.request_id not in process.host.replies:
-                self._asked[process, event.request_id] = event.operation
-                self._open[key] = None
-            else:
-                self._book(process, event.request_id, event.operation)
+    def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
+        if isinstance(operation, MemoryPut | MemoryRemove):
+            self._asked[process, request] = operation
+            self._unanswered[process.host.name, operation.key] = request
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         if isinstance(effect, Reply):
             operation = self._asked.pop((process, effect.request_id), None)
-            if operation is not None and isinstance(effect.outcome, Success):
-                self._settle(process, operation)
+            if operation is not None:
+                self._answered(process, effect.request_id, operation, isinstance(effect.outcome, Success))
         return iter(())
 
+    def _answered(self, process: Process, request: int, operation: MemoryPut | MemoryRemove, done: bool) -> None:
+        place = (process.host.name, operation.key)
+        if self._unanswered.get(place) == request:
+            del self._unanswered[place]
+        if done:
+            self._last[place] = request, operation
+
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
-        for (name, key), value in self._done.items():
+        for (name, key), (request, operation) in self._last.items():
             owner = world.hosts[name]
-            if owner not in core or not owner.honest or (name, key) in self._open:
+            if owner not in core or not owner.honest or self._unanswered.get((name, key), 0) > request:
                 continue
+            wanted = operation.value if isinstance(operation, MemoryPut) else None
             for host in core:
                 if host.process is not None and host.honest:
                     found = host.process.node.context.replica.get(owner.home.swarm, COLLECTION, key)
-                    if (None if found is None else found.value) != value:
+                    if (None if found is None else found.value) != wanted:
                         yield f"{host.name} does not read what was acknowledged: {name}'s {key!r}"
-
-    def _book(self, process: Process, request: int, operation: MemoryPut | MemoryRemove) -> None:
-        if isinstance(process.host.replies[request], Success):
-            self._settle(process, operation)
-
-    def _settle(self, process: Process, operation: MemoryPut | MemoryRemove) -> None:
-        key = (process.host.name, operation.key)
-        self._done[key] = operation.value if isinstance(operation, MemoryPut) else None
-        self._open.pop(key, None)

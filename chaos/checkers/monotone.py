@@ -31,7 +31,7 @@ class Monotone(Checker):
     def __init__(self) -> None:
         self._heights: dict[Process, int] = {}
         self._heads: dict[tuple[Process, Author], Row] = {}
-        self._own: dict[Author, tuple[int, int]] = {}  # (seq, hlc) of the last batch that its author made durable
+        self._own: dict[Author, dict[int, int]] = {}  # number to stamp of the batches that authors made durable
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         height = process.node.context.chain.height
@@ -55,7 +55,12 @@ class Monotone(Checker):
         author = Author(SwarmId(header.swarm), header.term)
         if author != process.node.context.me.author or not world.owner(header.swarm).honest:
             return
-        seq, hlc = self._own.get(author, (0, 0))
-        if header.seq <= seq or header.hlc <= hlc:  # more than one further: a write that a crash cut off was whole
-            yield f"its own batch {header.seq} (stamp {header.hlc}) follows batch {seq} (stamp {hlc})"
-        self._own[author] = (header.seq, header.hlc)
+        known = self._own.setdefault(author, {})
+        if header.seq in known:  # fetched from others, after damage
+            if known[header.seq] != header.hlc:
+                yield f"its own batch {header.seq} has the stamp {header.hlc}, and had {known[header.seq]}"
+            return
+        seq = max(known, default=0)
+        if header.seq < seq or header.hlc <= known.get(seq, 0):
+            yield f"its own batch {header.seq} (stamp {header.hlc}) follows batch {seq} (stamp {known[seq]})"
+        known[header.seq] = header.hlc

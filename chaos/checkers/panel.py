@@ -10,6 +10,7 @@ from chaos.host import Host
 from chaos.process import Process
 from chaos.trace import Kind
 from chaos.world import World
+from mesh.protocol.commands import Operation
 from mesh.protocol.effects import Effect, Persist
 from mesh.protocol.events import InEvent
 
@@ -36,6 +37,10 @@ class Panel:
             self._roots[process] = root
             rows = process.node.context.replica.rows()
             self._ask(world, process.host.name, (check.changed(world, process, rows) for check in self.checkers))
+
+    def asking(self, world: World, process: Process, request: int, operation: Operation) -> None:
+        answers = (check.asking(world, process, request, operation) for check in self.checkers)
+        self._ask(world, process.host.name, answers)
 
     def persisted(self, world: World, process: Process, record: Persist) -> None:
         self._ask(world, process.host.name, (check.persisted(world, process, record) for check in self.checkers))

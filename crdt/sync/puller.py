@@ -249,9 +249,8 @@ class Puller:
     # finishing
 
     def _answered(self, wants: int) -> None:
-        if wants > self._unanswered:
-            raise ProtocolViolation("more answers than questions")
-        self._unanswered -= wants
+        """Questions are answered; answers to a session before this one may come late, and are no offence."""
+        self._unanswered -= min(wants, self._unanswered)
 
     def _finish_stream(self, stream: _Stream) -> list[SyncEvent]:
         author = stream.target.author

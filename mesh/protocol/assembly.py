@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from consensus.chain import Chain
+from crdt import batch
+from crdt.ops import Author
 from crdt.owner_log import Limits
-from crdt.replica import Replica
+from crdt.replica import ReceiptStatus, Replica
 from crdt.snapshot import load_snapshot
 from mesh.protocol.admission import Secrets
 from mesh.protocol.compaction import CHAIN_FILE
@@ -24,14 +26,14 @@ from mesh.protocol.links import Links
 from mesh.protocol.messages import BlockRecord, HeldRow
 from mesh.protocol.node import Node
 from mesh.protocol.scores import Scores
-from mesh.protocol.startup import DiskReport
+from mesh.protocol.startup import FAR_FUTURE_MS, DiskReport
 from mesh.protocol.verifier import MemoVerifier
 from wire import cbor, keys
 from wire.errors import RemoteError
 from wire.rng import Rng
 from wire.time import Instant
 
-_FAR_FUTURE_MS = 1 << 47  # our own disk's stamps are not held against our clock: they were judged on arrival
+_WAITING = (ReceiptStatus.GAP, ReceiptStatus.HELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +82,13 @@ def assemble(
         rng=rng.split("node"),
         started=now,
     )
-    skipped = load_chain(chain, recovered) + _load_state(context, recovered)
+    skipped_blocks = load_chain(chain, recovered)
+    skipped_state, beyond = _load_state(context, recovered)
+    skipped = skipped_blocks + skipped_state
     context.counters["disk_records_skipped"] = skipped
     if BOOK_FILE in recovered.snapshots:
         context.dialer.load(recovered.snapshots[BOOK_FILE])
-    return Node(context, _disk_report(recovered, skipped), secrets)
+    return Node(context, _disk_report(recovered, skipped, own_batches(beyond, me.author)), secrets)
 
 
 def load_chain(chain: Chain, recovered: Recovered) -> int:
@@ -105,8 +109,12 @@ def load_chain(chain: Chain, recovered: Recovered) -> int:
     return skipped
 
 
-def _load_state(context: Context, recovered: Recovered) -> int:
-    """Install snapshots, then replay batches and proofs; the number that did not check out."""
+def _load_state(context: Context, recovered: Recovered) -> tuple[int, list[bytes]]:
+    """Install snapshots, then replay batches and proofs: how many did not check out, and batches behind a gap.
+
+    A journal has gaps where a record rotted, and holds what was fetched to fill one behind what lies beyond it. Where
+    a block rotted, the author of a batch may not be known.
+    """
     skipped = 0
     replica = context.replica
     for name, blob in sorted(recovered.snapshots.items()):
@@ -116,18 +124,25 @@ def _load_state(context: Context, recovered: Recovered) -> int:
             except RemoteError:
                 skipped += 1
     replica.dirty.clear()
+    beyond: list[bytes] = []
     for kind, body in recovered.records:
         try:
-            if kind == RecordKind.BATCH:
-                replica.receive(body, _FAR_FUTURE_MS)
+            if kind == RecordKind.BATCH and replica.receive(body, FAR_FUTURE_MS).status in _WAITING:
+                beyond.append(body)
             elif kind == RecordKind.FORK:
                 replica.receive_fork(body)
         except RemoteError:
             skipped += 1
-    return skipped
+    return skipped, [body for body in beyond if replica.receive(body, FAR_FUTURE_MS).status in _WAITING]
 
 
-def _disk_report(recovered: Recovered, skipped: int) -> DiskReport:
+def own_batches(raws: Iterable[bytes], author: Author) -> dict[int, bytes]:
+    """Those of `author` by their number."""
+    parsed = [(batch.parse(raw).signed, raw) for raw in raws]
+    return {signed.header.seq: raw for signed, raw in parsed if signed.author == author}
+
+
+def _disk_report(recovered: Recovered, skipped: int, beyond: Mapping[int, bytes]) -> DiskReport:
     mark: HeldRow | None = None
     if recovered.clean_mark:
         try:
@@ -135,4 +150,5 @@ def _disk_report(recovered: Recovered, skipped: int) -> DiskReport:
         except RemoteError:
             skipped += 1
     clean = recovered.clean_mark is not None and (mark is not None or not recovered.clean_mark)
-    return DiskReport(clean_head=mark, clean=clean, cut=recovered.cut, damaged=recovered.damaged or skipped > 0)
+    damaged = recovered.damaged or skipped > 0 or bool(beyond)
+    return DiskReport(clean_head=mark, clean=clean, cut=recovered.cut, damaged=damaged, beyond=beyond)

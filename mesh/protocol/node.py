@@ -262,6 +262,7 @@ class Node:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
         for peer, offence, detail in out.blamed:
             self._penalize(peer, offence, detail, now, out)
+        self.startup.refit()
         if self.may_sign(now):
             self.writer.flush(now, out)
         if self.startup.settled and not self._settled:

@@ -14,23 +14,29 @@ receiver's log.
 | a majority answered | sign |
 | no majority, the journal was whole | sign after `startup_patience` |
 | no majority, the last record was cut or damaged | read-only until a majority answers |
+| own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
 Read-only is not stopped: the node reads, syncs and serves others, and `status` says why and what to do.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from crdt.ops import Author
 from crdt.owner_log import Flag
+from crdt.replica import ReceiptStatus
 from mesh.protocol.context import Context
 from mesh.protocol.messages import HeldRow
 from wire.ids import SwarmId
 from wire.time import Instant
 
 RECOVER_HINT = "If this node's disk was lost or restored, run `zenmesh recover --new-term` with the root key."
+
+FAR_FUTURE_MS = 1 << 47  # our own disk's stamps are not held against our clock: they were judged on arrival
+_WAITING = (ReceiptStatus.GAP, ReceiptStatus.HELD)
 
 
 class Verdict(StrEnum):
@@ -44,12 +50,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskReport:
-    """What the store found at start: `clean_head` is what the clean-shutdown marker names, None without a marker."""
+    """What the store found at start: `clean_head` is what the clean-shutdown marker names, None without a marker;
+    `beyond` are own batches, by number, that do not follow what could be read before them."""
 
     clean_head: HeldRow | None
     clean: bool
     cut: bool
     damaged: bool
+    beyond: Mapping[int, bytes] = field(default_factory=dict)
 
 
 class Startup:
@@ -59,6 +67,7 @@ class Startup:
         self._context = context
         self._disk = disk
         self._answers: dict[SwarmId, HeldRow | None] = {}
+        self._beyond = dict(disk.beyond)
         self._conflict = ""
         self._confirmed = False
 
@@ -81,6 +90,16 @@ class Startup:
             self._conflict = f"the federation knows term {row.term} of this swarm, this home is of an older one"
         elif mine is not None and row.seq == mine.seq and row.head != mine.hash:
             self._conflict = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
+
+    def refit(self) -> None:
+        """Append own batches from beyond a gap, as far as the gap is filled."""
+        author = self._context.me.author
+        while self._beyond:
+            held = self._held(author.term)
+            self._beyond = {seq: raw for seq, raw in self._beyond.items() if seq > held}
+            following = self._beyond.get(held + 1)
+            if following is None or self._context.replica.receive(following, FAR_FUTURE_MS).status in _WAITING:
+                return
 
     def verdict(self, now: Instant) -> Verdict:
         """The state of the check; CONFIRMED stays unless a conflict shows up."""
@@ -133,7 +152,9 @@ class Startup:
     def _behind(self) -> bool:
         """Somebody holds, or the marker names, more of our log than we do."""
         rows = [row for row in (*self._answers.values(), self._disk.clean_head) if row is not None]
-        return any(self._held(row.term) < row.seq for row in rows if row.swarm == self._context.me.swarm)
+        known = [(row.term, row.seq) for row in rows if row.swarm == self._context.me.swarm]
+        own = [(self._context.me.term, seq) for seq in self._beyond]
+        return any(self._held(term) < seq for term, seq in (*known, *own))
 
     def _held(self, term: int) -> int:
         head = self._context.replica.head(Author(self._context.me.swarm, term))
