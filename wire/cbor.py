@@ -69,9 +69,7 @@ def decode(data: bytes, limit: int = DEFAULT_LIMIT) -> object:
             strict_hashable_types=True,
         )
         canonical = cbor2.dumps(value, canonical=True)
-    except DecodeError:
-        raise
-    except Exception as error:  # cbor2 raises a family of its own plus ValueError, OverflowError, TypeError…
+    except Exception as error:  # cbor2's own family, also around `_no_tag`'s; ValueError, OverflowError, TypeError…
         raise DecodeError(f"not CBOR: {error}") from error
     if canonical != data:
         raise DecodeError("not in deterministic form, or trailing bytes")
