@@ -194,23 +194,23 @@ def _changed(node: _Node, changes: list[bytes], depth: int) -> _Node:
     """`node` after `changes`: records to set, and bare paths to take out."""
     if not isinstance(node, _Branch):
         return _built(_merged(node, changes), depth)
+    children, hashes = node.children, node.hashes
     for step, part in _parted(changes, depth).items():
-        child = node.children[step]
-        node.size -= len(child)
-        child = node.children[step] = _changed(child, part, depth + 1)
-        node.size += len(child)
-        node.hashes[step] = b""
+        before = len(children[step])
+        after = children[step] = _changed(children[step], part, depth + 1)
+        node.size += len(after) - before
+        hashes[step] = b""
     if node.size > SPLIT * _RECORD:
         return node
-    return b"".join([child for child in node.children if isinstance(child, bytes)])  # none is larger than its parent
+    return b"".join([child for child in children if isinstance(child, bytes)])  # none is larger than its parent
 
 
 def _merged(bucket: bytes, changes: list[bytes]) -> list[bytes]:
     """The records of a bucket after `changes`, ascending."""
-    if bucket:
-        latest = {change[:_PATH]: change for change in [*_records(bucket), *changes]}
-        changes = list(latest.values())
-    return sorted([record for record in changes if len(record) == _RECORD])
+    latest = {bucket[at : at + _PATH]: bucket[at : at + _RECORD] for at in range(0, len(bucket), _RECORD)}
+    for change in changes:
+        latest[change[:_PATH]] = change
+    return sorted([record for record in latest.values() if len(record) == _RECORD])
 
 
 def _parted(records: list[bytes], depth: int) -> dict[int, list[bytes]]:
