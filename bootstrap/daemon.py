@@ -46,7 +46,7 @@ from mesh.runtime.loop import Halted, NodeLoop
 from mesh.runtime.mdns.codec import Advertisement
 from mesh.runtime.mdns.service import Mdns, open_mdns
 from mesh.runtime.reporting import LOGGER, Reporting, Show, configure_logging
-from mesh.storage.store import Recovered, Store
+from mesh.storage.store import Doubt, Recovered, Store
 from wire.errors import ZenmeshError
 from wire.ids import PeerId
 from wire.rng import Rng
@@ -191,8 +191,8 @@ class Daemon:
                 records=[(record.kind, record.body) for record in found.records],
                 snapshots=found.snapshots,
                 clean_mark=found.clean_body if found.clean else None,
-                cut=found.doubt,
-                damaged=bool(found.damage),
+                cut=bool(found.doubt),
+                damaged=found.doubt is Doubt.DAMAGE,
             ),
             limits=Limits(
                 entries_per_owner=member.genesis.params.entries_per_owner,

@@ -199,7 +199,7 @@ def _disk(world: World, action: Disk) -> None:
         case DiskFault.FSYNC_ERROR:
             host.disk.failing["sync"] = errno.EIO
         case DiskFault.BIT_ROT:
-            host.disk.rot(world.rng.split(f"rot/{world.number()}"))
+            host.rotten = host.disk.rot(world.rng.split(f"rot/{world.number()}")) is not None or host.rotten
         case DiskFault.LOST if host.process is None:
             host.disk, host.robbed = SimulatedDisk(rng=host.disk.rng), True
         case DiskFault.ROLLBACK if host.process is None:

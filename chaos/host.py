@@ -27,6 +27,7 @@ class Host:
     lag: int = 0  # microseconds by which every event is handled late
     leaves: Left = Left.KILL  # what the next crash takes along
     robbed: bool = False  # its disk was lost or taken back: what it signed may be forgotten
+    rotten: bool = False  # bits on its disk were flipped: the only copy of something may be lost
     byzantine: bool = False  # a liar, or a twin: nobody expects anything of it
     image: dict[str, bytes] = field(default_factory=dict)
     asked: dict[int, str] = field(default_factory=dict)

@@ -34,7 +34,7 @@ from mesh.protocol.effects import (
 )
 from mesh.protocol.events import AddressesChanged, InEvent, PeerFound, WallClock
 from mesh.protocol.node import Node
-from mesh.storage.store import Record, Store
+from mesh.storage.store import Doubt, Record, Store
 from wire.errors import StoreError
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class Process:
                 records=[(record.kind, record.body) for record in found.records],
                 snapshots=found.snapshots,
                 clean_mark=found.clean_body if found.clean else None,
-                cut=found.doubt,
-                damaged=bool(found.damage),
+                cut=bool(found.doubt),
+                damaged=found.doubt is Doubt.DAMAGE,
             ),
             limits=Limits(),
             rng=rng,

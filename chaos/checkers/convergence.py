@@ -55,7 +55,7 @@ class Convergence(Checker):
 def _in_service(host: Host) -> bool:
     """OPERATIONAL, unless it has to fear that it forgot what it signed: then it reads, and waits for a new term."""
     assert host.process is not None
-    return host.process.node.lifecycle is Lifecycle.OPERATIONAL or not host.honest
+    return host.process.node.lifecycle is Lifecycle.OPERATIONAL or host.rotten or not host.honest
 
 
 def _held(core: Sequence[Host]) -> dict[str, str]:

@@ -88,7 +88,8 @@ class Acknowledged(Checker):
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
         for (name, key), (request, operation) in self._last.items():
             owner = world.hosts[name]
-            if owner not in core or not owner.honest or self._unanswered.get((name, key), 0) > request:
+            excused = not owner.honest or owner.rotten or self._unanswered.get((name, key), 0) > request
+            if excused or owner not in core:
                 continue
             wanted = operation.value if isinstance(operation, MemoryPut) else None
             for host in core:

@@ -13,7 +13,8 @@ receiver's log.
 | nobody else in the federation | sign |
 | a majority answered | sign |
 | no majority, the journal was whole | sign after `startup_patience` |
-| no majority, the last record was cut or damaged | read-only until a majority answers |
+| no majority, the last record was cut | read-only until a majority answers |
+| more than the last record was damaged | read-only until every other member has answered, or a new term |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
 Read-only is not stopped: the node reads, syncs and serves others, and `status` says why and what to do.
@@ -126,12 +127,19 @@ class Startup:
             case Verdict.CATCHING_UP:
                 return "read-only: fetching this swarm's own log from the other members"
             case Verdict.ASKING:
-                suffix = (
-                    f"; the end of the log on disk was damaged, so a majority must confirm it. {RECOVER_HINT}"
-                    if self._doubtful()
-                    else ""
-                )
-                return f"read-only: asking the other members what they hold of this swarm's log{suffix}"
+                return f"read-only: asking the other members what they hold of this swarm's log{self._doubt()}"
+
+    def _doubt(self) -> str:
+        """Whom a damaged disk makes this node wait for."""
+        if not self._doubtful():
+            return ""
+        if not self._disk.damaged:
+            return f"; the end of the log on disk was damaged, so a majority must confirm it. {RECOVER_HINT}"
+        context = self._context
+        silent = ", ".join(context.name_of(swarm) for swarm in context.others() if swarm not in self._answers)
+        return (
+            f"; the log on disk was damaged, so every other member must confirm it: {silent} did not. {RECOVER_HINT}"
+        )
 
     def majority_answered(self) -> bool:
         """More than half of all members, this one included, have said what they hold."""
@@ -161,7 +169,11 @@ class Startup:
         return 0 if head is None else head.seq
 
     def _may_sign(self, now: Instant) -> bool:
-        if not self._context.others() or self._disk.clean or self.majority_answered():
+        if not self._context.others() or self._disk.clean:
+            return True
+        if self._disk.damaged:  # what was lost may have been sent to a few only
+            return all(swarm in self._answers for swarm in self._context.others())
+        if self.majority_answered():
             return True
         patient = now >= self._context.started + self._context.config.startup_patience
         return patient and not self._doubtful()

@@ -54,12 +54,20 @@ DAMAGED = ".damaged"
 FIRST_OWN_KIND = 0xF0  # kinds from here on are the store's own
 
 
+class Doubt(IntEnum):
+    """What may be missing here of what this node signed; the numbers are on disk and never reused."""
+
+    NONE = 0
+    TAIL = 1  # the last write was torn: nobody was told of it, unless it rotted
+    DAMAGE = 2  # more than that
+
+
 class _Mark(IntEnum):
     """The store's own records; the numbers are on disk and never reused."""
 
     OPEN = 0xF0  # a process began to write: an earlier CLEAN no longer counts
     CLEAN = 0xF1  # a process ended in order; the body is the caller's
-    DOUBT = 0xF2  # something may have been lost
+    DOUBT = 0xF2  # something may have been lost; the body is a `Doubt`
     SETTLED = 0xF3  # it was not, or has come back
     MANIFEST = 0xF4  # the snapshots that exist, as escaped names separated by newlines
 
@@ -69,8 +77,8 @@ class Recovered:
     """What was found on opening.
 
     `clean`: the last process ended in order, and no doubt is older than that. `cut`: the last write was torn, or an
-    earlier doubt was never settled. `damage` is what this opening found, journal first. `doubt`: something that this
-    node signed may be missing (cut, damage to anything but a cache, or an earlier doubt).
+    earlier doubt was never settled. `damage` is what this opening found, journal first. `doubt`: what this node
+    signed and may be missing here (after a cut, damage to anything but a cache, or an earlier doubt).
     """
 
     records: list[Record] = field(default_factory=list)
@@ -79,13 +87,13 @@ class Recovered:
     clean_body: bytes | None = None
     cut: bool = False
     damage: list[Damage] = field(default_factory=list)
-    doubt: bool = False
+    doubt: Doubt = Doubt.NONE
 
 
 class Store:
     """One directory, one process, one caller at a time (`scrub` may run beside it). All calls block."""
 
-    def __init__(self, directory: Path, fs: FileSystem, segment: Segment, number: int, doubt: bool) -> None:
+    def __init__(self, directory: Path, fs: FileSystem, segment: Segment, number: int, doubt: Doubt) -> None:
         self._directory = directory
         self._fs = fs
         self._segment = segment
@@ -139,8 +147,8 @@ class Store:
         return self._segment.extent[0]
 
     @property
-    def doubt(self) -> bool:
-        """Something this node signed may be missing here, and `settle` was not called yet."""
+    def doubt(self) -> Doubt:
+        """What may be missing here of what this node signed; NONE once `settle` was called."""
         return self._doubt
 
     def append(self, records: Sequence[Record]) -> None:
@@ -175,7 +183,7 @@ class Store:
                 path = self._directory / file_name(name, SNAPSHOT)
                 replace_file(path, seal(name, data), self._fs, settle=False)
             self._fs.sync_directory(self._directory)
-            marks = [Record(_Mark.OPEN, b""), *([Record(_Mark.DOUBT, b"")] if self._doubt else []), self._manifest()]
+            marks = [Record(_Mark.OPEN, b""), *_doubt_mark(self._doubt), self._manifest()]
             old, new = self._segment, self._directory / _segment_name(self._number + 1)
             self._segment = Segment.create(new, self._fs, marks)
             self._number += 1
@@ -191,7 +199,7 @@ class Store:
         if self._doubt:
             with self._guarded(), disk_errors(self._directory):
                 self._segment.append([Record(_Mark.SETTLED, b""), self._manifest()])
-                self._doubt = False
+                self._doubt = Doubt.NONE
 
     def close(self, clean_body: bytes | None) -> None:
         """End in order: write the clean-shutdown marker with `clean_body`; with None, only let go of the files.
@@ -248,19 +256,20 @@ def _load_files(directory: Path, names: Sequence[str], fs: FileSystem, recovered
         except ValueError as error:
             bad.append(path)
             recovered.damage.append(Damage(str(path), 0, str(error)))
-            recovered.doubt |= suffix == SNAPSHOT
+            if suffix == SNAPSHOT:
+                recovered.doubt = Doubt.DAMAGE
     return bad
 
 
 def _interpret(directory: Path, found: Scan, recovered: Recovered) -> None:
     """Fill `recovered` with what the records of the segment say."""
-    earlier_doubt, manifest = False, ""
+    earlier_doubt, manifest = Doubt.NONE, ""
     for record in found.records:
         match record.kind:
             case _Mark.DOUBT:
-                earlier_doubt = True
+                earlier_doubt = max(earlier_doubt, Doubt.TAIL if record.body == bytes([Doubt.TAIL]) else Doubt.DAMAGE)
             case _Mark.SETTLED:
-                earlier_doubt = False
+                earlier_doubt = Doubt.NONE
             case _Mark.MANIFEST:
                 manifest = record.body.decode()
             case _Mark.OPEN | _Mark.CLEAN:
@@ -275,14 +284,15 @@ def _interpret(directory: Path, found: Scan, recovered: Recovered) -> None:
     for file in filter(None, manifest.split("\n")):
         if file not in known and name_of(file, SNAPSHOT) not in recovered.snapshots:
             found.damage.append(Damage(str(directory / file), 0, "this snapshot is missing"))
-    recovered.doubt |= earlier_doubt or found.cut or bool(found.damage)
-    recovered.cut = found.cut or earlier_doubt
+    new_doubt = Doubt.DAMAGE if found.damage else Doubt.TAIL if found.cut else Doubt.NONE
+    recovered.doubt = max(recovered.doubt, earlier_doubt, new_doubt)
+    recovered.cut = found.cut or bool(earlier_doubt)
     recovered.damage = found.damage + recovered.damage
 
 
-def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt: bool) -> Segment:
+def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt: Doubt) -> Segment:
     """The segment at `path` without what is bad in it, marked as in use (and in doubt, if so)."""
-    marks = [*([Record(_Mark.DOUBT, b"")] if doubt else []), Record(_Mark.OPEN, b"")]
+    marks = [*_doubt_mark(doubt), Record(_Mark.OPEN, b"")]
     damaged = any(damage.path == str(path) for damage in found.damage)
     if raw and not damaged and not found.cut:
         segment = Segment(path, fs, raw, found.salt, found.sequence)
@@ -292,6 +302,10 @@ def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt: bool) ->
         with disk_errors(path):
             replace_file(path.with_name(path.name + DAMAGED), [raw], fs)
     return Segment.create(path, fs, found.records + marks)
+
+
+def _doubt_mark(doubt: Doubt) -> list[Record]:
+    return [Record(_Mark.DOUBT, bytes([doubt]))] if doubt else []
 
 
 def _sealed(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaos.disk import Crash, SimulatedDisk
-from mesh.storage.store import Record, Recovered, Store
+from mesh.storage.store import Doubt, Record, Recovered, Store
 from tests.support.store import flip_file
 from wire.errors import DiskFull, StoreError
 
@@ -166,11 +166,11 @@ def test_doubt_outlives_restarts_and_clean_shutdowns_until_settled(tmp_path: Pat
     store.close(b"I know nothing")
     store, second = Store.open(tmp_path)
     assert (second.records, second.damage) == ([A, C], [])
-    assert (second.clean, second.cut, second.doubt) == (False, True, True)
+    assert (second.clean, second.cut, second.doubt) == (False, True, Doubt.DAMAGE)
     store.compact({"all": b""})
     store.close(b"")
     store, third = Store.open(tmp_path)
-    assert (third.clean, third.cut, third.doubt) == (False, True, True)
+    assert (third.clean, third.cut, third.doubt) == (False, True, Doubt.DAMAGE)
     store.settle()
     assert not store.doubt
     store.close(b"sure")
@@ -241,7 +241,7 @@ def test_a_journal_without_any_header_loses_all_and_says_so(tmp_path: Path) -> N
     flip_file(journal(tmp_path), 3, 1)
     flip_file(journal(tmp_path), 33, 1)
     recovered = reopen(tmp_path)
-    assert (recovered.records, recovered.clean, recovered.doubt) == ([], False, True)
+    assert (recovered.records, recovered.clean, recovered.doubt) == ([], False, Doubt.DAMAGE)
     assert "none of its records" in recovered.damage[-1].detail
 
 
@@ -309,3 +309,26 @@ def test_an_interrupted_call_poisons_too() -> None:
     disk.crash_at = None
     with pytest.raises(StoreError, match="interrupted"):
         store.append([A])
+
+
+def test_a_torn_tail_is_the_lesser_doubt_until_there_is_damage(tmp_path: Path) -> None:
+    store, _ = Store.open(tmp_path)
+    store.append([A, B])
+    store.close(None)
+    path = journal(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    store, torn = Store.open(tmp_path)
+    assert torn.doubt is Doubt.TAIL
+    store.close(b"")
+    store, again = Store.open(tmp_path)
+    assert (again.doubt, again.cut, again.damage) == (Doubt.TAIL, True, [])
+    store.append([C])
+    store.close(None)
+    flip_file(path, path.read_bytes().index(b"alpha"), 1)
+    store, harmed = Store.open(tmp_path)
+    assert harmed.doubt is Doubt.DAMAGE
+    store.settle()
+    store.close(None)
+    store, settled = Store.open(tmp_path)
+    assert settled.doubt is Doubt.NONE
+    store.close(None)

@@ -74,7 +74,6 @@ ALPHA = {"swarm": b"s" * 16, "term": 1}
 @pytest.mark.parametrize(
     "message",
     [
-        pytest.param(Batches(batches=(), answered=1), id="an answer without a question"),
         pytest.param(Batches(batches=(b"junk",), answered=0), id="batches that are none"),
         pytest.param(Entries(**ALPHA, seq=1, last=True, entries=()), id="entries that nobody asked for"),
         pytest.param(Tree(**ALPHA, seq=1, nodes=()), id="a tree that nobody asked for"),
@@ -85,6 +84,15 @@ ALPHA = {"swarm": b"s" * 16, "term": 1}
 def test_answers_that_fit_no_question_are_refused(message: object) -> None:
     with pytest.raises(RemoteError):
         give(opened(Pair()), message)
+
+
+def test_an_answer_to_an_earlier_session_is_no_offence() -> None:
+    pair = Pair()
+    fill(pair, pair.left, "alpha", 3)
+    session = opened(pair)
+    give(session, Batches(batches=(), answered=1))
+    give(session, Batches(batches=(), answered=1))
+    assert session.failure is None
 
 
 def test_a_head_of_a_log_that_was_not_asked_for_is_refused() -> None:
