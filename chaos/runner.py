@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from chaos.checkers import ALL, Broken, Checker, Panel, Violation, converged
+from chaos.checkers import ALL, Broken, Checker, Panel, Violation
+from chaos.checkers.convergence import converged, forked
 from chaos.faults import heal, perform
 from chaos.host import Host
 from chaos.rules import Rules
@@ -68,13 +69,17 @@ def run(
 
 
 def core_of(world: World) -> list[Host]:
-    """Who is healed: as the scenario says, or a random majority of those that are not hostile."""
+    """Who is healed: as the scenario says, or a random majority of those that are neither hostile nor convicted.
+
+    Nobody where too few are left: then nothing has to come true.
+    """
     if world.scenario.core is not None:
         return [world.hosts[name] for name in world.scenario.core if name in world.hosts]
     rng = world.rng.split("core")
-    honest = [host for host in world.hosts.values() if not host.byzantine]
-    least = min(len(honest), len(world.colony.homes) // 2 + 1)
-    return rng.sample(honest, least + rng.randbelow(len(honest) - least + 1))
+    convicted = forked(world.hosts.values())
+    able = [host for host in world.hosts.values() if not host.byzantine and host.home.swarm not in convicted]
+    least = len(world.colony.homes) // 2 + 1
+    return rng.sample(able, least + rng.randbelow(len(able) - least + 1)) if len(able) >= least else []
 
 
 def _faults(world: World, progress: Callable[[int], None]) -> None:

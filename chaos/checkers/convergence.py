@@ -5,7 +5,7 @@ Nothing is expected of a host whose log forked (a twin's, or one that forgot wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from chaos.world import World
 
 
+def forked(hosts: Iterable[Host]) -> set[bytes]:
+    """The swarms whose log somebody knows to have forked: others ban them for a while."""
+    rows = (row for host in hosts if host.process for row in host.process.node.context.replica.rows())
+    return {row.swarm for row in rows if row.flag is Flag.FORKED}
+
+
 def expected(core: Sequence[Host]) -> list[Host]:
-    """Of whom convergence is expected: all but those whose log was seen to fork, whom others do not listen to."""
-    forked: set[bytes] = set()
-    for host in core:
-        if host.process is not None:
-            forked.update(row.swarm for row in host.process.node.context.replica.rows() if row.flag is Flag.FORKED)
-    return [host for host in core if host.home.swarm not in forked]
+    """Of whom convergence is expected."""
+    banned = forked(core)
+    return [host for host in core if host.home.swarm not in banned]
 
 
 def converged(core: Sequence[Host]) -> bool:
