@@ -1,6 +1,6 @@
 """The JavaScript peer as a process: installed once, spoken to in JSON lines.
 
-    with JsPeer(program, home, "gamma") as peer:
+    with JsPeer(program, home) as peer:
         peer.tell({"do": "join", "ticket": ticket})
         peer.wait_for("join", lambda event: event["status"] == "ACCEPTED")
 
@@ -80,7 +80,6 @@ class JsPeer:
         self,
         program: Path,
         home: Path,
-        name: str,
         *,
         listen: Sequence[str] = ("/ip4/127.0.0.1/tcp/0",),
         mdns: bool = False,
@@ -99,7 +98,7 @@ class JsPeer:
             )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.tell({"home": str(home), "name": name, "project": "js", "listen": list(listen), "mdns": mdns})
+        self.tell({"home": str(home), "name": home.name, "project": "js", "listen": list(listen), "mdns": mdns})
 
     def __enter__(self) -> JsPeer:
         return self

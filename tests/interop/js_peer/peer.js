@@ -2,11 +2,12 @@
 //
 // Everything is driven by messages and one timer. `tell(event, fields)` reports what happens.
 
+import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { beAdmitted } from './admission.js'
 import { Chain } from './chain.js'
 import { Gossip } from './gossip.js'
-import { hex, swarmId, utf8 } from './keys.js'
+import { equal, hex, swarmId, utf8 } from './keys.js'
 import { Lanes } from './lanes.js'
 import { Links } from './links.js'
 import { LEARNER, STATES } from './membership.js'
@@ -17,10 +18,12 @@ import { makePromote } from './transactions.js'
 
 const PERIOD_MS = 1000
 const PROMOTE_EVERY = 2 // periods
+const EARLY_AT_MOST = 64
 const SOFTWARE = 'zenmesh-js-peer/1'
 
 export class Peer {
   #discoveries = new Map() // newest envelope by swarm id in hex
+  #early = [] // those of swarms that the chain does not name yet
   #turns = 0
   #synced = false
   #handlers = { REFUSAL: (peer, refusal) => this.tell('refusal', { peer, ...refusal }) }
@@ -106,15 +109,30 @@ export class Peer {
   #grown () {
     const members = this.chain.membership.members.map(({ name, state }) => ({ name, state: STATES[state] }))
     this.tell('members', { members })
+    const early = this.#early
+    this.#early = []
+    for (const envelope of early) this.#discovered(envelope, 'mesh')
   }
 
   #discovered (envelope, via) {
     const said = judge('DISCOVERY', envelope, this.state)
-    if (said === undefined) return
+    if (said === undefined) {
+      this.#early = [...this.#early, envelope].slice(-EARLY_AT_MOST)
+      return
+    }
     const last = this.#discoveries.get(hex(said.swarm))
     const news = last === undefined || said.timestamp_ms > judge('DISCOVERY', last, this.state).timestamp_ms
     if (news) this.#discoveries.set(hex(said.swarm), envelope)
     this.tell('discovery', { via, news, ...said })
+    if (news) this.#reach(said)
+  }
+
+  // Dials a member where it says it is, when there is no link to it.
+  #reach ({ swarm, term, addresses }) {
+    const { peer } = this.chain.membership.swarm(swarm).terms.get(Number(term))
+    const places = addresses.filter((address) => address.endsWith(`/p2p/${peer}`)).map((address) => multiaddr(address))
+    const linked = equal(swarm, this.self.swarm) || this.network.getConnections(peerIdFromString(peer)).length > 0
+    if (places.length > 0 && !linked) this.network.dial(places).catch((error) => this.onOffence(peer, error))
   }
 
   #gossiped (publisher, name, payload) {
