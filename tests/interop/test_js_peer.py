@@ -109,6 +109,13 @@ def linked_members(status: Status) -> set[str]:
     return {member["swarm"] for member in status["members"] if member["connected"]}
 
 
+def test_the_peer_answers_probes(company: Company) -> None:
+    company.alpha.wait_until(
+        lambda status: [peer["rtt_ms"] for peer in status["peers"] if peer["swarm"] == "gamma"] > [0],
+        "an answered probe",
+    )
+
+
 @pytest.mark.parametrize("kind", ["BATCH", "HEARTBEAT"])
 def test_gossip_verifies_by_the_keys_on_the_chain_and_no_mutant_does(company: Company, kind: str) -> None:
     status = company.alpha.status()
