@@ -26,6 +26,7 @@ class Agreement(Checker):
 
     def __init__(self) -> None:
         self._hashes: dict[tuple[Author, int], bytes] = {}
+        self._spread: dict[tuple[Author, int], None] = {}  # which of them others than the owner ever held
         self._roots: dict[tuple[Author, int, bytes], bytes] = {}
         self._held: dict[Process, dict[Author, Row]] = {}
 
@@ -39,9 +40,13 @@ class Agreement(Checker):
             if owner.honest:
                 if row.flag is Flag.FORKED:
                     yield f"the log of {owner.name}, which never forked, is marked as forked"
-                known = self._hashes.setdefault((row.author, row.seq), row.hash)
-                if known != row.hash:
-                    yield f"{owner.name} wrote two batches with number {row.seq}"
+                place = (row.author, row.seq)
+                if self._hashes.setdefault(place, row.hash) != row.hash:
+                    if place in self._spread or not owner.rotten:
+                        yield f"{owner.name} wrote two batches with number {row.seq}"
+                    self._hashes[place] = row.hash  # the first one rotted before anybody else had it
+                if process.host is not owner:
+                    self._spread[place] = None
             if row.flag is Flag.LIVE:
                 root = self._roots.setdefault((row.author, row.seq, row.hash), row.root)
                 if root != row.root:

@@ -53,8 +53,9 @@ class Monotone(Checker):
             return
         header = parse(record.body).signed.header
         author = Author(SwarmId(header.swarm), header.term)
-        if author != process.node.context.me.author or not world.owner(header.swarm).honest:
-            return
+        owner = world.owner(header.swarm)
+        if author != process.node.context.me.author or not owner.honest or owner.rotten:
+            return  # what rotted before anybody else had it may be written anew, once all others said so
         known = self._own.setdefault(author, {})
         if header.seq in known:  # fetched from others, after damage
             if known[header.seq] != header.hlc:

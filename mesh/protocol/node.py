@@ -265,6 +265,8 @@ class Node:
         self.startup.refit()
         if self.may_sign(now):
             self.writer.flush(now, out)
+        else:
+            self.writer.refuse(self.read_only_reason(now), out)
         if self.startup.settled and not self._settled:
             self._settled = True
             out.add(Settle())

@@ -81,6 +81,14 @@ class Writer:
         self._next_flush = now + config.flush_interval
         self.flush_all(now, out)
 
+    def refuse(self, reason: str, out: Outbox) -> None:
+        """This node may not sign (any more): what waits is not written."""
+        while self._pending:
+            message = f"nothing was written: {reason}"
+            write = self._pending.popleft()
+            out.add(Reply(request_id=write.request_id, outcome=_failure(FailureKind.REJECTED, message)))
+        self._pending_bytes = 0
+
     def flush_all(self, now: Instant, out: Outbox) -> None:
         """Write everything that waits, due or not."""
         while self._pending:
@@ -175,8 +183,7 @@ class Writer:
     # time
 
     def tick(self, now: Instant, out: Outbox) -> None:
-        """Flush what is due, give up on replication that takes too long."""
-        self.flush(now, out)
+        """Give up on replication that takes too long."""
         for waiting in [w for w in self._waiting if now >= w.deadline]:
             self._waiting.remove(waiting)
             message = (
