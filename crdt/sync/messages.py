@@ -184,7 +184,10 @@ class HeaderReply(Struct, frozen=True, array_like=True):
         return Author(SwarmId(self.swarm), self.term)
 
 
-STRUCTS: dict[MessageType, type[Struct]] = {
+Data = Batches | Entries | HeaderReply | Snapshot | Tree  # what credit is for
+Message = Hello | Wants | TreeRequest | Credit | Bye | HeaderRequest | Data
+
+STRUCTS: dict[MessageType, type[Message]] = {
     MessageType.SYNC_HELLO: Hello,
     MessageType.SYNC_WANT: Wants,
     MessageType.SYNC_BATCHES: Batches,
@@ -198,7 +201,7 @@ STRUCTS: dict[MessageType, type[Struct]] = {
     MessageType.SYNC_HEADER: HeaderReply,
 }
 
-_CODES = {struct: code for code, struct in STRUCTS.items()}
+_CODES: dict[type[Struct], MessageType] = {struct: code for code, struct in STRUCTS.items()}
 
 
 def pack(message: Struct) -> bytes:

@@ -191,10 +191,9 @@ class Puller:
             self._retargets += 1
             if self._retargets > MAX_RETARGETS:
                 del self._repairs[author]
-            else:
-                repair.retarget(signed)
-                return self._advance(author)
-            return []
+                return []
+            repair.retarget(signed)
+            return self._advance(author)
         if message.streamed:
             self._stream = _Stream(signed, resumed=bool(self._wanted[author].after))
             self._expected += message.entries
@@ -238,6 +237,8 @@ class Puller:
         if message.answered:
             self._answered(message.answered)
             if signed is not None:
+                if signed.author not in self._replica.logs:
+                    raise ProtocolViolation("the header of a log that cannot part: none is held here")
                 self._parted.append(signed)
         elif self._search is not None and _names(self._searched, message):
             self._search.on_header(message.seq, signed)
@@ -274,9 +275,7 @@ class Puller:
             del self._repairs[author]
             entries = repair.result()
             return self._install(repair.target, entries, trie_of(entries))
-        request = repair.next_request()
-        assert request is not None, "an incomplete repair that waits for nothing asks for something"
-        self._outgoing.append(pack(request))
+        self._outgoing.append(pack(repair.next_request()))
         return []
 
     def _install(self, target: SignedHeader, entries: dict[bytes, bytes], trie: Trie) -> list[SyncEvent]:
@@ -301,8 +300,10 @@ class Puller:
                 return events
             proof = self._search.proof()
             self._search = None
-            receipt = None if proof is None else self._replica.receive_fork(proof)
-            if proof is not None and receipt is not None and receipt.status is ReceiptStatus.FORKED:
+            if proof is None:
+                continue
+            receipt = self._replica.receive_fork(proof)
+            if receipt.status is ReceiptStatus.FORKED:
                 self._outgoing.append(pack_message(MessageType.FORK, proof))
                 events.append(ForkFound(receipt=receipt))
         return events

@@ -44,10 +44,10 @@ class Repair:
         self.target = target
         self._start()
 
-    def next_request(self) -> TreeRequest | None:
-        """What to ask next; None while an answer is awaited, and at the end."""
-        if self.waiting or self.complete:
-            return None
+    def next_request(self) -> TreeRequest:
+        """What to ask next, while the repair is neither waiting nor complete."""
+        assert not self.waiting, "one request at a time"
+        assert not self.complete, "something is left to fetch"
         prefixes = list(islice(self._unseen, MAX_PREFIXES))
         paths = list(islice(self._missing, MAX_PATHS))
         self._asked = (prefixes, paths)

@@ -13,7 +13,7 @@ signatures of its owner, so a session with a liar ends in a `RemoteError` and co
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import assert_never
 
 from crdt.replica import Replica
 from crdt.sync.messages import (
@@ -22,6 +22,7 @@ from crdt.sync.messages import (
     Batches,
     Bye,
     Credit,
+    Data,
     Entries,
     HeaderReply,
     HeaderRequest,
@@ -45,7 +46,7 @@ CREDIT_STEP = CREDIT // 2  # data messages digested before the peer is told
 
 __all__ = ["BatchAccepted", "ForkFound", "Progress", "SnapshotInstalled", "SyncEvent", "SyncSession"]
 
-Data = Batches | Entries | HeaderReply | Snapshot | Tree
+_Heard = Bye | Credit | Wants | TreeRequest | HeaderRequest | Data  # all but HELLO
 
 
 class SyncSession:
@@ -139,7 +140,7 @@ class SyncSession:
         self._hello_due = hello.answers != self._nonce
         self._puller.compare(hello.rows)
 
-    def _on_message(self, message: Struct, wall_ms: int) -> list[SyncEvent]:
+    def _on_message(self, message: _Heard, wall_ms: int) -> list[SyncEvent]:
         match message:
             case Bye():
                 self._bye_received = self._bye_received or message.nonce == self._peer_nonce
@@ -149,7 +150,7 @@ class SyncSession:
                 self._server.want(message.wants)
             case TreeRequest() | HeaderRequest():
                 self._server.request(message)
-            case Batches() | Entries() | HeaderReply() | Snapshot() | Tree():
+            case _:
                 return self._on_data(message, wall_ms)
         return []
 
@@ -169,3 +170,5 @@ class SyncSession:
                 return self._puller.on_snapshot(message)
             case Tree():
                 return self._puller.on_tree(message)
+            case _:
+                assert_never(message)

@@ -95,6 +95,16 @@ def test_an_answer_to_an_earlier_session_is_no_offence() -> None:
     assert session.failure is None
 
 
+def test_a_header_of_a_log_that_is_not_held_is_refused() -> None:
+    pair = Pair()
+    fill(pair, pair.left, "alpha", 1)
+    author = pair.ring.author("alpha")
+    head = pair.left.head(author)
+    assert head is not None
+    with pytest.raises(ProtocolViolation):
+        give(opened(pair), HeaderReply(swarm=author.swarm, term=1, seq=1, head=head.envelope, answered=1))
+
+
 def test_a_head_of_a_log_that_was_not_asked_for_is_refused() -> None:
     pair = Pair()
     fill(pair, pair.right, "alpha", 1)
