@@ -10,7 +10,7 @@ receiver's log.
 | a different record at our head's place | read-only |
 | a newer term of this swarm | read-only: another node speaks for the swarm |
 | the journal ends with the clean-shutdown marker, and all it names is here | sign |
-| nobody else in the federation | sign |
+| nobody else in the federation, and at most the last record was cut | sign |
 | a majority answered | sign |
 | no majority, the journal was whole | sign after `startup_patience` |
 | no majority, the last record was cut | read-only until a majority answers |
@@ -136,6 +136,8 @@ class Startup:
         if not self._disk.damaged:
             return f"; the end of the log on disk was damaged, so a majority must confirm it. {RECOVER_HINT}"
         context = self._context
+        if not context.others():
+            return f"; the disk was damaged, and no other member is known that could confirm it. {RECOVER_HINT}"
         silent = ", ".join(context.name_of(swarm) for swarm in context.others() if swarm not in self._answers)
         return (
             f"; the log on disk was damaged, so every other member must confirm it: {silent} did not. {RECOVER_HINT}"
@@ -169,11 +171,12 @@ class Startup:
         return 0 if head is None else head.seq
 
     def _may_sign(self, now: Instant) -> bool:
-        if not self._context.others() or self._disk.clean:
+        others = self._context.others()
+        if self._disk.clean:
             return True
-        if self._disk.damaged:  # what was lost may have been sent to a few only
-            return all(swarm in self._answers for swarm in self._context.others())
-        if self.majority_answered():
+        if self._disk.damaged:  # what was lost may have been sent to a few only, or name members that are forgotten
+            return bool(others) and all(swarm in self._answers for swarm in others)
+        if not others or self.majority_answered():
             return True
         patient = now >= self._context.started + self._context.config.startup_patience
         return patient and not self._doubtful()
