@@ -20,9 +20,6 @@ const VectorRow = record([
 const Want = record([
   ['swarm', swarm], ['term', uint], ['seq', uint], ['hash', hash], ['anew', bool], ['stream', bool], ['after', bytes(0, 32)]
 ])
-const TreeNode = record([
-  ['prefix', bytes(0, 8)], ['children', list(hash, 16)], ['entries', list(list(hash, 2, 2), 4096)]
-])
 const envelope = nullable(bytes(1, 16384))
 
 // Statements inside envelopes.
@@ -62,10 +59,6 @@ const REGISTRY = [
   [36, 'SYNC_ENTRIES', 'sync', record([
     ['swarm', swarm], ['term', uint], ['seq', uint], ['last', bool], ['entries', list(bytes(1, 20480), 65536)]
   ])],
-  [37, 'SYNC_TREE_REQUEST', 'sync', record([
-    ['swarm', swarm], ['term', uint], ['seq', uint], ['prefixes', list(bytes(0, 8), 256)], ['paths', list(hash, 512)]
-  ])],
-  [38, 'SYNC_TREE', 'sync', record([['swarm', swarm], ['term', uint], ['seq', uint], ['nodes', list(TreeNode, 256)]])],
   [39, 'SYNC_CREDIT', 'sync', record([['messages', int(1, 8)]])],
   [40, 'SYNC_BYE', 'sync', record([['nonce', uint]])],
   [48, 'JOIN_REQUEST', 'join', record([

@@ -1,4 +1,6 @@
 // One anti-entropy session with one peer, as a state machine: messages in, messages out through `send`.
+//
+// It fetches batches and whole states, and serves batches. Forks and repairs by tree are for peers that do more.
 
 import { describe, entryOf } from './log.js'
 import { equal, compare } from './keys.js'
@@ -7,7 +9,7 @@ const CREDIT = 8
 const CREDIT_BACK = 4
 const SMALL = 256 * 1024
 
-const DATA = new Set(['SYNC_BATCHES', 'SYNC_SNAPSHOT', 'SYNC_ENTRIES', 'SYNC_TREE', 'SYNC_HEADER'])
+const DATA = new Set(['SYNC_BATCHES', 'SYNC_SNAPSHOT', 'SYNC_ENTRIES'])
 
 export class Session {
   // `state` is what we hold, `send(name, fields)` says something, `tell(what, fields)` reports to whom it may concern.
@@ -95,7 +97,7 @@ export class Session {
     for (const want of wants) this.outbox.push(...this.#answers(want))
   }
 
-  // Our own log is served from its batches; whatever else is asked for counts as not held.
+  // A log is served from its batches; one whose batches are not at hand counts as not held.
   #answers ({ swarm, term, seq }) {
     const log = this.state.log(swarm, term)
     const batches = log !== undefined && log.seq >= seq ? log.after(seq) ?? [] : []
