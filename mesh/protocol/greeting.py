@@ -173,15 +173,20 @@ class Greeting:
     # probes
 
     def tick(self, now: Instant, out: Outbox) -> None:
-        """Ping who is due, close who fell silent, send strangers off whose time is up."""
+        """Ping who is due, close who fell silent or never said HELLO, send strangers off whose time is up."""
         context = self._context
         due, lost = context.links.due_pings(now)
         for link in due:
             out.send(link.peer, Channel.PRIORITY, MessageType.PING, self._probe(link.ping_nonce, now))
         for link in lost:
             out.disconnect(link.peer, f"no answer to {link.missed} probes")
-        for link in context.links.strangers():
-            if now >= link.since + context.config.stranger_deadline:
+        for link in context.links.unestablished():
+            if now < link.since + context.config.stranger_deadline:
+                continue
+            if link.swarm is not None:
+                link.since = now
+                out.disconnect(link.peer, "no HELLO in time: a full lane may have dropped it")
+            else:
                 context.counters["strangers_timed_out"] += 1
                 self.refuse(link, NOT_A_MEMBER, "no HELLO of a member and no join request in time", out)
                 context.links.down(link.peer)

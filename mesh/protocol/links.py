@@ -92,6 +92,10 @@ class Links:
     def strangers(self) -> list[Link]:
         return [link for link in self._links.values() if link.swarm is None]
 
+    def unestablished(self) -> list[Link]:
+        """Links on which a HELLO of a member is still missing."""
+        return [link for link in self._links.values() if not link.established]
+
     # probing
 
     def due_pings(self, now: Instant) -> tuple[list[Link], list[Link]]:
@@ -132,5 +136,5 @@ class Links:
     def next_deadline(self) -> Instant | None:
         """When the next ping or the end of a stranger's patience is due."""
         deadlines = [link.next_ping for link in self._links.values() if link.established]
-        deadlines += [link.since + self._config.stranger_deadline for link in self.strangers()]
+        deadlines += [link.since + self._config.stranger_deadline for link in self.unestablished()]
         return min(deadlines, default=None)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from crdt.owner_log import Flag
 from mesh.protocol.commands import Failure, GetPeers, GetStatus, MemoryGet, MemoryPut, Success
-from mesh.protocol.effects import RecordKind
+from mesh.protocol.effects import RecordKind, Send
 from mesh.protocol.lifecycle import Lifecycle
 from tests.support.small_swarms import Town
+from tests.support.small_world import Host
+from wire.frame import unpack_message
+from wire.ids import PeerId
 from wire.time import SECOND
+from wire.types import MessageType
 
 THREE = ("alpha", "beta", "gamma")
 
@@ -214,3 +219,32 @@ def test_equal_seeds_give_equal_runs() -> None:
         return [(host.name, record) for host in town.hosts.values() for record in host.trace]
 
     assert run() == run()
+
+
+def test_a_hello_that_was_dropped_is_said_again_on_a_new_link() -> None:
+    town = Town("alpha", "beta")
+    town.form()
+    town.world.crash(town["beta"])
+    lost: list[Send] = []
+
+    def lose_the_first_hello(host: Host, peer: PeerId, send: Send) -> bytes | None:
+        if unpack_message(send.message)[0] == MessageType.HELLO and not lost:
+            lost.append(send)
+            return None
+        return send.message
+
+    town.world.tamper = lose_the_first_hello
+    town.world.start(town["beta"])
+    town.settle()
+    assert lost
+
+
+def test_what_waits_to_be_written_is_refused_once_the_own_log_is_known_to_have_forked() -> None:
+    town = Town("alpha", "beta")
+    town.form()
+    alpha = town.node("alpha")
+    author = alpha.context.me.author
+    alpha.context.replica.room_for(author).flag = Flag.FORKED
+    outcome = town.world.ask(town["alpha"], MemoryPut(key="k", value=b"1"))
+    assert isinstance(outcome, Failure)
+    assert "two different records of this swarm's log" in outcome.message
