@@ -242,9 +242,9 @@ def test_a_hello_that_was_dropped_is_said_again_on_a_new_link() -> None:
 def test_what_waits_to_be_written_is_refused_once_the_own_log_is_known_to_have_forked() -> None:
     town = Town("alpha", "beta")
     town.form()
-    alpha = town.node("alpha")
-    author = alpha.context.me.author
-    alpha.context.replica.room_for(author).flag = Flag.FORKED
+    put(town, "alpha", "before")
+    context = town.node("alpha").context
+    context.replica.logs[context.me.author].flag = Flag.FORKED
     outcome = town.world.ask(town["alpha"], MemoryPut(key="k", value=b"1"))
     assert isinstance(outcome, Failure)
     assert "two different records of this swarm's log" in outcome.message
