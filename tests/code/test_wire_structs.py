@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from msgspec import Struct, inspect
 
-from tests.code.sources import PACKAGES, PURE, modules
+from tests.code.sources import PURE, modules
 
 EXACT = (
     *(inspect.IntType, inspect.StrType, inspect.BytesType, inspect.BoolType, inspect.NoneType),
@@ -42,13 +42,14 @@ def inexact(struct: type[Struct]) -> list[str]:
 
 def all_structs() -> list[type[Struct]]:
     """Every Struct that a pure package defines."""
-    for source in modules(*PURE):
-        importlib.import_module(source.module)
+    pure = [source.module for source in modules(*PURE)]
+    for module in pure:
+        importlib.import_module(module)
     waiting, found = [Struct], {}
     while waiting:
         for struct in waiting.pop().__subclasses__():
             waiting.append(struct)
-            if struct.__module__.partition(".")[0] in PACKAGES:
+            if struct.__module__ in pure:
                 found[f"{struct.__module__}.{struct.__qualname__}"] = struct
     return [found[name] for name in sorted(found)]
 

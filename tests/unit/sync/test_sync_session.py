@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crdt.owner_log import Limits
 from crdt.replica import Replica
+from crdt.sync.session import BatchAccepted
 from tests.support.sync_pair import WALL_MS, Pair
 from wire.frame import unpack_message
 from wire.types import MessageType
@@ -208,6 +209,25 @@ def test_a_log_of_an_unknown_author_is_not_wanted() -> None:
     assert report.events == ([], [])
     assert all(session.finished for session in sessions)
     pair.ring.keys[pair.ring.author("alpha")] = known
+
+
+def test_batches_that_came_another_way_meanwhile_are_no_news() -> None:
+    pair = Pair()
+    batches = [pair.write(pair.left, "alpha", {f"k{n}": b"x"}) for n in range(3)]
+    arrived = False
+
+    def arrive(side: int, message: bytes) -> bytes:
+        nonlocal arrived
+        if side == 0 and unpack_message(message)[0] == MessageType.SYNC_BATCHES:
+            arrived = True
+            for batch in batches[:2]:
+                pair.right.receive(batch, WALL_MS)
+        return message
+
+    report = pair.sync(tamper=arrive)
+    assert arrived
+    assert [event.seq for event in report.events[1] if isinstance(event, BatchAccepted)] == [3]
+    assert equal(pair)
 
 
 def test_what_came_another_way_meanwhile_is_not_installed_again() -> None:
