@@ -4,12 +4,8 @@ The read loop of py-libp2p's Yamux answers pings and opens by writing, and waits
 saturated, both read loops wait for each other, for ever. Here a write from the read loop is handed to a task of its
 own; a peer that lets more than `MAX_REPLIES` of them pile up does not read, and is disconnected. The receive window
 is not enforced either, so a data frame that would bring a connection's unread streams over `MAX_UNREAD` ends it. The
-window that a stream may grow to is smaller here, so that peers which keep to it stay far below.
-
-Two habits of the library cost a fifth of the throughput, and end here: frames are 17 bytes larger than a Noise
-message, so that each takes two, and a window that has grown (the stream is a busy one) is renewed at every read
-instead of once a part of it is used up. That part is small enough for the peer to learn of it while it still has
-something left to use.
+window that a stream may grow to is smaller here, so that peers which keep to it stay far below. Frames are no larger
+than a Noise message: the library's are, by 17 bytes, and each takes two.
 """
 
 from __future__ import annotations
@@ -20,19 +16,17 @@ import trio
 from libp2p.network.connection.exceptions import RawConnError
 from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
 from libp2p.stream_muxer.yamux import yamux
-from libp2p.stream_muxer.yamux.yamux import DEFAULT_WINDOW_SIZE, Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import Yamux
 
 from wire.types import MIB
 
 MAX_REPLIES = 1024  # control frames waiting to be written
 MAX_WINDOW = MIB  # bytes that a peer may send ahead on one stream
-RENEWALS = 4  # of a window, while a peer uses it up once
 MAX_UNREAD = 16 * MIB  # bytes in the unread streams of one connection
 
 _write_frame = Yamux._write_frame
 _handle_incoming = Yamux.handle_incoming
 _read_data_body = Yamux._read_data_body
-_renew_window = YamuxStream._auto_tune_and_send_window_update
 
 
 async def _write_later(self: Any, data: bytes) -> None:
@@ -66,19 +60,10 @@ async def _read_data_body_if_room(self: Any, length: int) -> Any:
     return await _read_data_body(self, length)
 
 
-async def _renew_used_window(self: Any, *, bytes_read: int = 0) -> None:
-    window, unread = self.target_recv_window, len(self.conn.stream_buffers.get(self.stream_id, b""))
-    if window == DEFAULT_WINDOW_SIZE or window - self.recv_window - unread >= window // RENEWALS:
-        await _renew_window(self, bytes_read=bytes_read)
-    else:
-        await trio.lowlevel.checkpoint()  # a read is where a task is cancelled, renewal or not
-
-
 def harden_yamux() -> None:
     """Replace the methods, once per process."""
     Yamux._write_frame = _write_frame_without_waiting
     Yamux.handle_incoming = _remember_reader
     Yamux._read_data_body = _read_data_body_if_room
-    YamuxStream._auto_tune_and_send_window_update = _renew_used_window
     yamux.MAX_WINDOW_SIZE = MAX_WINDOW
     yamux.MAX_MESSAGE_SIZE = MAX_PLAINTEXT_LENGTH
