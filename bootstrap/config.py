@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.multiaddrs import TypedAddress, parse_typed
+from consensus.fields import NAME_RULE, is_name
 from mesh.protocol.config import ProfileName
 from mesh.protocol.messages import Capabilities
 from wire.errors import ConfigError
@@ -25,8 +26,8 @@ DEFAULT_LISTEN = (f"/ip4/0.0.0.0/tcp/{DEFAULT_PORT}", f"/ip6/::/tcp/{DEFAULT_POR
 MAX_ADDRESSES = 16
 MIB = 1024 * 1024
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_NAME_RULE = "1 to 64 letters, digits and . _ - with a letter or digit first"
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LABEL_RULE = "1 to 64 letters, digits and . _ - with a letter or digit first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,15 @@ class _Field:
     comment: str
 
 
-def _name(value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ValueError(_NAME_RULE)
+def _swarm_name(value: object) -> str:
+    if not isinstance(value, str) or not is_name(value):
+        raise ValueError(NAME_RULE)
+    return value
+
+
+def _project_name(value: object) -> str:
+    if not isinstance(value, str) or not _LABEL.fullmatch(value):
+        raise ValueError(_LABEL_RULE)
     return value
 
 
@@ -99,8 +106,8 @@ def _texts(value: object, most: int, what: str) -> list[str]:
 def _names(value: object) -> tuple[str, ...]:
     names = _texts(value, 64, "names")
     for name in names:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r}: {_NAME_RULE}")
+        if not _LABEL.fullmatch(name):
+            raise ValueError(f"{name!r}: {_LABEL_RULE}")
     return tuple(names)
 
 
@@ -150,8 +157,8 @@ def _metrics(value: object) -> tuple[str, int] | None:
 
 
 FIELDS: dict[str, _Field] = {
-    "swarm": _Field(_name, None, "The name of this swarm, unique in its federation."),
-    "project": _Field(_name, None, "The project that its agents work on."),
+    "swarm": _Field(_swarm_name, None, "The name of this swarm, unique in its federation."),
+    "project": _Field(_project_name, None, "The project that its agents work on."),
     "profile": _Field(_profile, "lan", "Timing: lan (one building), wan (the internet) or spec (slow and frugal)."),
     "listen": _Field(
         _listen, list(DEFAULT_LISTEN), "Where to listen. Port 0 takes any free port, anew at each start."

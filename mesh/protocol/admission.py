@@ -25,7 +25,7 @@ from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire import cbor
 from wire.errors import ProtocolViolation, RemoteError
-from wire.ids import PeerId, sha256
+from wire.ids import PeerId, SwarmId, sha256
 from wire.time import Instant
 from wire.types import Channel, MessageType
 
@@ -103,8 +103,10 @@ class Admission:
         out.send(peer, Channel.MESH, MessageType.JOIN_OUTCOME, outcome)
         return response.status == JoinStatus.ACCEPTED
 
-    def on_outcome(self, outcome: JoinOutcome, out: Outbox) -> None:
-        """The creator's answer to a request that we passed on."""
+    def on_outcome(self, sender: SwarmId | None, outcome: JoinOutcome, out: Outbox) -> None:
+        """The creator's answer to a request that we passed on; nobody else was asked."""
+        if sender != self._context.chain.creator.swarm:
+            raise ProtocolViolation("only the creator decides about a join")
         forwarded = self._forwarded.pop(outcome.correlation, None)
         if forwarded is not None:
             out.send(forwarded.stranger, Channel.JOIN, MessageType.JOIN_RESPONSE, outcome.response)

@@ -211,7 +211,7 @@ class Dispatch:
             self._node.chain_grew(now, out)
 
     def _join_outcome(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
-        self._node.admission.on_outcome(cbor.decode_as(payload, JoinOutcome), out)
+        self._node.admission.on_outcome(link.swarm, cbor.decode_as(payload, JoinOutcome), out)
 
     def _transaction(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         if self._node.admission.on_transaction(payload, now, self._node.may_sign(now), out):

@@ -30,9 +30,10 @@ class Terms:
         self._next_try: Instant = 0
 
     def current(self) -> bool:
-        """The chain knows this node as its swarm's queen in its term."""
-        member = self._context.chain.member(self._context.me.swarm)
-        return member is not None and member.term == self._context.me.term
+        """The chain knows this node as its swarm's queen, by term and key."""
+        me = self._context.me
+        member = self._context.chain.member(me.swarm)
+        return member is not None and (member.term, member.queen_key) == (me.term, me.queen_key.public)
 
     def reason(self) -> str:
         """Why this node is not the current queen; empty when it is."""
@@ -42,6 +43,8 @@ class Terms:
             return "read-only: the part of the federation's chain held here does not name this swarm yet"
         if member.term > me.term:
             return f"read-only: the federation knows term {member.term} of this swarm, this home is of term {me.term}"
+        if member.term == me.term and member.queen_key != me.queen_key.public:
+            return f"read-only: the federation knows another queen key of term {me.term} than this home holds"
         if member.term < me.term:
             return f"read-only: term {me.term} of this swarm waits for the federation to order it"
         return ""

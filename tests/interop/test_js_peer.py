@@ -127,6 +127,16 @@ def test_gossip_verifies_by_the_keys_on_the_chain_and_no_mutant_does(company: Co
     assert heard["mutants"]["rejected"] == heard["mutants"]["bytes"]
 
 
+def test_the_nodes_take_the_gossip_of_the_peer(company: Company) -> None:
+    for home in (company.alpha, company.beta):  # how high another's chain is, only its heartbeats say
+        home.wait_until(lambda status: heights(status)["gamma"] == status["height"], "a heartbeat of gamma")
+
+
+def heights(status: Status) -> dict[str, int]:
+    """How high each member's chain is, by its name."""
+    return {member["swarm"]: member["height"] for member in status["members"]}
+
+
 def test_announcements_are_understood_both_ways(company: Company) -> None:
     addresses = company.alpha.addresses()
     heard = company.peer.wait_for("discovery", lambda event: event["addresses"] == addresses)

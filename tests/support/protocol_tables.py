@@ -136,7 +136,8 @@ def _bounds() -> str:
         "streams at once, of one peer, of any protocol": f"{guard.MAX_STREAMS_PER_PEER}",
         "a stranger's bytes: burst, then per second": f"{_bytes(readers.STRANGER_BURST)}, "
         f"{_bytes(readers.STRANGER_BYTES_S)}",
-        "a member's messages, not on SYNC: burst, then per second": f"{readers.MEMBER_BURST}, {readers.MEMBER_MESSAGES_S}",
+        "a member's messages, not on SYNC: burst, then per second": f"{readers.MEMBER_BURST}, "
+        f"{readers.MEMBER_MESSAGES_S}",
         "a Yamux stream's window": _bytes(yamux.MAX_WINDOW),
         "unread bytes of one connection": _bytes(yamux.MAX_UNREAD),
         "a gossip RPC": _bytes(pubsub.MAX_RPC),

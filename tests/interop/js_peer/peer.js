@@ -17,7 +17,8 @@ import { judge, rejectedMutants, say } from './statements.js'
 import { makePromote } from './transactions.js'
 
 const PERIOD_MS = 1000
-const PROMOTE_EVERY = 2 // periods
+const HEARTBEAT_EVERY = 5 // periods
+const PROMOTE_EVERY = 2
 const EARLY_AT_MOST = 64
 const SOFTWARE = 'zenmesh-js-peer/1'
 
@@ -87,9 +88,11 @@ export class Peer {
   // ---- belonging
 
   #turn () {
+    this.#turns += 1
     this.links.turn()
+    if (this.#turns % HEARTBEAT_EVERY === 0) this.#beat()
     const me = this.chain.membership.swarm(this.self.swarm)
-    if (this.#synced && me?.state === LEARNER && this.#turns++ % PROMOTE_EVERY === 0) this.#askForPromotion()
+    if (this.#synced && me?.state === LEARNER && this.#turns % PROMOTE_EVERY === 0) this.#askForPromotion()
   }
 
   #askForPromotion () {
@@ -98,6 +101,25 @@ export class Peer {
     const at = { height: chain.height, hash: chain.hashAt(chain.height) }
     const transaction = makePromote(chain.federation, self.swarm, home.queen, at)
     this.lanes.send(creator.terms.get(creator.term).peer, 'TX_SUBMIT', transaction)
+  }
+
+  #beat () {
+    const { chain, self, home, state, replica: { own } } = this
+    const heartbeat = say('HEARTBEAT', {
+      federation: chain.federation,
+      epoch: chain.height,
+      swarm: self.swarm,
+      term: self.term,
+      incarnation: 0n,
+      seq: own.seq,
+      hlc: own.hlc,
+      height: chain.height,
+      view: 0n,
+      head: own.hash,
+      state_root: state.root,
+      load_permille: 0
+    }, home.queen, chain.membership.aad)
+    this.gossip.publish('HEARTBEAT', heartbeat).catch((error) => this.onOffence(self.swarm, error))
   }
 
   #established (peer, hello) {

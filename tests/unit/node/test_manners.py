@@ -12,10 +12,12 @@ from crdt.replica import Replica
 from mesh.protocol.commands import MemoryPut, Success
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.events import GossipReceived, MessageReceived
+from mesh.protocol.messages import JoinOutcome
 from mesh.protocol.node import Node
 from mesh.protocol.scores import PENALTY
 from mesh.protocol.topics import state_topic
 from tests.support.small_swarms import Town
+from wire import cbor
 from wire.errors import BadSignature, Offence, RemoteError
 from wire.frame import pack_message
 from wire.keys import SigningKey
@@ -148,3 +150,15 @@ def test_what_a_session_brought_is_acknowledged_once(meadow: Meadow) -> None:
     town.world.heal()
     town.settle()
     assert 0 < beta.context.counters["received_held"] - before < 20
+
+
+def test_nobody_but_the_creator_answers_for_it() -> None:
+    meadow = Meadow()
+    answer = cbor.encode_struct(JoinOutcome(correlation=bytes(16), response=b""))
+    event = MessageReceived(
+        peer=meadow.town["gamma"].peer,
+        channel=Channel.MESH,
+        message=pack_message(MessageType.JOIN_OUTCOME, answer),
+    )
+    meadow.town.world.deliver(meadow.town["alpha"], event)
+    assert meadow.charges() == PENALTY[Offence.PROTOCOL]

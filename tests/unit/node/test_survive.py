@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from crdt.owner_log import Flag
@@ -12,6 +14,7 @@ from tests.support.small_swarms import Town
 from tests.support.small_world import Host
 from wire.frame import unpack_message
 from wire.ids import PeerId
+from wire.keys import SigningKey
 from wire.time import SECOND
 from wire.types import MessageType
 
@@ -145,6 +148,26 @@ def test_a_home_in_a_new_term_fences_the_old_one() -> None:
     town.world.start(town["beta"])
     town.world.run(10 * SECOND)
     assert "term 2" in read_only(town, "beta")
+
+
+def test_a_term_that_was_prepared_and_never_ordered_is_skipped() -> None:
+    town = Town(*THREE)
+    town.form()
+    town.world.crash(town["beta"])
+    swarm = town.swarms["beta"]
+    swarm.term = 4
+    swarm.certify(town.node("alpha").context.federation)
+    town.world.start(town["beta"])
+    town.settle()
+    assert town.node("alpha").context.author_of(town.node("beta").context.me.swarm).term == 4
+
+
+def test_a_home_with_another_key_of_the_same_term_is_read_only() -> None:
+    town = Town(*THREE)
+    town.form()
+    me = town.node("beta").context.me
+    town.node("beta").context.me = replace(me, queen_key=SigningKey(bytes(32)))
+    assert "another queen key of term 1" in read_only(town, "beta")
 
 
 def test_the_creator_itself_may_begin_a_new_term() -> None:
