@@ -127,24 +127,19 @@ def test_gossip_verifies_by_the_keys_on_the_chain_and_no_mutant_does(company: Co
     assert heard["mutants"]["rejected"] == heard["mutants"]["bytes"]
 
 
-def test_the_nodes_take_the_gossip_of_the_peer(company: Company) -> None:
-    for home in (company.alpha, company.beta):  # how high another's chain is, only its heartbeats say
-        home.wait_until(lambda status: heights(status)["gamma"] == status["height"], "a heartbeat of gamma")
-
-
-def heights(status: Status) -> dict[str, int]:
-    """How high each member's chain is, by its name."""
-    return {member["swarm"]: member["height"] for member in status["members"]}
-
-
-def test_announcements_are_understood_both_ways(company: Company) -> None:
+def test_the_peer_understands_what_a_node_announces(company: Company) -> None:
     addresses = company.alpha.addresses()
     heard = company.peer.wait_for("discovery", lambda event: event["addresses"] == addresses)
     load = heard["capabilities"].pop("current_load_permille")
     assert (heard["capabilities"], 0 <= load <= 1000) == (OFFER, True)
 
-    said = {"worker_types": ["js"], "max_workers": 2, "memory_available": 4096}
-    company.peer.do({"do": "announce", "capabilities": {**said, "current_load_permille": 250}})
+
+@pytest.mark.parametrize(("way", "workers"), [("mesh", 2), ("gossip", 3)])
+def test_the_nodes_understand_what_the_peer_announces(company: Company, way: str, workers: int) -> None:
+    nodes = {company.alpha.status()["peer_id"], company.beta.status()["peer_id"]}
+    company.peer.wait_for("subscribers", lambda event: nodes <= set(event["peers"]))
+    said = {"worker_types": ["js"], "max_workers": workers, "memory_available": 4096}
+    company.peer.do({"do": "announce", "by": way, "capabilities": {**said, "current_load_permille": 250}})
     shown = {**said, "current_load": 0.25}
     for home in (company.alpha, company.beta):
         home.wait_until(

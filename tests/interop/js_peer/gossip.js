@@ -9,7 +9,7 @@ const topicOf = (federation) => `zenmesh/1/${hex(federation)}/state`
 
 export class Gossip {
   // `onMessage(publisher, name, payload)` hears of what is authentic, after it was taken for relaying.
-  constructor ({ pubsub, state, onMessage, onOffence }) {
+  constructor ({ pubsub, state, onMessage, onOffence, tell }) {
     this.pubsub = pubsub
     this.topic = topicOf(state.chain.federation)
     pubsub.topicValidators.set(this.topic, (_, { data, from }) => this.#validate(state, data, from.toString(), onOffence))
@@ -18,6 +18,7 @@ export class Gossip {
       const { code, payload } = readMessage(data)
       onMessage(from.toString(), byCode.get(code).name, payload)
     })
+    pubsub.addEventListener('subscription-change', () => tell('subscribers', { peers: pubsub.getSubscribers(this.topic).map(String) }))
     pubsub.subscribe(this.topic)
   }
 

@@ -3,6 +3,7 @@
 //
 //     {"home": "…", "name": "gamma", "project": "demo", "listen": ["/ip4/127.0.0.1/tcp/0"], "mdns": false}
 //     {"do": "join", "ticket": "zm1…"}          {"do": "put", "key": "plan", "value": 1, "quietly": true}
+//     {"do": "announce", "capabilities": {…}, "by": "gossip"}
 //
 // It ends with its standard input.
 
@@ -39,11 +40,11 @@ const COMMANDS = {
     return peer.join(read, address ?? read.addresses[0])
   },
   put: ({ key, value, quietly }) => peer.put(key, value, { quietly }),
-  announce: ({ capabilities }) => peer.announce({
+  announce: ({ capabilities, by }) => peer.announce({
     ...capabilities,
     max_workers: BigInt(capabilities.max_workers),
     memory_available: BigInt(capabilities.memory_available)
-  }),
+  }, by),
   state: () => tell('state', { root: peer.state.root, rows: peer.state.rows, height: peer.chain.height })
 }
 

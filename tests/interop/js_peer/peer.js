@@ -17,8 +17,7 @@ import { judge, rejectedMutants, say } from './statements.js'
 import { makePromote } from './transactions.js'
 
 const PERIOD_MS = 1000
-const HEARTBEAT_EVERY = 5 // periods
-const PROMOTE_EVERY = 2
+const PROMOTE_EVERY = 2 // periods
 const EARLY_AT_MOST = 64
 const SOFTWARE = 'zenmesh-js-peer/1'
 
@@ -73,7 +72,7 @@ export class Peer {
       onDrift: (peer) => this.replica.openSession(peer)
     })
     const onMessage = (publisher, name, payload) => this.#gossiped(publisher, name, payload)
-    this.gossip = new Gossip({ pubsub: network.services.pubsub, state, onMessage, onOffence })
+    this.gossip = new Gossip({ pubsub: network.services.pubsub, state, onMessage, onOffence, tell })
     Object.assign(this.#handlers, this.links.handlers, this.replica.handlers, {
       DISCOVERY: (_, envelope) => this.#discovered(envelope, 'mesh')
     })
@@ -90,7 +89,6 @@ export class Peer {
   #turn () {
     this.#turns += 1
     this.links.turn()
-    if (this.#turns % HEARTBEAT_EVERY === 0) this.#beat()
     const me = this.chain.membership.swarm(this.self.swarm)
     if (this.#synced && me?.state === LEARNER && this.#turns % PROMOTE_EVERY === 0) this.#askForPromotion()
   }
@@ -101,25 +99,6 @@ export class Peer {
     const at = { height: chain.height, hash: chain.hashAt(chain.height) }
     const transaction = makePromote(chain.federation, self.swarm, home.queen, at)
     this.lanes.send(creator.terms.get(creator.term).peer, 'TX_SUBMIT', transaction)
-  }
-
-  #beat () {
-    const { chain, self, home, state, replica: { own } } = this
-    const heartbeat = say('HEARTBEAT', {
-      federation: chain.federation,
-      epoch: chain.height,
-      swarm: self.swarm,
-      term: self.term,
-      incarnation: 0n,
-      seq: own.seq,
-      hlc: own.hlc,
-      height: chain.height,
-      view: 0n,
-      head: own.hash,
-      state_root: state.root,
-      load_permille: 0
-    }, home.queen, chain.membership.aad)
-    this.gossip.publish('HEARTBEAT', heartbeat).catch((error) => this.onOffence(self.swarm, error))
   }
 
   #established (peer, hello) {
@@ -174,7 +153,8 @@ export class Peer {
     await this.gossip.publish('BATCH', batch)
   }
 
-  async announce (capabilities) {
+  // `by`: to each link on 'mesh', or to the topic's subscribers by 'gossip'; a peer at large does both.
+  async announce (capabilities, by) {
     const { self, home, network, chain } = this
     const fields = {
       swarm: self.swarm,
@@ -186,7 +166,7 @@ export class Peer {
     }
     const envelope = say('DISCOVERY', fields, home.queen, chain.membership.aad)
     this.#discoveries.set(hex(self.swarm), envelope)
-    for (const peer of this.links.established) this.lanes.send(peer, 'DISCOVERY', envelope)
-    await this.gossip.publish('DISCOVERY', envelope)
+    if (by === 'gossip') await this.gossip.publish('DISCOVERY', envelope)
+    else for (const peer of this.links.established) this.lanes.send(peer, 'DISCOVERY', envelope)
   }
 }
