@@ -40,8 +40,3 @@ export function decode (bytes, { maps = false } = {}) {
   if (!equal(encode(value), bytes)) throw new Error('CBOR: not in deterministic form')
   return value
 }
-
-// An op is covered by a signed hash, and its form is not compared again.
-export function decodeLoosely (bytes) {
-  return read(bytes)
-}

@@ -1,6 +1,6 @@
 // One author's log: ops, batches, and the state that they lead to.
 
-import { decode, decodeLoosely, encode } from './cbor.js'
+import { decode, encode } from './cbor.js'
 import { open, seal } from './cose.js'
 import { ZEROS, equal, hex, sha256, tagged } from './keys.js'
 import { bytes, int, list, nullable, record, text, uint } from './layout.js'
@@ -15,7 +15,7 @@ const [PUT, DEL, ADD, RM] = KINDS.keys()
 const Op = record([
   ['collection', text(1, 64)], ['key', text(1, 128)], ['kind', int(0, 3)], ['value', nullable(bytes(0, 16384))],
   ['observed', list(list(uint, 3, 3), 256)]
-], { closed: true, defaults: [[]] })
+], closed)
 const Entry = record([['seq', uint], ['index', uint], ['hlc', uint], ['op', bytes(1, 16384)]], closed)
 const Header = record([
   ['federation', hash], ['swarm', bytes(16)], ['term', uint], ['seq', uint], ['prev_hash', hash], ['hlc', uint],
@@ -25,7 +25,7 @@ const Batch = record([['sealed', bytes(1, 1024)], ['ops', bytes(1, 256 * 1024)]]
 const Ops = list(bytes(1, 16384), 256, 1)
 
 export function readOp (encoded) {
-  const op = Op.read(decodeLoosely(encoded))
+  const op = Op.decode(encoded)
   if ((op.value === null) !== (op.kind === DEL)) throw new Error('op: a value where none belongs, or none')
   if ([PUT, ADD].includes(op.kind) && op.observed.length > 0) throw new Error('op: observes and removes nothing')
   return op

@@ -74,7 +74,7 @@ function bumpTerm (body, membership) {
   must(equal(word.federation, membership.federation) && equal(kid, cert.queen_key), 'not by the new queen')
   must(member !== undefined && member.state !== LEFT, 'of no member')
   must(equal(member.rootKey, cert.root_key) && member.name === cert.name, 'of another swarm')
-  must(cert.term === member.term + 1, 'not the next term')
+  must(cert.term > member.term, 'not a later term')
   must([undefined, member].includes(membership.memberAt(cert.queen_peer)), 'the peer is taken')
   member.terms.set(member.term, { ...member.terms.get(member.term), close: [word.close_seq, word.close_hash] })
   member.terms.set(cert.term, { queenKey: cert.queen_key, peer: cert.queen_peer, close: null })
