@@ -21,7 +21,7 @@ from tests.interop.js_process import Event, JsPeer, install
 from tests.support import netns
 from tests.support.processes import Federation, Home, Status, patiently, zenmesh
 
-DOCS = Path(__file__).parents[2] / "docs" / "protocol"
+DOCS = Path(__file__).parents[2] / "docs"
 PLAN = {"goal": "ship"}
 REWRITES, FILLER = 12, "x" * 8000  # so much rewritten that the state is shorter than the batches that led to it
 ACTIVE_AT = 4  # beta's JOIN and PROMOTE are blocks 1 and 2, gamma's 3 and 4
@@ -72,16 +72,32 @@ def company(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield Company(alpha=alpha, beta=beta, peer=peer)
 
 
-def test_the_worked_examples_of_the_documents_come_out_of_the_peer_too(program: Path) -> None:
-    done = subprocess.run(
-        ["node", str(program / "vectors.js"), str(DOCS)], capture_output=True, text=True, timeout=60
-    )
+def told(program: Path, script: str, documents: Path) -> list[Event]:
+    """What a script of the peer, run over a folder of documents, says in its lines."""
+    done = subprocess.run(["node", str(program / script), str(documents)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    examples = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [example["example"] for example in examples] == [
-        "keys", "envelope", "frame", "genesis", "ticket", "block", "trie", "batch"
-    ]  # fmt: skip
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_worked_examples_of_the_documents_come_out_of_the_peer_too(program: Path) -> None:
+    examples = told(program, "examples.js", DOCS / "protocol")
+    assert (
+        " ".join(example["example"] for example in examples) == "keys envelope frame genesis ticket block trie batch"
+    )
     assert not [example for example in examples if example["differ"] or not example["fields"]]
+
+
+def test_the_peer_makes_the_published_vectors_and_refuses_what_they_refuse(program: Path) -> None:
+    sections = told(program, "vectors.js", DOCS / "vectors")
+    assert {
+        "cbor/refused",
+        "envelopes/refused",
+        "frames/refused",
+        "messages/HELLO",
+        "logs/batches",
+        "trie/counted",
+    } <= {section["section"] for section in sections}
+    assert not [section for section in sections if section["wrong"] or not section["vectors"]]
 
 
 def test_a_ticket_makes_the_peer_a_member(company: Company) -> None:

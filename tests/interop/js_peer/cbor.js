@@ -8,6 +8,7 @@ import { decode as read, encode as write, rfc8949EncodeOptions } from 'cborg'
 import { equal } from './keys.js'
 
 const DEEPEST = 16
+const LEAST = -(2n ** 63n)
 
 const refuse = (what) => () => {
   throw new Error(`CBOR: ${what} is not allowed`)
@@ -19,6 +20,10 @@ const OPTIONS = {
     number: (value) => {
       if (!Number.isSafeInteger(value)) throw new Error(`CBOR: ${value} is no integer`)
       return null // the default encoder takes it
+    },
+    bigint: (value) => {
+      if (value < LEAST) throw new Error(`CBOR: ${value} is below 64 bits`)
+      return null
     },
     undefined: refuse('undefined')
   }

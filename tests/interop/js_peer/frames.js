@@ -22,11 +22,21 @@ export function frame (...messages) {
   return concat(head, content)
 }
 
+// A zstd frame has to say how much comes out of it: in one segment, or in a field of its own.
+function inflate (content) {
+  const [, , , , descriptor] = content
+  const told = (descriptor & 0b1110_0000) !== 0
+  if (!told) throw new Error('frame: its size is not told')
+  const inflated = decompress(content)
+  if (inflated.length > LARGEST_BODY) throw new Error('frame: too much in it')
+  return inflated
+}
+
 function readBody (body) {
   const content = body.subarray(1)
   switch (body[0]) {
     case PLAIN: return Content.read(decode(content)).map(readMessage)
-    case ZSTD: return Content.read(decode(decompress(content))).map(readMessage)
+    case ZSTD: return Content.read(decode(inflate(content))).map(readMessage)
     default: throw new Error(`frame: flag ${body[0]}`)
   }
 }

@@ -5,7 +5,7 @@ import { hex } from './keys.js'
 import { byCode, byName } from './messages.js'
 import { judge } from './statements.js'
 
-const topicOf = (federation) => `zenmesh/1/${hex(federation)}/state`
+export const topicOf = (federation) => `zenmesh/1/${hex(federation)}/state`
 
 export class Gossip {
   // `onMessage(publisher, name, payload)` hears of what is authentic, after it was taken for relaying.

@@ -54,6 +54,8 @@ export function readBatch (encoded, aad) {
   return { header, ops: Ops.read(decode(ops)), encoded }
 }
 
+export const makeEntry = Entry.encode
+
 export function entryOf (encoded) {
   const { op } = Entry.decode(encoded)
   const { collection, key, kind, value } = readOp(op)
@@ -65,7 +67,7 @@ function applyOps (entries, ops, { seq, hlc }) {
   const after = new Map(entries)
   ops.forEach((op, index) => {
     const { kind, observed } = readOp(op)
-    const entry = entryOf(Entry.encode({ seq, index: BigInt(index), hlc, op }))
+    const entry = entryOf(makeEntry({ seq, index: BigInt(index), hlc, op }))
     const removes = (kind === DEL || kind === RM) && observed.length === 0
     if (removes) after.delete(hex(entry.path))
     else after.set(hex(entry.path), entry)

@@ -10,14 +10,9 @@
 import { createInterface } from 'node:readline'
 import { readTicket } from './certificates.js'
 import { Home } from './home.js'
-import { hex } from './keys.js'
+import { shown } from './json.js'
 import { startNetwork } from './network.js'
 import { Peer } from './peer.js'
-
-const shown = (_, value) => {
-  if (typeof value === 'bigint') return value <= Number.MAX_SAFE_INTEGER ? Number(value) : String(value)
-  return value instanceof Uint8Array ? hex(value) : value
-}
 
 const tell = (event, fields = {}) => console.log(JSON.stringify({ event, ...fields }, shown))
 

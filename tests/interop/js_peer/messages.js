@@ -73,7 +73,7 @@ const REGISTRY = [
 // A message without a layout here carries bytes that mean something elsewhere: an envelope, a batch, a transaction.
 const RAW = { encode: (data) => data, decode: (data) => data }
 
-const KINDS = REGISTRY.map(([code, name, lane, layout = RAW]) => ({ code, name, lane, layout }))
+const KINDS = REGISTRY.map(([code, name, lane, layout = RAW]) => ({ code, name, lane, layout, raw: layout === RAW }))
 
 export const byName = Object.fromEntries(KINDS.map((kind) => [kind.name, kind]))
 export const byCode = new Map(KINDS.map((kind) => [kind.code, kind]))

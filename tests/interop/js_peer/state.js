@@ -8,6 +8,11 @@ const LIVE = 0
 
 const authorOf = (swarm, term) => `${hex(swarm)}/${term}`
 
+const encodeRow = ({ swarm, term, seq, hash, root, flag }) =>
+  concat(swarm, u64(term), u64(seq), hash, root, Uint8Array.of(flag))
+
+export const federationRoot = (rows) => tagged('zenmesh/federation', ...rows.map(encodeRow))
+
 export class State {
   constructor (chain) {
     this.chain = chain
@@ -62,7 +67,6 @@ export class State {
   }
 
   get root () {
-    const row = ({ swarm, term, seq, hash, root, flag }) => concat(swarm, u64(term), u64(seq), hash, root, Uint8Array.of(flag))
-    return tagged('zenmesh/federation', ...this.rows.map(row))
+    return federationRoot(this.rows)
   }
 }

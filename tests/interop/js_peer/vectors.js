@@ -1,99 +1,129 @@
-// The worked examples of the documents, computed anew: node vectors.js DOCS prints one JSON line per example.
+// The published test vectors: node vectors.js docs/vectors prints one JSON line per section.
+//
+// A reader of a section turns `in` into as much of `out` as this peer makes itself. Where there is `refused`, it throws.
 
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-import { Chain } from './chain.js'
-import { readGenesis, readTicket, makeJoin } from './certificates.js'
-import { GENESIS_AAD, open, seal } from './cose.js'
-import { frame, message } from './frames.js'
+import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
+import { decode, encode } from './cbor.js'
+import { makeJoin, readCertificate, readGenesis, readTicket } from './certificates.js'
+import { GENESIS_AAD, aadOf, open, seal } from './cose.js'
+import { frame, message, readMessages } from './frames.js'
+import { topicOf } from './gossip.js'
+import { shown } from './json.js'
 import { KeyPair, ZEROS, hex, peerId, sha256, swarmId, unhex, utf8 } from './keys.js'
-import { entryOf } from './log.js'
-import { byName } from './messages.js'
-import { State } from './state.js'
-import { apply } from './transactions.js'
+import { entryOf, makeEntry, readBatch, readOp } from './log.js'
+import { JOIN_STATUS, byCode } from './messages.js'
+import { federationRoot } from './state.js'
 import { root } from './trie.js'
 
-const EXAMPLE = /<!-- example (\w+) -->\n```text\n(.*?)```\n<!-- end -->/gs
-const FIELD = /^(\S.*) =\n((?: {2}\S+\n)+)/gm
+const aadNamed = (federation) => (federation === '' ? GENESIS_AAD : aadOf(unhex(federation)))
+const nameIn = (contentType) => contentType.match(/^application\/zenmesh\.(.+)\+cbor;v=1$/)[1]
 
-function readExamples (folder) {
-  const texts = readdirSync(folder).filter((name) => name.endsWith('.md')).map((name) => readFileSync(join(folder, name), 'utf8'))
-  const fields = (body) => Object.fromEntries([...body.matchAll(FIELD)].map(([, name, value]) => [name, value.replace(/\s/g, '')]))
-  return Object.fromEntries([...texts.join('\n').matchAll(EXAMPLE)].map(([, name, body]) => [name, fields(body)]))
+// The notation for values of no stated type.
+function valueOf (written) {
+  if (Array.isArray(written)) return written.map(valueOf)
+  if (written === null || typeof written !== 'object') return written
+  if ('bytes' in written) return unhex(written.bytes)
+  if ('int' in written) return BigInt(written.int)
+  return Object.fromEntries(written.map.map(([key, value]) => [key, valueOf(value)]))
 }
 
-const docs = readExamples(process.argv[2])
-const keys = Object.fromEntries(['root', 'node', 'queen'].map((whose) => [whose, new KeyPair(unhex(docs.keys[`${whose} seed`]))]))
-const genesis = unhex(docs.genesis.genesis)
-const chain = new Chain(genesis)
+async function messagesIn (framed) {
+  const found = []
+  for await (const { code, payload } of readMessages([framed])) found.push(hex(message(code, payload)))
+  return found
+}
 
-const EXAMPLES = {
-  keys: () => ({
-    'root key': hex(keys.root.public),
-    'swarm id': hex(swarmId(keys.root.public)),
-    'node key': hex(keys.node.public),
-    'peer id': peerId(keys.node.public),
-    'queen key': hex(keys.queen.public)
+const numbered = (count) => Array.from({ length: count }, (_, n) => ({ path: sha256(utf8(`path ${n}`)), digest: sha256(utf8(`digest ${n}`)) }))
+
+function ticketIn ({ text }) {
+  const { grant, seed, key, federation } = readTicket(text)
+  return { grant: hex(grant), seed: hex(seed), ticket_key: hex(key.public), federation: hex(federation) }
+}
+
+const SECTIONS = {
+  'ids/keys': ({ seed }) => {
+    const { public: key } = new KeyPair(unhex(seed))
+    return { public: hex(key), swarm_id: hex(swarmId(key)), peer_id: peerId(key) }
+  },
+  'ids/topics': ({ federation }) => ({ topic: topicOf(unhex(federation)) }),
+  'cbor/values': ({ value }, { cbor }) => {
+    decode(unhex(cbor))
+    return { cbor: hex(encode(valueOf(value))) }
+  },
+  'cbor/refused': ({ cbor }) => decode(unhex(cbor)),
+  'envelopes/sealed': ({ seed, content_type: type, payload, federation }) => {
+    const envelope = seal(nameIn(type), unhex(payload), new KeyPair(unhex(seed)), aadNamed(federation))
+    return { envelope: hex(envelope), kid: hex(open(nameIn(type), envelope, aadNamed(federation)).kid) }
+  },
+  'envelopes/refused': ({ envelope, content_type: type, federation }) =>
+    open(nameIn(type), unhex(envelope), aadNamed(federation)),
+  'frames/frames': async ({ messages }, { frame: framed }) => {
+    if (!isDeepStrictEqual(await messagesIn(unhex(framed)), messages)) throw new Error('other messages')
+    const compressed = framed.slice(8, 10) === '01' // one that this peer reads, and never writes
+    return compressed ? {} : { frame: hex(frame(...messages.map(unhex))) }
+  },
+  'frames/refused': ({ frame: framed }) => messagesIn(unhex(framed)),
+  'logs/ops': (_, { cbor }) => {
+    const op = unhex(cbor)
+    readOp(op)
+    return { path: hex(entryOf(makeEntry({ seq: 1n, index: 0n, hlc: 1n, op })).path) }
+  },
+  'logs/refused ops': ({ cbor }) => readOp(unhex(cbor)),
+  'logs/entries': ({ seq, place, hlc, op }) => {
+    const entry = makeEntry({ seq: BigInt(seq), index: BigInt(place), hlc: BigInt(hlc), op: unhex(op) })
+    return { entry: hex(entry), digest: hex(entryOf(entry).digest) }
+  },
+  'logs/batches': ({ header: { federation } }, { batch }) => {
+    const { header } = readBatch(unhex(batch), aadNamed(federation))
+    return { hash: hex(header.hash) }
+  },
+  'logs/federation roots': ({ rows }) => ({
+    root: hex(federationRoot(rows.map(({ swarm, term, seq, hash, root: trie, flag }) =>
+      ({ swarm: unhex(swarm), term, seq, hash: unhex(hash), root: unhex(trie), flag }))))
   }),
-  envelope: () => {
-    const { payload } = open('member-cert', unhex(docs.envelope.envelope), GENESIS_AAD)
-    return { payload: hex(payload), envelope: hex(seal('member-cert', payload, keys.root, GENESIS_AAD)) }
-  },
-  frame: () => {
-    const { PING } = byName
-    const payload = PING.layout.encode({ nonce: 1n, wall_ms: 1800000000000n, height: 2n, state_root: ZEROS })
-    const encoded = message(PING.code, payload)
-    return { payload: hex(payload), message: hex(encoded), frame: hex(frame(encoded)) }
-  },
-  genesis: () => ({
-    payload: hex(open('genesis', genesis, GENESIS_AAD).payload),
-    'federation id': hex(readGenesis(genesis).federation),
-    'state hash at height 0': hex(chain.membership.stateHash)
-  }),
-  ticket: () => {
-    const ticket = readTicket(docs.ticket.ticket)
-    const certificate = unhex(docs.ticket['certificate of the joiner'])
-    return {
-      'ticket key': hex(ticket.key.public),
-      'SHA-256 of the certificate': hex(sha256(certificate)),
-      join: hex(makeJoin(ticket, certificate))
-    }
-  },
-  block: () => {
-    const given = (name) => unhex(docs.block[name])
-    chain.append({ block: given('block 1'), certificate: given('commit certificate of block 1') })
-    const second = chain.membership.copy()
-    apply(given('transaction of block 2'), second, { timeMs: 0n, height: 1n, hashAt: (height) => chain.hashAt(height) })
-    return {
-      'hash of block 1': hex(chain.hashAt(1n)),
-      'state hash at height 1': hex(chain.membership.stateHash),
-      'state hash at height 2': hex(second.stateHash)
-    }
-  },
-  trie: () => {
-    const number = (n) => ({ path: sha256(utf8(`path ${n}`)), digest: sha256(utf8(`digest ${n}`)) })
-    const first = (count) => Array.from({ length: count }, (_, n) => number(n))
-    const rootOf = (count) => hex(root(first(count)))
-    return { empty: rootOf(0), 'root of the first entry alone': rootOf(1), 'root of the first 16': rootOf(16), 'root of all 17': rootOf(17) }
-  },
-  batch: () => {
-    const state = new State(chain)
-    const batch = state.authentic(unhex(docs.batch.batch)) // received, it might be from the future
-    state.logOrNew(batch.header.swarm, batch.header.term).receive(batch)
-    const { path, digest } = entryOf(unhex(docs.batch.entry))
-    return {
-      op: hex(batch.ops[0]),
-      path: hex(path),
-      digest: hex(digest),
-      'state root': hex(state.rows[0].root),
-      hash: hex(batch.header.hash),
-      'federation root': hex(state.root)
-    }
+  'trie/counted': ({ count }) => ({ root: hex(root(numbered(count))) }),
+  'trie/listed': ({ entries }) => ({ root: hex(root(entries.map(([path, digest]) => ({ path: unhex(path), digest: unhex(digest) })))) }),
+  'tickets/tickets': ticketIn,
+  'tickets/refused': ticketIn,
+  'tickets/joins': ({ text, certificate }) => ({ join: hex(makeJoin(readTicket(text), unhex(certificate))) }),
+  'chain/refused certificates': ({ certificate, federation }) =>
+    readCertificate(unhex(certificate), aadNamed(federation), federation === '' ? ZEROS : unhex(federation)),
+  'chain/genesis': ({ genesis }, out) => ({ federation_id: hex(readGenesis(unhex(genesis ?? out.genesis)).federation) })
+}
+
+// A body that this peer knows reads as the fields that are given, and is written as the same bytes.
+function messageReader ({ code, fields }, { body, message: whole }) {
+  const { layout } = byCode.get(code)
+  const read = layout.decode(unhex(body))
+  const payload = layout.encode(read)
+  const named = 'status' in fields ? { ...fields, status: JOIN_STATUS.indexOf(fields.status) } : fields
+  const same = isDeepStrictEqual(JSON.parse(JSON.stringify(read, shown)), named)
+  return { body: hex(payload), message: same ? hex(message(code, payload)) : `other fields than ${whole}` }
+}
+
+const LAID_OUT = new Set([...byCode.values()].filter(({ raw }) => !raw).map(({ name }) => name))
+
+async function judged (read, vector) {
+  try {
+    const made = await read(vector.in, vector.out ?? {})
+    if ('refused' in vector) return 'taken'
+    return Object.keys(made).filter((field) => vector.out[field] !== made[field]).join()
+  } catch (error) {
+    return 'refused' in vector ? '' : error.message
   }
 }
 
-for (const [name, compute] of Object.entries(EXAMPLES)) {
-  const computed = compute()
-  const differ = Object.entries(computed).filter(([field, value]) => value !== docs[name][field]).map(([field]) => field)
-  console.log(JSON.stringify({ example: name, fields: Object.keys(computed).length, differ }))
+for (const file of ['ids', 'cbor', 'envelopes', 'frames', 'messages', 'logs', 'trie', 'tickets', 'chain']) {
+  const { sections } = JSON.parse(readFileSync(`${process.argv[2]}/${file}.json`))
+  for (const { section, vectors } of sections) {
+    const read = SECTIONS[`${file}/${section}`] ?? (LAID_OUT.has(section) && messageReader)
+    if (!read) continue
+    const wrong = []
+    for (const vector of vectors) {
+      const fault = await judged(read, vector)
+      if (fault !== '') wrong.push(`${vector.name}: ${fault}`)
+    }
+    console.log(JSON.stringify({ section: `${file}/${section}`, vectors: vectors.length, wrong }))
+  }
 }
