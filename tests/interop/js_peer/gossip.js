@@ -26,7 +26,7 @@ export class Gossip {
     try {
       const { code, payload } = readMessage(data)
       const kind = byCode.get(code)
-      return kind !== undefined && judge(kind.name, payload, state) !== undefined ? 'accept' : 'ignore'
+      return kind !== undefined && judge(kind.name, kind.read(payload), state) !== undefined ? 'accept' : 'ignore'
     } catch (error) {
       onOffence(publisher, error)
       return 'reject'

@@ -27,7 +27,7 @@ export class Lanes {
     try {
       for await (const { code, payload } of readMessages(stream)) {
         const kind = byCode.get(code)
-        if (kind?.lane === lane) await this.onMessage(peer, kind.name, kind.layout.decode(payload))
+        if (kind?.lane === lane) await this.onMessage(peer, kind.name, kind.read(payload))
       }
     } catch (error) {
       this.onOffence(peer, error)

@@ -44,7 +44,9 @@ export const put = (key, value) =>
 // A header proves itself by the key of its author; the caller says which key that is.
 export function readHeader (sealed, aad) {
   const { payload, kid } = open('batch', sealed, aad)
-  return { ...Header.decode(payload), kid, hash: sha256(payload) }
+  const header = Header.decode(payload)
+  if (header.seq === 0n) throw new Error('batch: the first is 1')
+  return { ...header, kid, hash: sha256(payload) }
 }
 
 export function readBatch (encoded, aad) {

@@ -41,6 +41,8 @@ function ticketIn ({ text }) {
   return { grant: hex(grant), seed: hex(seed), ticket_key: hex(key.public), federation: hex(federation) }
 }
 
+let aadOfTheBatches // those that are refused do not name their federation: it is that of the good ones
+
 const SECTIONS = {
   'ids/keys': ({ seed }) => {
     const { public: key } = new KeyPair(unhex(seed))
@@ -64,6 +66,15 @@ const SECTIONS = {
     return compressed ? {} : { frame: hex(frame(...messages.map(unhex))) }
   },
   'frames/refused': ({ frame: framed }) => messagesIn(unhex(framed)),
+  'messages/refused': ({ code, payload }) => {
+    const { name, raw } = byCode.get(code)
+    const read = byCode.get(code).read(unhex(payload))
+    return raw ? open(name.toLowerCase(), read, GENESIS_AAD) : read
+  },
+  'messages/later versions': ({ code, payload }, { fields }) => {
+    const read = JSON.parse(JSON.stringify(byCode.get(code).read(unhex(payload)), shown))
+    return isDeepStrictEqual(read, fields) ? {} : { fields: read }
+  },
   'logs/ops': (_, { cbor }) => {
     const op = unhex(cbor)
     readOp(op)
@@ -75,9 +86,11 @@ const SECTIONS = {
     return { entry: hex(entry), digest: hex(entryOf(entry).digest) }
   },
   'logs/batches': ({ header: { federation } }, { batch }) => {
-    const { header } = readBatch(unhex(batch), aadNamed(federation))
+    aadOfTheBatches = aadNamed(federation)
+    const { header } = readBatch(unhex(batch), aadOfTheBatches)
     return { hash: hex(header.hash) }
   },
+  'logs/refused batches': ({ batch }) => readBatch(unhex(batch), aadOfTheBatches),
   'logs/federation roots': ({ rows }) => ({
     root: hex(federationRoot(rows.map(({ swarm, term, seq, hash, root: trie, flag }) =>
       ({ swarm: unhex(swarm), term, seq, hash: unhex(hash), root: unhex(trie), flag }))))
