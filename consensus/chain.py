@@ -63,14 +63,14 @@ class Chain:
 
     @property
     def state_hash(self) -> Digest:
-        return self._membership.state_hash()
+        return self._membership.state_hash
 
     @property
     def creator(self) -> Member:
         """The governor, in its current term."""
         return self._membership.everyone[self.genesis.members[0].swarm]
 
-    def members(self) -> list[Member]:
+    def members(self) -> tuple[Member, ...]:
         """Who belongs, ascending by swarm id."""
         return self._membership.members()
 
@@ -171,7 +171,7 @@ class Chain:
         membership = self._membership
         for tx in block.txs:
             membership = transactions.apply(self._view(membership, block.time_ms), decode_tx(tx))
-        return membership
+        return membership.weighed()
 
     def _view(self, membership: Membership, time_ms: int) -> transactions.View:
         return transactions.View(
@@ -180,7 +180,6 @@ class Chain:
             height=self.height,
             time_ms=time_ms,
             block_hash_at=self._hash_at,
-            block_time_at=self._time_at,
             verify=self._verify,
         )
 
@@ -209,12 +208,9 @@ class Chain:
             return self.federation_id
         return block_hash(self._blocks[height - 1][0]) if height <= self.height else None
 
-    def _time_at(self, height: int) -> int:
-        return self.genesis.created_ms if height == 0 else cbor.decode_as(self._blocks[height - 1][0], Block).time_ms
-
 
 def _founders(genesis: Genesis) -> Membership:
     membership = Membership(setting=genesis.params.quorum_setting)
     for cert in genesis.members:
         membership = membership.join(cert, MemberState.ACTIVE, None, None)
-    return membership
+    return membership.weighed()

@@ -4,15 +4,21 @@
 height h changes is in force from h+1 on: that is a new epoch. Names are unique while their swarm belongs; queen keys
 of past terms stay known for ever, because batches signed with them do.
 
+What is asked all the time (who belongs, who has this name, who speaks through this peer) is worked out once per value
+and kept with it. The changes of one block are many and its weights are wanted once, so that changing leaves weights
+as they are and `weighed` brings them up to date.
+
 Weights: a learner has none; from four members on nobody has more than ⌊(W-1)/3⌋ of the total, so that no single
 member can block: larger weights are cut to that, all at once, largest first.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import cached_property
 
 from consensus.certificates import MemberCert
 from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting
@@ -63,9 +69,9 @@ class Member:
         return self.terms[self.term].peer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Membership:
-    """All members, past ones included, and the tickets used up."""
+    """All members, past ones included, and the tickets used up. A new value knows only what it was given."""
 
     setting: QuorumSetting
     everyone: Mapping[SwarmId, Member] = field(default_factory=dict)
@@ -73,9 +79,9 @@ class Membership:
 
     # reading
 
-    def members(self) -> list[Member]:
+    def members(self) -> tuple[Member, ...]:
         """Those who belong, ascending by swarm id."""
-        return [m for _, m in sorted(self.everyone.items()) if m.state is not MemberState.LEFT]
+        return self._sorted
 
     def member(self, swarm: SwarmId) -> Member | None:
         """A swarm that belongs."""
@@ -83,11 +89,11 @@ class Membership:
         return found if found is not None and found.state is not MemberState.LEFT else None
 
     def by_name(self, name: str) -> Member | None:
-        return next((member for member in self.members() if member.name == name), None)
+        return self._by_name.get(name)
 
     def by_peer(self, peer: PeerId) -> Member | None:
         """The member whose current queen is `peer`."""
-        return next((member for member in self.members() if member.peer == peer), None)
+        return self._by_peer.get(peer)
 
     def rule(self) -> QuorumRule:
         return QuorumRule(self.setting, len(self.members()))
@@ -96,6 +102,19 @@ class Membership:
         """How many members `inviter` brought in that still belong."""
         return sum(1 for member in self.members() if member.inviter == inviter)
 
+    @cached_property
+    def _sorted(self) -> tuple[Member, ...]:
+        return tuple(m for _, m in sorted(self.everyone.items()) if m.state is not MemberState.LEFT)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Member]:
+        return {m.name: m for m in self.everyone.values() if m.state is not MemberState.LEFT}
+
+    @cached_property
+    def _by_peer(self) -> dict[PeerId, Member]:
+        return {m.peer: m for m in self.everyone.values() if m.state is not MemberState.LEFT}
+
+    @cached_property
     def state_hash(self) -> Digest:
         """A hash of everything here; equal on every node at one height."""
         rows = [
@@ -151,9 +170,7 @@ class Membership:
         member = self._require(cert.swarm)
         if cert.body.root_key != member.root_key or cert.name != member.name:
             raise ProtocolViolation("a new term keeps the swarm's root key and name")
-        if (
-            cert.term <= member.term
-        ):  # one that was prepared and never ordered may have been lost: terms may be skipped
+        if cert.term <= member.term:  # a term may be skipped: what was prepared and never ordered may be lost
             raise ProtocolViolation(f"{member.name} is in term {member.term} already", Offence.REPLAY)
         other = self.by_peer(cert.peer)
         if other is not None and other.swarm != member.swarm:
@@ -176,33 +193,44 @@ class Membership:
         return member
 
     def _with(self, member: Member, consumed: Mapping[bytes, None] | None = None) -> Membership:
-        everyone = {**self.everyone, member.swarm: member}
-        changed = replace(self, everyone=everyone, consumed=self.consumed if consumed is None else consumed)
-        return replace(changed, everyone=_weighted(everyone))
+        """This with `member` as it is now, weights aside; the look-ups follow, instead of being worked out anew."""
+        changed = Membership(
+            setting=self.setting,
+            everyone={**self.everyone, member.swarm: member},
+            consumed=self.consumed if consumed is None else consumed,
+        )
+        before = self.member(member.swarm)
+        names, peers = dict(self._by_name), dict(self._by_peer)
+        if before is not None:
+            del names[before.name], peers[before.peer]
+        if member.state is not MemberState.LEFT:
+            names[member.name] = peers[member.peer] = member
+        changed.__dict__.update(_by_name=names, _by_peer=peers)
+        return changed
 
-
-def _weighted(everyone: Mapping[SwarmId, Member]) -> dict[SwarmId, Member]:
-    """Everyone with the weight that is in force: the certified one, 1 in a small federation, cut where too large."""
-    active = [m for _, m in sorted(everyone.items()) if m.state is MemberState.ACTIVE]
-    members = sum(1 for m in everyone.values() if m.state is not MemberState.LEFT)
-    if members <= SMALL_FEDERATION:
-        weights = {m.swarm: 1 for m in active}
-    else:
-        weights = clamped({m.swarm: m.certified_weight for m in active})
-    return {swarm: replace(m, weight=weights.get(swarm, 0)) for swarm, m in everyone.items()}
+    def weighed(self) -> Membership:
+        """With the weights that are in force: the certified ones, 1 in a small federation, cut where too large."""
+        active = [m for m in self.members() if m.state is MemberState.ACTIVE]
+        if len(self.members()) <= SMALL_FEDERATION:
+            weights = {m.swarm: 1 for m in active}
+        else:
+            weights = clamped({m.swarm: m.certified_weight for m in active})
+        everyone = {
+            swarm: m if m.weight == (weight := weights.get(swarm, 0)) else replace(m, weight=weight)
+            for swarm, m in self.everyone.items()
+        }
+        return replace(self, everyone=everyone)
 
 
 def clamped(weights: dict[SwarmId, int]) -> dict[SwarmId, int]:
-    """`weights` with each at most ⌊(W-1)/3⌋ of the total W, largest cut first; 1 each where that cannot be."""
+    """`weights` with each cut to one level, the highest that is at most ⌊(W-1)/3⌋ of what is left, W."""
     if len(weights) <= SMALL_FEDERATION:
         return dict.fromkeys(weights, 1)
-    result = dict(weights)
-    while True:
-        total = sum(result.values())
-        cap = (total - 1) // 3
-        largest = max(result.values())
-        if largest <= cap:
-            return result
-        if largest == 1 or cap < 1:
-            return dict.fromkeys(result, 1)
-        result = {swarm: min(weight, max(cap, largest - 1)) for swarm, weight in result.items()}
+
+    def too_much(level: int) -> bool:
+        return 3 * level >= sum(min(weight, level) for weight in weights.values())
+
+    # With four or more, level 1 is never too much, and above the first that is, all are: a search finds it, however
+    # large a weight somebody's certificate claims.
+    level = bisect_left(range(1, max(weights.values()) + 1), True, key=too_much)
+    return {swarm: min(weight, level) for swarm, weight in weights.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 from consensus import tickets
 from consensus.blocks import (
@@ -37,7 +38,6 @@ class View:
     height: int
     time_ms: int
     block_hash_at: Callable[[int], bytes | None]
-    block_time_at: Callable[[int], int]
     verify: keys.Verify
 
     @property
@@ -56,6 +56,8 @@ def apply(view: View, tx: TxBody) -> Membership:
             return _bump(view, tx)
         case LeaveTx():
             return _leave(view, tx)
+        case _:
+            assert_never(tx)
 
 
 def new_queen_of(tx: TxBody, swarm: SwarmId, federation: bytes, verify: keys.Verify) -> PublicKey | None:
