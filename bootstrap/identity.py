@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from bootstrap.home import Home
 from bootstrap.keyfiles import NODE, ROOT, has_key, queen, queen_terms, read_key
-from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_member_cert
+from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_member_cert, peek_federation
 from consensus.genesis import Genesis, parse_genesis
 from mesh.protocol.commands import Join
 from mesh.protocol.context import Identity
 from mesh.protocol.intent import JoinIntent, parse_intent
 from mesh.protocol.joiner import Applicant
 from wire.errors import ConfigError, RemoteError
-from wire.ids import FederationId, PeerId, peer_id_of, swarm_id_of
+from wire.ids import FederationId, PeerId, SwarmId, peer_id_of, swarm_id_of
 from wire.keys import SigningKey
 
 _RESTORE = "put back this file from a backup (`zenmesh home restore`)"
@@ -143,12 +143,23 @@ def _applicant(home: Home, peer: PeerId, wall_ms: Callable[[], int]) -> Applican
     if not queen_terms(home.keys):
         raise ConfigError(str(home.keys), "no queen key", _RESTORE)
     return Applicant(
-        swarm_hex=swarm_id_of(_root(home).public).hex(),
+        swarm_hex=_swarm(home).hex(),
         name=config.swarm,
         project=config.project,
         peer=peer,
         certify=lambda federation: certify(home, federation, wall_ms()),
     )
+
+
+def _swarm(home: Home) -> SwarmId:
+    """Whose home this is: its certificate says it, so that the root key may lie elsewhere once that was made."""
+    raw = None if has_key(home.keys, ROOT) else home.certificate()
+    if raw is None:
+        return swarm_id_of(_root(home).public)
+    try:
+        return parse_member_cert(raw, peek_federation(raw)).swarm
+    except RemoteError as error:
+        raise ConfigError(str(home.certificate_file), "damaged", f"{error}; {_RESTORE}") from error
 
 
 def _root(home: Home) -> SigningKey:

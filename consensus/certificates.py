@@ -125,3 +125,9 @@ def parse_member_cert(raw: bytes, federation: bytes | None, verify: keys.Verify 
     if not is_name(body.name):
         raise ProtocolViolation(f"a swarm's name has {NAME_RULE}")
     return MemberCert(body, raw)
+
+
+def peek_federation(raw: bytes) -> bytes | None:
+    """Which federation the certificate in `raw` says it is for (None: a genesis), unverified; raises DecodeError."""
+    federation = cbor.decode_as(cose.parse(raw, MAX_CERT).payload, CertBody).federation
+    return None if federation == NO_FEDERATION else federation

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.identity import load_intent
+from bootstrap.identity import Outsider, load_intent, load_standing
 from bootstrap.keyfiles import ROOT
 from consensus.genesis import Params
+from consensus.tickets import parse_ticket
 from mesh.protocol.commands import Failure, FailureKind, GetStatus, Join, Success
 from tests.support.commands import Machine, machine, serving_town
 from tests.support.fakecontrol import FakeControl, serving_in_thread
 from tests.support.small_swarms import Town
 from tests.support.small_world import WALL_START_MS
+from wire.errors import ConfigError
 
 PEER = "/ip4/192.0.2.1/tcp/4150/p2p/12D3KooWHZbUg5gTgVBpHwocqjzGs7DrxSLE8egkzyrwVpmQDYWK"
 FEDERATION = "ab" * 32
@@ -115,6 +117,35 @@ def test_joining_needs_the_root_key(beta: Machine, ticket: str, way: str) -> Non
     ran = beta("join", ticket if way == "ticket" else "--lan")
     assert ran.code == 2
     assert "root.key is missing" in ran.err
+
+
+def test_once_the_certificate_is_made_the_root_key_may_lie_elsewhere(beta: Machine, ticket: str) -> None:
+    beta.json("join", ticket)
+    before = load_standing(beta.home, lambda: WALL_START_MS)
+    (beta.home.keys / ROOT.file).unlink()
+    after = load_standing(beta.home, lambda: WALL_START_MS)
+    assert isinstance(before, Outsider)
+    assert isinstance(after, Outsider)
+    assert after.applicant.swarm_hex == before.applicant.swarm_hex
+    federation = parse_ticket(ticket).federation
+    assert after.applicant.certify(federation) == before.applicant.certify(federation)
+
+
+@pytest.mark.parametrize(
+    ("held", "says"),
+    [
+        pytest.param(None, "root.key = 'missing'", id="no certificate was made yet"),
+        pytest.param(b"x", "member.cert = 'damaged'", id="the certificate is none"),
+    ],
+)
+def test_without_root_key_and_certificate_nobody_knows_whose_home_it_is(
+    beta: Machine, held: bytes | None, says: str
+) -> None:
+    (beta.home.keys / ROOT.file).unlink()
+    if held is not None:
+        beta.home.write_certificate(held)
+    with pytest.raises(ConfigError, match=says):
+        load_standing(beta.home, lambda: WALL_START_MS)
 
 
 # handed to the node

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consensus.certificates import NO_FEDERATION, parse_member_cert
+from consensus.certificates import NO_FEDERATION, parse_member_cert, peek_federation
 from consensus.genesis import Params, make_genesis, parse_genesis
 from consensus.quorum import QuorumSetting
 from tests.support.realm import CREATED_MS, certificate, founding, peer, queen, root, swarm
@@ -75,6 +75,13 @@ def test_a_certificate_maps_a_node_to_a_swarm_and_its_term() -> None:
     cert = parse_member_cert(certificate(FEDERATION, "beta", 3), FEDERATION)
     assert (cert.swarm, cert.name, cert.term) == (swarm("beta"), "beta", 3)
     assert (cert.queen_key, cert.peer) == (queen("beta", 3).public, peer("beta"))
+
+
+def test_whom_a_certificate_is_for_can_be_asked_before_it_is_verified() -> None:
+    assert peek_federation(certificate(FEDERATION, "beta")) == FEDERATION
+    assert peek_federation(certificate(None, "beta")) is None
+    with pytest.raises(RemoteError, match="not a COSE_Sign1"):
+        peek_federation(b"")
 
 
 def beta(**changes: object) -> bytes:
