@@ -2,6 +2,7 @@
 
     PeerUp ── known peer id ──► HELLO both ways ──► established: announcements, anti-entropy, probes
        └───── unknown ──► we dialled: HELLO; they did: wait ≤ 10 s for a HELLO or a join request
+                             HELLO of another protocol version ──► a refusal that says which is spoken here
                              HELLO of another federation ──► a polite refusal, and no more dials
                              HELLO of ours with a longer chain ──► ask for the blocks: they may admit the stranger
                              still no member ──► refusal
@@ -35,6 +36,7 @@ from wire.types import Channel, MessageType
 SOFTWARE = "zenmesh/0.1"
 OTHER_FEDERATION = "other-federation"
 NOT_A_MEMBER = "not-a-member"
+OTHER_VERSION = "other-version"
 _CHAIN_BYTES = 1024 * 1024
 
 
@@ -89,6 +91,10 @@ class Greeting:
     def on_hello(self, link: Link, hello: Hello, now: Instant, out: Outbox) -> bool:
         """Book a HELLO; True when the link became established by it."""
         context = self._context
+        if hello.protocol_version != PROTOCOL_VERSION:
+            rule = f"this node speaks protocol version {PROTOCOL_VERSION}, not {hello.protocol_version}"
+            self.refuse(link, OTHER_VERSION, f"{rule}: update the older", out)
+            return False
         if hello.federation != context.federation:
             self._remember_foreign(link.peer, hello.federation)
             self.refuse(link, OTHER_FEDERATION, "this node belongs to another federation", out)
