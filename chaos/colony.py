@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from chaos.clocks import WALL_START_MS
 from consensus.blocks import join_tx, promote_tx
@@ -30,7 +31,7 @@ TERM = 1
 _FOUNDED_MS = WALL_START_MS - 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Home:
     """One swarm: its keys and its certificate. Two hosts with one home are twins."""
 
@@ -40,11 +41,11 @@ class Home:
     queen: SigningKey
     certificate: bytes
 
-    @property
+    @cached_property
     def swarm(self) -> SwarmId:
         return swarm_id_of(self.root.public)
 
-    @property
+    @cached_property
     def peer(self) -> PeerId:
         return peer_id_of(self.node.public)
 

@@ -86,6 +86,10 @@ class Context:
         member = self.chain.member(swarm)
         return swarm.hex() if member is None else member.name
 
+    def population(self) -> int:
+        """How many members there are, this one included even before the chain names it."""
+        return len(self.chain.members()) + (self.chain.member(self.me.swarm) is None)
+
     def others(self) -> list[SwarmId]:
         """Every other member, in the chain's order."""
         return [member.swarm for member in self.chain.members() if member.swarm != self.me.swarm]

@@ -4,6 +4,8 @@ A member without a link is dialled for ever, with exponential backoff and jitter
 its addresses (mDNS, an announcement, a bootstrap list) starts the backoff afresh. Of two members that would dial
 each other at the same moment, the one with the lower peer id goes first. Addresses that worked come first. The book
 is kept on disk, so that a federation finds itself again after everyone restarted.
+
+Of all that are wanted, few are idle (not linked, not being dialled, an address known): those alone are looked at.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from dataclasses import dataclass, field
 
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.effects import Dial, SaveFile
-from mesh.protocol.links import Links
 from mesh.protocol.outbox import Outbox
 from wire import cbor
 from wire.errors import DecodeError
@@ -45,6 +46,8 @@ class Dialer:
         self._rng = rng
         self._book: dict[PeerId, Contact] = {}
         self._wanted: dict[PeerId, None] = {}
+        self._linked: dict[PeerId, None] = {}
+        self._idle: dict[PeerId, Contact] = {}
         self._dirty = False
         self._next_save: Instant = 0
 
@@ -80,6 +83,7 @@ class Dialer:
         contact.source = source
         contact.failures, contact.next_dial = 0, min(contact.next_dial, now)
         self._dirty = True
+        self._sort(peer)
         return True
 
     def contacts(self) -> dict[PeerId, Contact]:
@@ -89,9 +93,9 @@ class Dialer:
         contact = self._book.get(peer)
         return tuple(contact.addresses) if contact else ()
 
-    def unlinked(self, links: Links) -> list[PeerId]:
+    def unlinked(self) -> list[PeerId]:
         """Peers that are wanted and not linked."""
-        return [peer for peer in self._wanted if links.get(peer) is None]
+        return [peer for peer in self._wanted if peer not in self._linked]
 
     # attempts
 
@@ -103,6 +107,8 @@ class Dialer:
                 contact = self._book.setdefault(peer, Contact())
                 contact.next_dial = now + (self._config.dial_yield if self._me > peer else 0)
         self._wanted = wanted
+        for peer in (*wanted, *self._idle):
+            self._sort(peer)
 
     def linked(self, peer: PeerId, address: str, inbound: bool) -> None:
         """A link stands: remember the address that worked."""
@@ -112,13 +118,17 @@ class Dialer:
             contact.addresses = [address, *(a for a in contact.addresses if a != address)]
             del contact.addresses[self._config.max_addresses :]
             self._dirty = True
+        self._linked[peer] = None
+        self._sort(peer)
 
     def lost(self, peer: PeerId, now: Instant) -> None:
         """A link is gone: dial again soon."""
+        self._linked.pop(peer, None)
         contact = self._book.get(peer)
         if contact is not None:
             contact.dialing = False
             contact.next_dial = now + self._pause(0)
+            self._sort(peer)
 
     def failed(self, peer: PeerId, cause: str, now: Instant) -> None:
         """The last address of an attempt failed."""
@@ -126,31 +136,35 @@ class Dialer:
         contact.dialing, contact.last_error = False, cause
         contact.next_dial = now + self._pause(contact.failures)
         contact.failures += 1
+        self._sort(peer)
 
-    def tick(self, linked: Iterable[PeerId], now: Instant, out: Outbox) -> None:
+    def tick(self, now: Instant, out: Outbox) -> None:
         """Start the attempts that are due and save the book now and then."""
-        up = dict.fromkeys(linked)
-        for peer in self._wanted:
-            contact = self._book.setdefault(peer, Contact())
-            if peer in up or contact.dialing or not contact.addresses or now < contact.next_dial:
-                continue
+        for peer, contact in [(peer, contact) for peer, contact in self._idle.items() if contact.next_dial <= now]:
             contact.dialing = True
             out.add(Dial(peer=peer, addresses=tuple(contact.addresses)))
+            self._sort(peer)
         if self._dirty and now >= self._next_save:
             self._dirty, self._next_save = False, now + self._config.book_interval
             out.add(SaveFile(name=BOOK_FILE, data=self._encoded(), durable=False))
 
-    def next_deadline(self, linked: Iterable[PeerId]) -> Instant | None:
+    def next_deadline(self) -> Instant | None:
         """When the next attempt is due."""
-        up = dict.fromkeys(linked)
-        due = [
-            contact.next_dial
-            for peer in self._wanted
-            if peer not in up and (contact := self._book.get(peer)) and contact.addresses and not contact.dialing
-        ]
+        if not self._idle and not self._dirty:
+            return None
+        due = [contact.next_dial for contact in self._idle.values()]
         if self._dirty:
             due.append(self._next_save)
         return min(due, default=None)
+
+    def _sort(self, peer: PeerId) -> None:
+        """Put a contact among the idle ones, or take it out."""
+        contact = self._book.get(peer)
+        resting = contact is not None and contact.addresses and not contact.dialing
+        if contact is not None and resting and peer in self._wanted and peer not in self._linked:
+            self._idle[peer] = contact
+        else:
+            self._idle.pop(peer, None)
 
     def _pause(self, failures: int) -> int:
         pause = min(self._config.dial_base << min(failures, 16), self._config.profile.redial_cap)
@@ -163,3 +177,4 @@ class Dialer:
         """Make room: the first contact that nobody wants to reach."""
         victim = next((peer for peer in self._book if peer not in self._wanted), next(iter(self._book)))
         del self._book[victim]
+        self._idle.pop(victim, None)

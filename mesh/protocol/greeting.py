@@ -59,7 +59,7 @@ class Greeting:
             return
         link = context.links.up(peer, address, inbound, now)
         context.dialer.linked(peer, address, inbound)
-        link.swarm = context.swarm_of(peer)
+        context.links.belongs(link, context.swarm_of(peer))
         out.trace(TraceKind.LINK_UP, peer=peer, inbound=inbound, member=link.swarm is not None)
         if link.swarm is not None:
             out.add(Trust(peer=peer, trusted=True))
@@ -103,7 +103,7 @@ class Greeting:
         if link.swarm is not None and hello.swarm != link.swarm:
             raise ProtocolViolation("HELLO names another swarm than the chain does")
         fresh = link.hello is None
-        link.hello = hello
+        context.links.heard(link, hello)
         if fresh and link.greeted_early:
             link.greeted = False  # what we said then was said to a joiner, which did not listen yet
         if hello.height > context.chain.height:
@@ -165,7 +165,8 @@ class Greeting:
             swarm = context.swarm_of(link.peer)
             if swarm == link.swarm:
                 continue
-            was, link.swarm = link.swarm, swarm
+            was = link.swarm
+            context.links.belongs(link, swarm)
             out.add(Trust(peer=link.peer, trusted=swarm is not None))
             if swarm is None:
                 self.refuse(link, NOT_A_MEMBER, "the federation's chain names no such member any more", out)
@@ -186,16 +187,15 @@ class Greeting:
             out.send(link.peer, Channel.PRIORITY, MessageType.PING, self._probe(link.ping_nonce, now))
         for link in lost:
             out.disconnect(link.peer, f"no answer to {link.missed} probes")
-        for link in context.links.unestablished():
-            if now < link.since + context.config.stranger_deadline:
-                continue
+        for link in context.links.overdue(now):
             if link.swarm is not None:
-                link.since = now
+                context.links.wait_on(link, now)
                 out.disconnect(link.peer, "no HELLO in time: a full lane may have dropped it")
             else:
                 context.counters["strangers_timed_out"] += 1
                 self.refuse(link, NOT_A_MEMBER, "no HELLO of a member and no join request in time", out)
                 context.links.down(link.peer)
+                context.dialer.lost(link.peer, now)
 
     def on_ping(self, link: Link, ping: Ping, now: Instant, out: Outbox) -> None:
         out.send(link.peer, Channel.PRIORITY, MessageType.PONG, self._probe(ping.nonce, now))

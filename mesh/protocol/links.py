@@ -5,11 +5,16 @@ member's when the chain maps the peer id to a swarm. Each period one ping goes t
 `pings_per_second`, round robin beyond that, so that the cost per node is constant); the pong shows that the member
 lives, how far its chain is and whether its state differs, and how far its clock is from ours. `missed_probes` in a
 row close the link, and the dialer starts over.
+
+A link's standing changes through `Links` alone, so that nobody has to look through all links to find the few that
+are in question: those established, those that are not, and a heap of pings by the time at which they are due.
 """
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.messages import Hello, Ping
@@ -21,7 +26,7 @@ _CLOCK_SAMPLES = 8
 
 @dataclass(slots=True)
 class Link:
-    """One link. `swarm` is None while the peer is no member."""
+    """One link. `swarm` is None while the peer is no member; it and `hello` are set by `Links`."""
 
     peer: PeerId
     address: str
@@ -61,19 +66,64 @@ class Links:
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
         self._links: dict[PeerId, Link] = {}
+        self._established: dict[PeerId, Link] = {}
+        self._waiting: dict[PeerId, Link] = {}  # not established, by the time since when: `since` never goes back
+        self._by_swarm: dict[SwarmId, Link] = {}
+        self._pings: list[tuple[Instant, int, Link]] = []  # a heap; each established link stands in it once
+        self._numbers = 0
 
     def __len__(self) -> int:
         return len(self._links)
 
     def up(self, peer: PeerId, address: str, inbound: bool, now: Instant) -> Link:
         """A link to `peer` stands."""
+        self.down(peer)
         link = Link(peer=peer, address=address, inbound=inbound, since=now, last_heard=now, next_ping=now)
-        self._links[peer] = link
+        self._links[peer] = self._waiting[peer] = link
         return link
 
     def down(self, peer: PeerId) -> Link | None:
         """The link to `peer` is gone."""
-        return self._links.pop(peer, None)
+        link = self._links.pop(peer, None)
+        self._waiting.pop(peer, None)
+        if link is not None:
+            self._established.pop(peer, None)
+            self._unname(link)
+        return link
+
+    def belongs(self, link: Link, swarm: SwarmId | None) -> None:
+        """The chain names `link`'s peer as `swarm`'s queen, or as nobody's."""
+        self._unname(link)
+        link.swarm = swarm
+        if swarm is not None:
+            self._by_swarm[swarm] = link
+        self._sort(link)
+
+    def heard(self, link: Link, hello: Hello) -> None:
+        """The other side said HELLO."""
+        link.hello = hello
+        self._sort(link)
+
+    def wait_on(self, link: Link, now: Instant) -> None:
+        """Its time is up, and begins anew."""
+        link.since = now
+        self._waiting[link.peer] = self._waiting.pop(link.peer)
+
+    def _unname(self, link: Link) -> None:
+        if link.swarm is not None and self._by_swarm.get(link.swarm) is link:
+            del self._by_swarm[link.swarm]
+
+    def _sort(self, link: Link) -> None:
+        """Put a link among those established, or among those that wait."""
+        peer = link.peer
+        if self._links.get(peer) is not link or link.established == (peer in self._established):
+            return
+        if link.established:
+            self._established[peer] = self._waiting.pop(peer)
+            self._plan(link)
+        else:  # no member any more: it is on its way out
+            waiting = {**self._waiting, peer: self._established.pop(peer)}
+            self._waiting = dict(sorted(waiting.items(), key=lambda item: item[1].since))
 
     def get(self, peer: PeerId) -> Link | None:
         return self._links.get(peer)
@@ -83,18 +133,29 @@ class Links:
 
     def members(self) -> list[Link]:
         """Links on which both sides said HELLO as members, in a stable order."""
-        return [link for link in self._links.values() if link.established]
+        return list(self._established.values())
+
+    @property
+    def established(self) -> int:
+        """How many links are members' on which both sides said HELLO."""
+        return len(self._established)
 
     def of_swarm(self, swarm: SwarmId) -> Link | None:
         """The established link to a swarm's node, if any."""
-        return next((link for link in self._links.values() if link.established and link.swarm == swarm), None)
+        link = self._by_swarm.get(swarm)
+        return link if link is not None and link.established else None
 
     def strangers(self) -> list[Link]:
-        return [link for link in self._links.values() if link.swarm is None]
+        return [link for link in self._waiting.values() if link.swarm is None]
 
     def unestablished(self) -> list[Link]:
-        """Links on which a HELLO of a member is still missing."""
-        return [link for link in self._links.values() if not link.established]
+        """Links on which a HELLO of a member is still missing, those that wait longest first."""
+        return list(self._waiting.values())
+
+    def overdue(self, now: Instant) -> list[Link]:
+        """Links on which a HELLO of a member is missing for too long."""
+        patience = self._config.stranger_deadline
+        return list(takewhile(lambda link: now >= link.since + patience, self._waiting.values()))
 
     # probing
 
@@ -103,10 +164,10 @@ class Links:
         period = self.ping_period()
         due: list[Link] = []
         lost: list[Link] = []
-        for link in self._links.values():
-            if not link.established or now < link.next_ping:
-                continue
+        while self._next_ping() is not None and self._pings[0][0] <= now:
+            link = heapq.heappop(self._pings)[2]
             link.next_ping = now + period
+            self._plan(link)
             if link.ping_sent is not None:
                 link.missed += 1
                 if link.missed >= self._config.profile.missed_probes:
@@ -119,8 +180,7 @@ class Links:
 
     def ping_period(self) -> int:
         """Microseconds between two pings of one link: the profile's, stretched when there are many members."""
-        members = sum(1 for link in self._links.values() if link.established)
-        return max(self._config.profile.probe, members * SECOND // self._config.pings_per_second)
+        return max(self._config.profile.probe, self.established * SECOND // self._config.pings_per_second)
 
     def pong(self, link: Link, pong: Ping, wall_ms: int, now: Instant) -> bool:
         """Book a PONG; False when it answers no ping of ours."""
@@ -135,6 +195,21 @@ class Links:
 
     def next_deadline(self) -> Instant | None:
         """When the next ping or the end of a stranger's patience is due."""
-        deadlines = [link.next_ping for link in self._links.values() if link.established]
-        deadlines += [link.since + self._config.stranger_deadline for link in self.unestablished()]
-        return min(deadlines, default=None)
+        ping = self._next_ping()
+        if not self._waiting:
+            return ping
+        patience = next(iter(self._waiting.values())).since + self._config.stranger_deadline
+        return patience if ping is None else min(ping, patience)
+
+    def _plan(self, link: Link) -> None:
+        self._numbers += 1
+        heapq.heappush(self._pings, (link.next_ping, self._numbers, link))
+
+    def _next_ping(self) -> Instant | None:
+        """When the next ping is due; links that went meanwhile are dropped from the heap on the way."""
+        while self._pings:
+            at, _, link = self._pings[0]
+            if self._established.get(link.peer) is link and link.next_ping == at:
+                return at
+            heapq.heappop(self._pings)
+        return None

@@ -90,7 +90,7 @@ class Node:
         """What is due by `now`."""
         out = Outbox()
         self.greeting.tick(now, out)
-        self.context.dialer.tick(self._linked(), now, out)
+        self.context.dialer.tick(now, out)
         self.syncing.tick(now, out)
         self.writer.tick(now, out)
         self.admission.tick(now, out)
@@ -106,7 +106,7 @@ class Node:
         """When `tick` next has something to do."""
         deadlines = [
             self.context.links.next_deadline(),
-            self.context.dialer.next_deadline(self._linked()),
+            self.context.dialer.next_deadline(),
             self.syncing.next_deadline(),
             self.writer.next_deadline(),
             self._signing_deadline(),
@@ -147,17 +147,15 @@ class Node:
 
     def in_step(self) -> bool:
         """Compared with at least one member since the link stood (or there is nobody else), own log confirmed."""
-        links = self.context.links.members()
-        compared = any(self.syncing.in_step_with(link.peer) for link in links)
-        return self.startup.confirmed and (compared or not self.context.others())
+        return self.startup.confirmed and (self.syncing.compared() or self.context.population() == 1)
 
     def surroundings(self) -> Surroundings:
         """What the lifecycle depends on."""
         context = self.context
         members = context.chain.members()
         return Surroundings(
-            members=len(context.others()) + 1,
-            linked=len(context.links.members()),
+            members=context.population(),
+            linked=context.links.established,
             addresses_known=any(context.dialer.addresses(PeerId(member.peer)) for member in members),
             in_step=self.in_step(),
             was_operational=self.was_operational,
@@ -276,9 +274,6 @@ class Node:
             self.lifecycle = state
             self.was_operational = self.was_operational or state is Lifecycle.OPERATIONAL
             out.trace(TraceKind.LIFECYCLE, state=state.value, reason=self.lifecycle_reason())
-
-    def _linked(self) -> list[PeerId]:
-        return [link.peer for link in self.context.links.all()]
 
 
 def _culprit(event: InEvent) -> PeerId | None:

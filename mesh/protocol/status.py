@@ -109,7 +109,7 @@ def peers(context: Context, now: Instant) -> list[dict[str, object]]:
                 "error": None,
             }
         )
-    return rows + [_unlinked(context, peer, now) for peer in context.dialer.unlinked(context.links)]
+    return rows + [_unlinked(context, peer, now) for peer in context.dialer.unlinked()]
 
 
 def _unlinked(context: Context, peer: PeerId, now: Instant) -> dict[str, object]:

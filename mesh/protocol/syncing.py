@@ -183,9 +183,10 @@ class Syncing:
         self._context.counters["sync_sessions"] += 1
         out.trace(TraceKind.SYNC_FINISHED, peer=link.peer)
 
-    def in_step_with(self, peer: PeerId) -> bool:
-        """A session with `peer` has finished since its link was established."""
-        return peer in self._finished
+    def compared(self) -> bool:
+        """A session with some member has finished since its link was established."""
+        links = self._context.links
+        return any((link := links.get(peer)) is not None and link.established for peer in self._finished)
 
     def progress(self) -> tuple[int, int]:
         """(entries received, entries expected) over the sessions under way."""

@@ -19,9 +19,9 @@ def dialer(me: PeerId = ZERO) -> Dialer:
     return Dialer(CONFIG, me, Rng(1))
 
 
-def dials(machine: Dialer, now: int, linked: list[PeerId] | None = None) -> list[Dial]:
+def dials(machine: Dialer, now: int) -> list[Dial]:
     out = Outbox()
-    machine.tick(linked or [], now, out)
+    machine.tick(now, out)
     return [effect for effect in out.effects if isinstance(effect, Dial)]
 
 
@@ -39,7 +39,7 @@ def test_the_higher_peer_id_lets_the_lower_one_go_first() -> None:
     machine.learn(A, ["x"], "mdns", 0)
     machine.want([A], 0)
     assert dials(machine, 0) == []
-    assert machine.next_deadline([]) == CONFIG.dial_yield
+    assert machine.next_deadline() == CONFIG.dial_yield
     assert len(dials(machine, CONFIG.dial_yield)) == 1
 
 
@@ -51,7 +51,7 @@ def test_backoff_grows_to_the_cap_and_goes_on_for_ever() -> None:
     for _ in range(40):
         assert len(dials(machine, now)) == 1
         machine.failed(A, "refused", now)
-        deadline = machine.next_deadline([])
+        deadline = machine.next_deadline()
         assert deadline is not None
         pauses.append(deadline - now)
         now = deadline
@@ -87,7 +87,8 @@ def test_linked_peers_are_not_dialled() -> None:
     machine = dialer()
     machine.learn(A, ["x"], "mdns", 0)
     machine.want([A], 0)
-    assert dials(machine, 0, linked=[A]) == []
+    machine.linked(A, "x", inbound=True)
+    assert dials(machine, 0) == []
 
 
 def test_own_addresses_are_ignored() -> None:
@@ -99,7 +100,7 @@ def test_the_book_survives_a_restart() -> None:
     machine = dialer()
     machine.learn(A, ["x", "y"], "mdns", 0)
     out = Outbox()
-    machine.tick([], CONFIG.book_interval, out)
+    machine.tick(CONFIG.book_interval, out)
     (saved,) = [effect for effect in out.effects if isinstance(effect, SaveFile)]
     again = dialer()
     again.load(saved.data)
@@ -125,6 +126,6 @@ def test_a_lost_link_is_dialled_again_soon() -> None:
     machine.want([A, B], 0)
     machine.linked(A, "x", inbound=False)
     machine.lost(A, 10 * SECOND)
-    deadline = machine.next_deadline([])
+    deadline = machine.next_deadline()
     assert deadline is not None
     assert deadline <= 10 * SECOND + CONFIG.dial_base * 1.25
