@@ -202,6 +202,7 @@ class Daemon:
             wall_ms=clock.wall_ms(),
             now=now,
             secrets=os.urandom,
+            anchor=self._home.anchor(),
         )
         self._recovered = Recovered()
         return _Birth(node, node.begin(now))
@@ -209,6 +210,8 @@ class Daemon:
     def _upgrade(self, joined: Joined) -> tuple[Machine, list[Effect]]:
         """The federation said yes: keep what makes this home a member, then be one."""
         self._home.write_certificate(joined.certificate)
+        if joined.anchor is not None:
+            self._home.write_anchor(joined.anchor)
         self._home.write_genesis(joined.genesis)
         self._home.clear_pending_join()
         birth = self._member(load_member(self._home, joined.genesis))

@@ -6,6 +6,7 @@
     genesis         of the federation; may be handed out
     member.cert     the root-signed certificate of this swarm
     join.ticket     a join that was asked for and is not through yet
+    anchor          the block of the federation's chain that the ticket named
     state/          journal and snapshots                        (mesh.storage.store)
     restored        this home came out of an archive: it must start in a new term
     lock            held by the process that is this node
@@ -32,9 +33,11 @@ from pathlib import Path
 from bootstrap import armour
 from bootstrap.config import Config, check_config, load_config, render_config
 from bootstrap.keyfiles import KeyName, write_key
+from consensus.tickets import Anchor
 from mesh.storage.files import DIRECTORY_MODE, POSIX, disk_errors, replace_file
 from mesh.storage.store import Store
-from wire.errors import ConfigError, UsageError
+from wire import cbor
+from wire.errors import ConfigError, DecodeError, UsageError
 from wire.ids import sha256
 from wire.keys import SigningKey
 
@@ -126,6 +129,10 @@ class Home:
         return self.path / "member.cert"
 
     @property
+    def anchor_file(self) -> Path:
+        return self.path / "anchor"
+
+    @property
     def ticket_file(self) -> Path:
         return self.path / "join.ticket"
 
@@ -188,6 +195,21 @@ class Home:
     def write_certificate(self, raw: bytes) -> None:
         """Keep the member certificate. Raises StoreError."""
         armour.write(self.certificate_file, "member certificate", {"data": armour.to_text(raw)})
+
+    def anchor(self) -> Anchor | None:
+        """The block that the ticket of this swarm named, None when it came without one. Raises ConfigError."""
+        if not self.anchor_file.exists():
+            return None
+        remedy = f"{_RESTORE}; if there is none, remove it: the chain is then believed from its genesis on"
+        fields = armour.read(self.anchor_file, "anchor", remedy)
+        try:
+            return cbor.decode_as(_data(self.anchor_file, fields, remedy), Anchor)
+        except DecodeError as error:
+            raise ConfigError(str(self.anchor_file), "damaged", f"{error}; {remedy}") from error
+
+    def write_anchor(self, anchor: Anchor) -> None:
+        """Keep the block that the ticket named. Raises StoreError."""
+        armour.write(self.anchor_file, "anchor", {"data": armour.to_text(cbor.encode_struct(anchor))})
 
     def pending_join(self) -> dict[str, str] | None:
         """The fields of a join that is not through yet, None when there is none. Raises ConfigError."""

@@ -4,6 +4,9 @@ While the creator governs, the validator set of every height is the creator's cu
 with the creator's own TERM_BUMP is certified by the new queen, whom the root-signed certificate in that very block
 names: a creator that lost its queen key could never go on otherwise.
 
+A swarm that came by ticket knows one block from its inviter, the anchor: a chain that has another there is refused,
+and one that does not reach it is not believed yet.
+
     chain = Chain.from_genesis(raw)
     chain.append(block, certificate)         # verifies everything; RemoteError leaves the chain as it was
     block, certificate = chain.propose([tx], wall_ms, queen_key)
@@ -28,6 +31,7 @@ from consensus.blocks import (
 from consensus.genesis import Genesis, parse_genesis
 from consensus.membership import Member, Membership, MemberState
 from consensus.quorum import QuorumRule
+from consensus.tickets import Anchor
 from wire import cbor, keys
 from wire.errors import Equivocation, Offence, ProtocolViolation
 from wire.ids import Digest, FederationId, PeerId, PublicKey, SwarmId
@@ -36,25 +40,31 @@ from wire.ids import Digest, FederationId, PeerId, PublicKey, SwarmId
 class Chain:
     """One federation's chain, as far as it is known here. A `KeyRing` for the replicated state."""
 
-    def __init__(self, genesis: Genesis, verify: keys.Verify = keys.verify) -> None:
+    def __init__(self, genesis: Genesis, verify: keys.Verify = keys.verify, anchor: Anchor | None = None) -> None:
         self.genesis = genesis
         self.federation_id: FederationId = genesis.federation_id
         self._verify = verify
+        self._anchor = anchor
         self._blocks: list[tuple[bytes, bytes]] = []
         self._last: Block | None = None
         self._membership = _founders(genesis)
         self.head_hash = Digest(genesis.federation_id)
 
     @classmethod
-    def from_genesis(cls, raw: bytes, verify: keys.Verify = keys.verify) -> Chain:
+    def from_genesis(cls, raw: bytes, verify: keys.Verify = keys.verify, anchor: Anchor | None = None) -> Chain:
         """A chain of height 0; raises RemoteError when the genesis is malformed or forged."""
-        return cls(parse_genesis(raw, verify), verify)
+        return cls(parse_genesis(raw, verify), verify, anchor)
 
     # reading
 
     @property
     def height(self) -> int:
         return len(self._blocks)
+
+    @property
+    def anchored(self) -> bool:
+        """It reaches the block that this swarm's ticket names, or came without one: it may be believed."""
+        return self._anchor is None or self.height >= self._anchor.height
 
     @property
     def epoch(self) -> int:
@@ -133,6 +143,7 @@ class Chain:
             )
         membership = self._next(block)
         self._check_certificate(block, raw, certificate, self._membership)
+        self._check_anchor(block, raw)
         self._blocks.append((raw, certificate))
         self._last, self._membership, self.head_hash = block, membership, block_hash(raw)
         return True
@@ -187,6 +198,14 @@ class Chain:
         core, _ = open_commit_cert(certificate, [self._governor(block, membership)], self.federation_id, self._verify)
         if (core.height, core.epoch, core.block_hash) != (block.height, block.epoch, block_hash(raw)):
             raise ProtocolViolation("a certificate of another block", Offence.CHAIN)
+
+    def _check_anchor(self, block: Block, raw: bytes) -> None:
+        """Whoever holds the creator's key can certify two chains: the ticket says which one its inviter lives on."""
+        anchor = self._anchor
+        if anchor is None or block.height != anchor.height:
+            return
+        if (block.epoch + 1, block_hash(raw)) != (anchor.epoch, anchor.block_hash):
+            raise ProtocolViolation(f"block {block.height} is not the one that our ticket names", Offence.CHAIN)
 
     def _governor(self, block: Block, membership: Membership) -> PublicKey:
         creator = membership.everyone[self.genesis.members[0].swarm]

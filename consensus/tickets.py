@@ -113,6 +113,8 @@ def parse_ticket(text: str) -> Ticket:
         grant = cbor.decode_as(cose.parse(ticket.grant).payload, Grant)
     except RemoteError as error:
         raise UsageError(f"this ticket is of another version or damaged: {error}") from error
+    if ticket.anchor.height == 0 and ticket.anchor.block_hash != grant.federation:
+        raise UsageError("this ticket contradicts itself: its anchor at height 0 is not its federation")
     return Ticket(
         federation=FederationId(grant.federation),
         federation_name=ticket.federation_name,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from consensus.chain import Chain
+from consensus.tickets import Anchor
 from crdt import batch
 from crdt.ops import Author
 from crdt.owner_log import Limits
@@ -59,13 +60,14 @@ def assemble(
     now: Instant,
     secrets: Secrets,
     verify: keys.Verify = keys.verify,
+    anchor: Anchor | None = None,
 ) -> Node:
     """The node of `me`, as far as its disk remembers.
 
     Raises:
         RemoteError: the genesis itself is damaged: nothing can be said without it.
     """
-    chain = Chain.from_genesis(genesis)
+    chain = Chain.from_genesis(genesis, anchor=anchor)
     memo = MemoVerifier(verify)
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from consensus.tickets import Anchor
 from mesh.protocol.commands import Outcome
 from mesh.protocol.trace import TraceRecord
 from wire.errors import Offence
@@ -128,6 +129,7 @@ class Joined:
 
     genesis: bytes
     certificate: bytes
+    anchor: Anchor | None  # the block that the ticket names; None where no ticket was needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,7 +234,14 @@ class Joiner:
             or FederationId(sha256(response.genesis)) != self._federation
         ):
             raise DecodeError("the genesis in the answer is not that of the federation we asked for")
-        out.add(Joined(genesis=response.genesis, certificate=self._applicant.certify(self._federation)))
+        ticket = self._intent.ticket if self._intent else None
+        out.add(
+            Joined(
+                genesis=response.genesis,
+                certificate=self._applicant.certify(self._federation),
+                anchor=ticket.anchor if ticket else None,
+            )
+        )
 
     # asking
 

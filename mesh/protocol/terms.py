@@ -33,7 +33,8 @@ class Terms:
         """The chain knows this node as its swarm's queen, by term and key."""
         me = self._context.me
         member = self._context.chain.member(me.swarm)
-        return member is not None and (member.term, member.queen_key) == (me.term, me.queen_key.public)
+        believed = self._context.chain.anchored
+        return believed and member is not None and (member.term, member.queen_key) == (me.term, me.queen_key.public)
 
     def reason(self) -> str:
         """Why this node is not the current queen; empty when it is."""
@@ -41,6 +42,8 @@ class Terms:
         member = self._context.chain.member(me.swarm)
         if member is None:
             return "read-only: the part of the federation's chain held here does not name this swarm yet"
+        if not self._context.chain.anchored:
+            return "read-only: the chain held here does not reach the block that this swarm's ticket names"
         if member.term > me.term:
             return f"read-only: the federation knows term {member.term} of this swarm, this home is of term {me.term}"
         if member.term == me.term and member.queen_key != me.queen_key.public:
@@ -83,7 +86,7 @@ class Terms:
 
     def _pending(self) -> bool:
         member = self._context.chain.member(self._context.me.swarm)
-        if member is None:
+        if member is None or not self._context.chain.anchored:
             return False
         return member.term < self._context.me.term or member.state is MemberState.LEARNER
 

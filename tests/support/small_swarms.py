@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from consensus.certificates import YEAR_MS, make_member_cert
 from consensus.genesis import Params, make_genesis
 from consensus.membership import MemberState
-from consensus.tickets import parse_ticket
+from consensus.tickets import Anchor, parse_ticket
 from crdt.owner_log import Limits
 from mesh.protocol.assembly import Recovered, assemble
 from mesh.protocol.commands import Invite, Success
@@ -41,6 +41,7 @@ class Swarm:
     genesis: bytes | None = None
     certificates: dict[tuple[bytes | None, int], bytes] = field(default_factory=dict)
     intent: JoinIntent | None = None
+    anchor: Anchor | None = None
     boots: int = 0
 
     @property
@@ -160,7 +161,7 @@ class Town:
         return self._node(swarm, host, swarm.genesis, now)
 
     def _upgrade(self, swarm: Swarm, host: Host, joined: Joined, now: int) -> tuple[Machine, list[Effect]]:
-        swarm.genesis = joined.genesis
+        swarm.genesis, swarm.anchor = joined.genesis, joined.anchor
         return self._node(swarm, host, joined.genesis, now)
 
     def _node(self, swarm: Swarm, host: Host, genesis: bytes, now: int) -> tuple[Machine, list[Effect]]:
@@ -189,5 +190,6 @@ class Town:
             wall_ms=WALL_START_MS + now // 1000 + host.clock_skew_ms,
             now=now,
             secrets=rng.split("secrets").bytes,
+            anchor=swarm.anchor,
         )
         return node, node.begin(now)

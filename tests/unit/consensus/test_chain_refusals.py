@@ -9,6 +9,7 @@ import pytest
 
 from consensus.blocks import MAX_BLOCK, Core, block_hash, commit_cert, open_commit_cert, seal_commit
 from consensus.chain import Chain
+from consensus.tickets import Anchor
 from tests.support.realm import CREATED_MS, Realm, queen, swarm
 from wire import cbor, keys
 from wire.errors import BadSignature, DecodeError, Equivocation, ProtocolViolation, RemoteError
@@ -152,6 +153,30 @@ def test_time_advances_even_when_the_governors_clock_goes_back(realm: Realm) -> 
         realm.order(realm.bump("beta", term))
     times = [cbor.decode(raw)[3] for raw, _ in realm.chain.all_blocks()]  # type: ignore[index]
     assert all(a < b for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("height", "digest", "held"),
+    [
+        pytest.param(1, None, 2, id="the block is there"),
+        pytest.param(2, None, 2, id="the block is the last one"),
+        pytest.param(0, None, 2, id="the genesis"),
+        pytest.param(1, bytes(32), 0, id="another block stands in its place"),
+        pytest.param(2, bytes(32), 1, id="another block stands in its place, later"),
+    ],
+)
+def test_a_chain_holds_what_the_ticket_names(realm: Realm, height: int, digest: bytes | None, held: int) -> None:
+    blocks = realm.chain.all_blocks()
+    true = block_hash(blocks[height - 1][0]) if height else realm.federation
+    chain = Chain(realm.chain.genesis, anchor=Anchor(height, height, digest or true))
+    assert chain.anchored == (height == 0)
+    for block in blocks[:held]:
+        chain.append(*block)
+    if held < len(blocks):
+        with pytest.raises(ProtocolViolation, match=f"block {height} is not the one that our ticket names"):
+            chain.append(*blocks[held])
+    assert chain.height == held
+    assert chain.anchored == (held >= height)
 
 
 def test_only_the_governor_proposes(realm: Realm) -> None:

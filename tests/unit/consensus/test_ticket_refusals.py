@@ -7,7 +7,7 @@ from dataclasses import replace
 import base58
 import pytest
 
-from consensus.tickets import Ticket, check_join, make_ticket, open_grant, parse_ticket, peek_grant, seal_join
+from consensus.tickets import Anchor, Ticket, check_join, make_ticket, open_grant, parse_ticket, peek_grant, seal_join
 from tests.support.realm import CREATED_MS, DAY_MS, Realm, key, queen, swarm
 from wire import cbor, keys
 from wire.errors import RemoteError, UsageError
@@ -46,6 +46,11 @@ def test_the_secret_is_in_no_repr() -> None:
 def test_at_most_sixteen_addresses_are_written() -> None:
     ticket = REALM.ticket(addresses=[f"/ip4/10.0.0.{n}/tcp/1" for n in range(20)])
     assert len(ticket.addresses) == 16
+
+
+def test_a_ticket_whose_anchor_is_not_its_federation_is_refused() -> None:
+    with pytest.raises(UsageError, match="this ticket contradicts itself"):
+        REALM.ticket(anchor=Anchor(0, 0, bytes(32)))
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
+from consensus.tickets import Anchor, parse_ticket
+from mesh.protocol.commands import GetStatus, Success
 from mesh.protocol.effects import Send
+from mesh.protocol.intent import JoinIntent
 from mesh.protocol.messages import PROTOCOL_VERSION, Hello, Refusal
 from tests.support.small_swarms import Town
 from tests.support.small_world import Host
@@ -38,4 +43,45 @@ def test_a_hello_of_another_protocol_version_is_refused_with_the_version_spoken_
     assert refusals[0].reason == "this node speaks protocol version 1, not 2: update the older"
     assert not town.node("alpha").context.links.members()
     town.world.tamper = None
+    town.settle()
+
+
+def arrive_with(anchor: Anchor) -> Town:
+    """gamma comes with a ticket whose anchor is another one than its inviter wrote."""
+    town = Town("alpha", "beta", "gamma")
+    town.form(["alpha", "beta"])
+    ticket = replace(parse_ticket(town.ticket("alpha")), anchor=anchor)
+    town.swarms["gamma"].intent = JoinIntent(ticket=ticket)
+    town.world.start(town["gamma"])
+    town.world.run(20 * SECOND)
+    return town
+
+
+def test_a_chain_with_another_block_where_the_ticket_names_one_is_refused() -> None:
+    town = arrive_with(Anchor(1, 1, b"\1" * 32))
+    gamma = town.node("gamma")
+    assert gamma.context.chain.height == 0
+    assert gamma.context.counters["offence_chain"] > 0
+    assert not gamma.may_sign(town.world.now)
+    town.world.crash(town["gamma"])
+    town.world.start(town["gamma"])
+    town.world.run(20 * SECOND)
+    assert town.node("gamma").context.chain.height == 0
+
+
+def test_a_chain_that_does_not_reach_what_the_ticket_names_is_not_believed() -> None:
+    town = arrive_with(Anchor(9, 9, b"\1" * 32))
+    outcome = town.world.ask(town["gamma"], GetStatus())
+    assert isinstance(outcome, Success)
+    assert "does not reach the block that this swarm's ticket names" in str(outcome.result["read_only"])
+    assert town.node("gamma").context.chain.height > 0
+    assert not town.node("gamma").may_sign(town.world.now)
+
+
+def test_the_anchor_of_an_honest_ticket_holds_over_restarts() -> None:
+    town = Town("alpha", "beta", "gamma")
+    town.form()
+    assert town.swarms["gamma"].anchor is not None
+    town.world.crash(town["gamma"])
+    town.world.start(town["gamma"])
     town.settle()
