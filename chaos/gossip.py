@@ -129,12 +129,13 @@ class Gossip:
     def _fill(self, subscriber: _Subscriber) -> None:
         """Drop who is gone; when few are left, graft others, who take us into their mesh too."""
         host, mesh = subscriber.host, subscriber.mesh
-        eligible = {other.name: other for other in self._world.links.neighbours(host)}
-        for name in [name for name in mesh if name not in eligible or name not in self._subscribers]:
+        passes = self._world.links.gossip_passes
+        for name in [n for n, other in mesh.items() if n not in self._subscribers or not passes(host, other)]:
             del mesh[name]
         if len(mesh) >= DEGREE_LOW:
             return
-        others = [other for name, other in eligible.items() if name not in mesh and name in self._subscribers]
+        neighbours = self._world.links.neighbours(host)
+        others = [other for other in neighbours if other.name not in mesh and other.name in self._subscribers]
         for other in self._rng.sample(others, DEGREE - len(mesh)):
             peer_mesh = self._subscribers[other.name].mesh
             if len(peer_mesh) < DEGREE_HIGH:

@@ -58,7 +58,10 @@ class Connection:
 
     def other(self, host: Host) -> Host | None:
         """The other end, if it still stands there."""
-        return next((end for name, end in self.ends.items() if name != host.name), None)
+        for name, end in self.ends.items():
+            if name != host.name:
+                return end
+        return None
 
 
 class Links:
@@ -92,8 +95,17 @@ class Links:
         """Hosts that gossip may pass to and from: linked and trusted at both ends."""
         for peer, connection in self.of(host).items():
             other = connection.other(host)
-            if other is not None and self.trusts(host, peer) and self.trusts(other, host.peer):
+            if other is not None and self._trust_each_other(host, peer, other):
                 yield other
+
+    def gossip_passes(self, host: Host, other: Host) -> bool:
+        """`other` is one of the neighbours of `host`."""
+        connection = self.of(host).get(other.peer)
+        linked = connection is not None and connection.other(host) is other
+        return linked and self._trust_each_other(host, other.peer, other)
+
+    def _trust_each_other(self, host: Host, peer: PeerId, other: Host) -> bool:
+        return self.trusts(host, peer) and self.trusts(other, host.peer)
 
     def delay(self, source: Host, target: Host, size: int) -> int | None:
         """How long `size` bytes take on a way that is open; None when they are lost."""

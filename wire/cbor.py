@@ -103,5 +103,6 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, int):
         return _INT_MIN <= value <= _INT_MAX
     if isinstance(value, list | tuple):
-        return _ATOMS.issuperset(map(type, value)) or all(map(_is_plain, value))
+        rest = [item for item in value if type(item) not in _ATOMS]  # the common case costs no call an item
+        return not rest or all(map(_is_plain, rest))
     return isinstance(value, dict) and all(type(k) is str and _is_plain(v) for k, v in value.items())

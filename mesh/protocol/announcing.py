@@ -1,7 +1,10 @@
 """What a swarm says about itself: DISCOVERY (where and with what) and HEARTBEAT (how far), both signed.
 
-DISCOVERY goes to each new link and on gossip when something changed, else once a minute; a node passes on the latest
-one of every member to each new link, so that members learn of each other through third parties. HEARTBEAT is the
+DISCOVERY goes to each new link and on gossip when something changed, else once a minute; while the federation is
+small also straight to each member. A node passes on to each new link what it knows of others, so that members learn
+of each other through third parties: of as many as `introductions` says, drawn at random, because all of everyone to
+everyone would be n³ messages when a federation starts. Who is met that way passes on others in turn, so that a
+newcomer with one link knows all after about log n steps, and the minute's gossip mends the rest. HEARTBEAT is the
 digest of a swarm's state on gossip: who misses something sees it there.
 """
 
@@ -63,7 +66,8 @@ class Announcing:
             self._next_announce = now + round(context.config.announce_interval * jitter)
             self._own = self._sign(ContentType.DISCOVERY, cbor.encode_struct(self._discovery(now)))
             out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.DISCOVERY, self._own)))
-            for link in context.links.members():
+            small = len(context.chain.members()) <= context.config.direct_members
+            for link in context.links.members() if small else ():
                 out.send(link.peer, Channel.MESH, MessageType.DISCOVERY, self._own)
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + context.config.profile.heartbeat
@@ -71,8 +75,11 @@ class Announcing:
             out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.HEARTBEAT, beat)))
 
     def introduce(self, link: Link, out: Outbox) -> None:
-        """Tell a new link what we know of everyone, ourselves first."""
+        """Tell a new link of ourselves first, then of others."""
+        context = self._context
         known = [announcement.raw for swarm, announcement in self.announcements.items() if swarm != link.swarm]
+        if len(known) > context.config.introductions:
+            known = context.rng.sample(known, context.config.introductions)
         for raw in ([self._own] if self._own else []) + known:
             out.send(link.peer, Channel.MESH, MessageType.DISCOVERY, raw)
 

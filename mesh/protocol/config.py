@@ -72,6 +72,7 @@ class NodeConfig:
     flush_bytes: int = 240 * 1024
 
     direct_members: int = 16  # up to so many members, batches also go straight to each
+    introductions: int = 16  # others that a new link is told of
     gossip_interval: int = seconds(0.5)  # two gossip messages a second per owner: gossip is dear
     gossip_batch_limit: int = 200 * 1024  # bytes; larger batches are fetched by anti-entropy
 
