@@ -39,12 +39,15 @@ class Surroundings:
     in_step: bool  # the first anti-entropy after (re)connecting is done and this node's own log is confirmed
     was_operational: bool
 
+    @property
+    def missing(self) -> int:
+        """How many more links it takes to reach more than half of the members, this one included."""
+        return max(0, self.members // 2 - self.linked)
+
 
 def lifecycle_of(seen: Surroundings) -> Lifecycle:
     """The state that follows from what is seen."""
-    alone = seen.members <= 1
-    reaches_most = alone or 2 * (seen.linked + 1) > seen.members
-    if seen.in_step and reaches_most:
+    if seen.in_step and not seen.missing:
         return Lifecycle.OPERATIONAL
     if seen.was_operational:
         return Lifecycle.RECOVERING
@@ -68,8 +71,6 @@ def lifecycle_reason(state: Lifecycle, seen: Surroundings) -> str:
         case Lifecycle.OPERATIONAL:
             return f"in step with {seen.linked} of {others} other member(s)"
         case Lifecycle.RECOVERING:
-            return (
-                f"only {seen.linked} of {others} other member(s) are linked"
-                if seen.in_step
-                else "catching up after a gap in contact"
-            )
+            if seen.missing:
+                return f"only {seen.linked} of {others} other member(s) are linked: waiting for {seen.missing} more"
+            return "catching up after a gap in contact"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from mesh.protocol.lifecycle import Lifecycle, Surroundings, lifecycle_of, lifecycle_reason
@@ -31,6 +33,28 @@ def seen(members: int, linked: int, addresses: bool, in_step: bool, was: bool) -
 )
 def test_the_table(surroundings: Surroundings, expected: Lifecycle) -> None:
     assert lifecycle_of(surroundings) is expected
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "says"),
+    [
+        pytest.param(seen(2, 0, True, False, True), "only 0 of 1 other .* waiting for 1 more", id="the only one"),
+        pytest.param(seen(5, 1, True, True, True), "only 1 of 4 other .* waiting for 1 more", id="two of five"),
+        pytest.param(seen(6, 1, True, False, True), "only 1 of 5 other .* waiting for 2 more", id="two of six"),
+        pytest.param(seen(3, 2, True, False, True), "catching up", id="linked again"),
+        pytest.param(seen(1, 0, False, False, True), "catching up", id="alone, own log not confirmed"),
+    ],
+)
+def test_who_recovers_says_what_it_waits_for(surroundings: Surroundings, says: str) -> None:
+    assert lifecycle_of(surroundings) is Lifecycle.RECOVERING
+    assert re.match(says, lifecycle_reason(Lifecycle.RECOVERING, surroundings))
+
+
+@pytest.mark.parametrize("members", range(1, 9))
+def test_more_than_half_of_the_members_is_enough(members: int) -> None:
+    for linked in range(members):
+        here = seen(members, linked, True, True, True)
+        assert (here.missing == 0) == (2 * (linked + 1) > members)
 
 
 @pytest.mark.parametrize("state", list(Lifecycle))

@@ -1,0 +1,62 @@
+"""Members that go in order: who stays is in its place again, or says whom it waits for."""
+
+from __future__ import annotations
+
+from consensus.blocks import leave_tx
+from mesh.protocol.commands import GetStatus, MemoryPut, Success
+from mesh.protocol.events import MessageReceived
+from mesh.protocol.lifecycle import Lifecycle
+from tests.support.small_swarms import Town
+from wire.frame import pack_message
+from wire.ids import swarm_id_of
+from wire.time import SECOND
+from wire.types import Channel, MessageType
+
+
+def leave(town: Town, name: str) -> None:
+    """The swarm asks the creator to take it out of the federation."""
+    swarm = town.swarms[name]
+    federation = town.node("alpha").context.federation
+    transaction = leave_tx(federation, swarm_id_of(swarm.root.public), swarm.term, swarm.queen())
+    message = pack_message(MessageType.TX_SUBMIT, transaction)
+    town.world.deliver(town["alpha"], MessageReceived(peer=town[name].peer, channel=Channel.MESH, message=message))
+
+
+def reason(town: Town, name: str) -> str:
+    outcome = town.world.ask(town[name], GetStatus())
+    assert isinstance(outcome, Success)
+    return str(outcome.result["lifecycle_reason"])
+
+
+def put(town: Town, name: str) -> None:
+    assert isinstance(town.world.ask(town[name], MemoryPut(key="k", value=b"1")), Success)
+
+
+def test_when_the_only_other_member_left_who_stays_is_operational() -> None:
+    town = Town("alpha", "beta")
+    town.form()
+    leave(town, "beta")
+    town.world.run(30 * SECOND)
+    assert town.node("alpha").lifecycle is Lifecycle.OPERATIONAL
+    put(town, "alpha")
+
+
+def test_one_of_three_leaves_and_the_others_stay_operational() -> None:
+    town = Town("alpha", "beta", "gamma")
+    town.form()
+    leave(town, "beta")
+    town.world.run(30 * SECOND)
+    assert town.node("alpha").lifecycle is town.node("gamma").lifecycle is Lifecycle.OPERATIONAL
+    assert town["beta"].peer not in town["alpha"].links
+
+
+def test_when_the_only_other_member_stops_the_reason_says_how_many_are_missing() -> None:
+    town = Town("alpha", "beta")
+    town.form()
+    town.world.stop(town["beta"])
+    town.world.run(10 * SECOND)
+    assert reason(town, "alpha") == "only 0 of 1 other member(s) are linked: waiting for 1 more"
+    put(town, "alpha")
+    town.world.start(town["beta"])
+    town.settle()
+    assert reason(town, "alpha") == "in step with 1 of 1 other member(s)"
