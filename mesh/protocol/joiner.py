@@ -93,6 +93,7 @@ class Joiner:
         self._progress = _Progress()
         self._federation = intent.federation if intent else None
         self._links: dict[PeerId, None] = {}
+        self._named: set[PeerId] = set()  # by the ticket or the user: their no is final
         if intent is not None:
             self._begin(intent)
 
@@ -221,6 +222,8 @@ class Joiner:
                 self._accepted(response, out)
             case JoinStatus.PENDING:
                 self._progress.state, self._progress.reason = "pending", response.reason
+            case JoinStatus.REJECTED if peer not in self._named and self._named:
+                target.error = response.reason  # whoever the LAN brought along may not end what the user began
             case JoinStatus.REJECTED:
                 self._progress.state, self._progress.reason = "rejected", response.reason
             case JoinStatus.WRONG_FEDERATION:
@@ -250,6 +253,7 @@ class Joiner:
         self._federation = intent.federation or (intent.ticket.federation if intent.ticket else None)
         self._progress.state, self._progress.reason = "asking", "asking to be admitted"
         known = [*(intent.ticket.addresses if intent.ticket else ()), *([intent.peer] if intent.peer else ())]
+        self._named = {PeerId(address.rpartition(P2P)[2]) for address in known}
         for address in known:
             host, _, peer = address.rpartition(P2P)
             if host and peer:

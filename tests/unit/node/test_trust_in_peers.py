@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import msgspec
 
+from consensus.admission import JoinResponse, JoinStatus
 from consensus.tickets import Anchor, parse_ticket
 from mesh.protocol.commands import GetStatus, Success
 from mesh.protocol.effects import Send
+from mesh.protocol.events import PeerFound
 from mesh.protocol.intent import JoinIntent
 from mesh.protocol.messages import PROTOCOL_VERSION, Hello, Refusal
 from tests.support.small_swarms import Town
@@ -43,6 +45,37 @@ def test_a_hello_of_another_protocol_version_is_refused_with_the_version_spoken_
     assert refusals[0].reason == "this node speaks protocol version 1, not 2: update the older"
     assert not town.node("alpha").context.links.members()
     town.world.tamper = None
+    town.settle()
+
+
+def test_a_peer_that_only_the_lan_names_cannot_end_a_join_by_ticket() -> None:
+    town = Town("alpha", "beta", "gamma")
+    town.form(["alpha", "beta"])
+    refusals: list[PeerId] = []
+
+    def liar(host: Host, peer: PeerId, effect: Send) -> bytes:
+        """beta answers every request with a no."""
+        code, payload = unpack_message(effect.message)
+        if code != MessageType.JOIN_RESPONSE or host is not town["beta"]:
+            return effect.message
+        refusals.append(peer)
+        no = msgspec.structs.replace(cbor.decode_as(payload, JoinResponse), status=JoinStatus.REJECTED, reason="no")
+        return pack_message(MessageType.JOIN_RESPONSE, cbor.encode_struct(no))
+
+    town.world.tamper = liar
+    town.swarms["gamma"].intent = JoinIntent(ticket=parse_ticket(town.ticket("alpha")))
+    town.world.partition([town["alpha"]], [town["beta"], town["gamma"]])
+    town.world.start(town["gamma"])
+    beta = town["beta"]
+    attributes = {"zm.fed": town.node("beta").context.federation.hex()}
+    found = PeerFound(source="mdns", peer=beta.peer, addresses=(beta.address,), attributes=attributes)
+    town.world.deliver(town["gamma"], found)
+    town.world.run_until(lambda: bool(refusals), 10 * SECOND)
+    town.world.run(SECOND)
+    outcome = town.world.ask(town["gamma"], GetStatus())
+    assert isinstance(outcome, Success)
+    assert outcome.result["pending_join"]["state"] == "asking"  # type: ignore[index]
+    town.world.heal()
     town.settle()
 
 
