@@ -4,7 +4,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
   const by = (id) => document.getElementById(id);
-  const GUTTER = 72, AXIS = 24, ROW = 18, PAD = 14, NEAR = 7, SECOND = 1e6;
+  const GUTTER = 72, AXIS = 24, ROW = 18, PAD = 14, NEAR = 7, SECOND = 1e6, MOST_ARROWS = 6000;
   const HIDDEN_TYPES = new Set(["PING", "PONG"]), HIDDEN_KINDS = new Set(["disk", "node"]);
   const FATE = { arrived: 0, gossip: 1, lost: 2, never: 3 };
   const { hosts, records, kinds, spans, lanes } = data;
@@ -40,6 +40,13 @@
     const start = sent < 0 ? null : records[sent];
     return { from, to, source, target, fate, sent, arrived, type: (start && valueOf(start, "type")) || "unknown" };
   });
+  const ways = new Map(); // from where, to where, of which type, and its fate: a number for each such way
+  for (const arrow of arrows) {
+    const way = `${arrow.source}/${arrow.target}/${arrow.type}/${arrow.fate}`;
+    if (!ways.has(way)) ways.set(way, ways.size);
+    arrow.way = ways.get(way);
+  }
+  const columns = new Float64Array(ways.size);
   const latestEnd = new Float64Array(arrows.length); // of all arrows so far: where a search by halves can begin
   arrows.forEach((arrow, place) => { latestEnd[place] = Math.max(arrow.to, place ? latestEnd[place - 1] : 0); });
 
@@ -78,7 +85,7 @@
   // the view
 
   const canvas = by("canvas"), pen = canvas.getContext("2d");
-  const view = { from: 0, until: END, scroll: 0, width: 0, height: 0, lane: 60 };
+  const view = { from: 0, until: END, scroll: 0, width: 0, height: 0, lane: 60, share: 1 };
   let hits = [], pinned = null, pointed = null, colours = {}, asked = false;
 
   const scale = () => (view.width - GUTTER - PAD) / (view.until - view.from);
@@ -151,7 +158,8 @@
     canvas.dataset.arrows = drawn;
     canvas.dataset.violations = marked;
     by("shown").textContent =
-      `${seconds(Math.max(0, view.from), 2)} s to ${seconds(Math.min(END, view.until), 2)} s · ${drawn} arrows`;
+      `${seconds(Math.max(0, view.from), 2)} s to ${seconds(Math.min(END, view.until), 2)} s · ${drawn} arrows` +
+      (view.share > 1 ? ` (one in ${view.share}, and every lost one: zoom in for all)` : "");
   }
 
   function drawAxis() {
@@ -270,15 +278,18 @@
   function drawArrows() {
     const first = firstPlace(arrows.length, (place) => latestEnd[place] >= view.from);
     const last = firstPlace(arrows.length, (place) => arrows[place].from > view.until);
-    const columns = new Map(), lines = new Map();
-    let drawn = 0;
+    const seen = (arrow) => arrow.to >= view.from && !off.types.has(arrow.type);
+    let candidates = 0, drawn = 0;
+    for (let place = first; place < last; place++) if (seen(arrows[place])) candidates++;
+    view.share = Math.ceil(candidates / MOST_ARROWS) || 1;
+    const lines = new Map();
+    columns.fill(-Infinity);
     for (let place = first; place < last; place++) {
       const arrow = arrows[place];
-      if (arrow.to < view.from || off.types.has(arrow.type)) continue;
-      const way = `${arrow.source}/${arrow.target}/${arrow.type}/${arrow.fate}`;
-      const line = lineOf(arrow);
-      if (columns.get(way) === Math.round(line[0])) continue; // one stands in this column of pixels already
-      columns.set(way, Math.round(line[0]));
+      if (!seen(arrow) || (arrow.fate < FATE.lost && place % view.share)) continue;
+      const line = lineOf(arrow), column = Math.round(line[0]);
+      if (columns[arrow.way] === column) continue; // one stands in this column of pixels already
+      columns[arrow.way] = column;
       if (Math.max(line[1], line[3]) < TOP - 9 || Math.min(line[1], line[3]) > view.height) continue;
       const style = arrow.fate >= FATE.lost ? "lost" : arrow.fate === FATE.gossip ? `~${arrow.type}` : arrow.type;
       if (!lines.has(style)) lines.set(style, []);
@@ -292,12 +303,12 @@
     for (const [style, group] of lines) {
       const gossip = style[0] === "~";
       pen.strokeStyle = pen.fillStyle = style === "lost" ? colours.bad : colourOf.get(gossip ? style.slice(1) : style);
-      pen.setLineDash(gossip ? [5, 3] : []);
+      pen.setLineDash(gossip && heads ? [5, 3] : []);
       pen.beginPath();
       for (const [[x1, y1, x2, y2]] of group) { pen.moveTo(x1, y1); pen.lineTo(x2, y2); }
       pen.stroke();
       pen.setLineDash([]);
-      if (heads) for (const [line, fate] of group) drawHead(line, fate);
+      if (heads) drawHeads(style, group);
     }
     pen.globalAlpha = 1;
     return drawn;
@@ -310,21 +321,24 @@
     return [x1, y1, x1 + 8, y1 + Math.sign(y2 - y1) * Math.min(Math.abs(y2 - y1), view.lane) * 0.4];
   }
 
-  function drawHead([x1, y1, x2, y2], fate) {
-    if (fate === FATE.never) { pen.beginPath(); pen.arc(x2, y2, 3, 0, 7); pen.stroke(); return; }
-    if (fate === FATE.lost) {
-      pen.beginPath();
-      pen.moveTo(x2 - 3.5, y2 - 3.5); pen.lineTo(x2 + 3.5, y2 + 3.5);
-      pen.moveTo(x2 - 3.5, y2 + 3.5); pen.lineTo(x2 + 3.5, y2 - 3.5);
-      pen.stroke();
-      return;
-    }
-    const way = Math.atan2(y2 - y1, x2 - x1);
+  /* The ends of all arrows of one style, as one path. */
+  function drawHeads(style, group) {
     pen.beginPath();
-    pen.moveTo(x2, y2);
-    pen.lineTo(x2 - 7 * Math.cos(way - 0.4), y2 - 7 * Math.sin(way - 0.4));
-    pen.lineTo(x2 - 7 * Math.cos(way + 0.4), y2 - 7 * Math.sin(way + 0.4));
-    pen.fill();
+    for (const [[x1, y1, x2, y2], fate] of group) {
+      if (fate === FATE.never) {
+        pen.moveTo(x2 + 3, y2);
+        pen.arc(x2, y2, 3, 0, 7);
+      } else if (fate === FATE.lost) {
+        pen.moveTo(x2 - 3.5, y2 - 3.5); pen.lineTo(x2 + 3.5, y2 + 3.5);
+        pen.moveTo(x2 - 3.5, y2 + 3.5); pen.lineTo(x2 + 3.5, y2 - 3.5);
+      } else {
+        const way = Math.atan2(y2 - y1, x2 - x1);
+        pen.moveTo(x2, y2);
+        pen.lineTo(x2 - 7 * Math.cos(way - 0.4), y2 - 7 * Math.sin(way - 0.4));
+        pen.lineTo(x2 - 7 * Math.cos(way + 0.4), y2 - 7 * Math.sin(way + 0.4));
+      }
+    }
+    if (style === "lost") pen.stroke(); else pen.fill();
   }
 
   const SHAPES = {
@@ -388,10 +402,13 @@
     pen.fillRect(x, y, 1, view.height);
     pen.globalAlpha = 1;
     pen.fillStyle = colours.dim;
+    const width = pen.measureText(words).width, fits = x + 8 + width < view.width;
+    const left = fits ? x + 8 : x - 8 - width;
+    if (left < lastLabel) return lastLabel;
     pen.textAlign = "left";
     pen.textBaseline = "middle";
-    pen.fillText(words, x + 8, y - 4);
-    return x + 14 + pen.measureText(words).width;
+    pen.fillText(words, left, y - 4);
+    return (fits ? left + width : x) + 6;
   }
 
   function drawViolation(mark, x) {
