@@ -48,6 +48,7 @@ class Announcing:
         self._next_announce: Instant = context.started
         self._next_heartbeat: Instant = context.started
         self._own: bytes | None = None
+        self._booked: dict[bytes, None] = {}  # the bytes of `announcements`: most that come are known already
         self._held: dict[SwarmId, bytes] = {}
 
     # speaking
@@ -96,6 +97,8 @@ class Announcing:
         Raises:
             RemoteError: forged, or from the future.
         """
+        if raw in self._booked or raw == self._own:
+            return False
         envelope = self._open(raw, ContentType.DISCOVERY, MessageType.DISCOVERY)
         body = cbor.decode_as(envelope.payload, Discovery)
         if not self._by_queen(envelope, body.swarm, body.term):
@@ -108,7 +111,10 @@ class Announcing:
             return False
         if body.timestamp_ms > self._context.wall_ms(now) + FUTURE_TOLERANCE_MS:
             raise ProtocolViolation("DISCOVERY from the future", Offence.FUTURE_CLOCK)
+        if known is not None:
+            del self._booked[known.raw]
         self.announcements[SwarmId(body.swarm)] = Announcement(body=body, raw=raw)
+        self._booked[raw] = None
         member = self._context.chain.member(SwarmId(body.swarm))
         assert member is not None, "a queen key belongs to a member"
         suffix = _P2P + member.peer

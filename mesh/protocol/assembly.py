@@ -67,8 +67,8 @@ def assemble(
     Raises:
         RemoteError: the genesis itself is damaged: nothing can be said without it.
     """
-    chain = Chain.from_genesis(genesis, anchor=anchor)
     memo = MemoVerifier(verify)
+    chain = Chain.from_genesis(genesis, memo, anchor=anchor)
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(
         config=config,
