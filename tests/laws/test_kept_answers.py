@@ -26,7 +26,7 @@ HELLO = Hello(1, bytes(32), bytes(16), 1, bytes(16), 0, 0, bytes(32), 0, None, "
 
 changes = st.tuples(st.sampled_from(["join", "promote", "bump", "leave"]), st.sampled_from(sorted(CERTS)))
 steps = st.tuples(
-    st.sampled_from(["up", "down", "belongs", "stranger", "heard", "wait", "ping"]), st.sampled_from(PEERS)
+    st.sampled_from(["up", "down", "belongs", "stranger", "heard", "wait", "ping"]), st.sampled_from(PEERS[:2])
 )
 dialings = st.tuples(
     st.sampled_from(["learn", "want", "linked", "lost", "failed", "tick"]), st.sampled_from(PEERS), st.integers(0, 3)
@@ -82,7 +82,7 @@ def due(link: Link) -> int:
     return link.next_ping if link.established else link.since + CONFIG.stranger_deadline
 
 
-@given(st.lists(steps, max_size=60))
+@given(st.lists(steps, min_size=20, max_size=60))
 def test_links_know_what_a_look_through_all_shows(story: list[tuple[str, PeerId]]) -> None:
     links = Links(CONFIG)
     for number, (what, peer) in enumerate(story):
