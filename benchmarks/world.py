@@ -15,7 +15,7 @@ from chaos.world import SECOND, World
 from mesh.protocol.commands import MemoryPut
 from mesh.protocol.config import ProfileName
 
-LIVES = ((10, 60), (100, 60), (1000, 1))  # swarms, virtual seconds
+LIVES = ((10, 60), (100, 10))  # swarms, virtual seconds
 
 
 def run() -> Iterator[Figure]:
