@@ -207,8 +207,9 @@ class Greeting:
         self._compare(link, pong, out)
 
     def _compare(self, link: Link, probe: Ping, out: Outbox) -> None:
-        if probe.height > max(link.height, self._context.chain.height):
-            link.height = probe.height
+        news = probe.height > max(link.height, self._context.chain.height)
+        link.height = max(link.height, probe.height)
+        if news:
             self.request_chain(link, out)
 
     def _probe(self, nonce: int, now: Instant) -> Ping:
