@@ -52,7 +52,7 @@ def _filled(ring: _Ring, entries: int, size: int, limits: Limits | None = None) 
     for author, key in ring.keys.items():
         for first in range(0, each, 100):
             ops = [
-                Op(collection="memory", key=f"k{number}", kind=OpKind.PUT, value=os.urandom(size))
+                Op(collection="memory", key=f"k{number}", kind=OpKind.PUT, value=os.urandom(size), observed=())
                 for number in range(first, min(first + 100, each))
             ]
             replica.compose(author, ops, first + 1, key)
@@ -134,7 +134,7 @@ def _few_differences() -> Figure:
     _exchange(full, behind)
     author, key = next(iter(ring.keys.items()))
     for number in range(10):
-        op = Op(collection="memory", key=f"k{number * 997}", kind=OpKind.PUT, value=b"changed")
+        op = Op(collection="memory", key=f"k{number * 997}", kind=OpKind.PUT, value=b"changed", observed=())
         full.compose(author, [op], 1_000_000 + number, key)
     size = _exchange(full, behind)
     broken = "OVER 32 KB" if size > 32 * 1024 else ""

@@ -14,10 +14,10 @@ from bootstrap.home import Home
 from bootstrap.keyfiles import NODE, ROOT, has_key, queen, queen_terms, read_key
 from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_member_cert, peek_federation
 from consensus.genesis import Genesis, parse_genesis
+from mesh.protocol.applicant import Applicant
 from mesh.protocol.commands import Join
 from mesh.protocol.context import Identity
 from mesh.protocol.intent import JoinIntent, parse_intent
-from mesh.protocol.joiner import Applicant
 from wire.errors import ConfigError, RemoteError
 from wire.ids import FederationId, PeerId, SwarmId, peer_id_of, swarm_id_of
 from wire.keys import SigningKey
@@ -143,7 +143,7 @@ def _applicant(home: Home, peer: PeerId, wall_ms: Callable[[], int]) -> Applican
     if not queen_terms(home.keys):
         raise ConfigError(str(home.keys), "no queen key", _RESTORE)
     return Applicant(
-        swarm_hex=_swarm(home).hex(),
+        swarm=_swarm(home),
         name=config.swarm,
         project=config.project,
         peer=peer,

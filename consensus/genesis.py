@@ -41,7 +41,7 @@ class Params(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
 
 
 class _Body(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    version: Annotated[int, Meta(ge=VERSION, le=VERSION)]
+    version: Natural
     name: Annotated[str, Meta(max_length=64)]
     params: Params
     members: Annotated[tuple[Sealed, ...], Meta(min_length=1, max_length=1)]
@@ -69,6 +69,7 @@ def make_genesis(name: str, params: Params, creator_cert: bytes, created_ms: int
 def parse_genesis(raw: bytes, verify: keys.Verify = keys.verify) -> Genesis:
     """The genesis in `raw`; raises RemoteError when it is malformed or forged."""
     envelope = cose.open_as(raw, ContentType.GENESIS, cose.GENESIS, limit=MAX_GENESIS, verify=verify)
+    _check_version(envelope.payload)
     body = cbor.decode_as(envelope.payload, _Body)
     members = tuple(parse_member_cert(cert, None, verify) for cert in body.members)
     if envelope.kid != members[0].body.root_key:
@@ -76,3 +77,13 @@ def parse_genesis(raw: bytes, verify: keys.Verify = keys.verify) -> Genesis:
     if not is_name(body.name):
         raise ProtocolViolation(f"a federation's name has {NAME_RULE}")
     return Genesis(raw, FederationId(sha256(raw)), body.name, body.params, members, body.created_ms)
+
+
+def _check_version(payload: bytes) -> None:
+    """Judged before the layout, which another version may change."""
+    fields = cbor.decode(payload)
+    version = fields[0] if isinstance(fields, list) and fields else None
+    if version != VERSION:
+        raise ProtocolViolation(
+            f"a genesis of version {version}; this build reads version {VERSION}: update the older"
+        )

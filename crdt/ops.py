@@ -75,7 +75,7 @@ class Op(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     key: Annotated[str, Meta(min_length=1, max_length=MAX_KEY)]
     kind: OpKind
     value: bytes | None
-    observed: Annotated[tuple[tuple[Natural, Natural, Natural], ...], Meta(max_length=MAX_OBSERVED)] = ()
+    observed: Annotated[tuple[tuple[Natural, Natural, Natural], ...], Meta(max_length=MAX_OBSERVED)]
 
 
 class Entry(NamedTuple):

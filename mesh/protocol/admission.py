@@ -193,19 +193,21 @@ class Admission:
         try:
             context.chain.check_transaction(transaction, context.wall_ms(now))
         except RemoteError as error:
-            out.trace(TraceKind.JOIN, outcome="refused", reason=error.detail)
-            return self._refused(request, error.detail)
+            return self._refused(request, error.detail, out)
         self._order(transaction, now, out)
         return self._response(JoinStatus.ACCEPTED, "")
 
-    def _refused(self, request: JoinRequest, reason: str) -> JoinResponse:
+    def _refused(self, request: JoinRequest, reason: str, out: Outbox) -> JoinResponse:
         """Not admitted by rule; under the `vote` policy the operator may still say yes."""
         context = self._context
         if context.chain.genesis.params.admission == "vote" and len(self._waiting) < context.config.max_pending_joins:
             assert request.certificate is not None
             name = parse_member_cert(request.certificate, context.federation).name
+            if name not in self._waiting:
+                out.trace(TraceKind.JOIN, outcome="waiting", swarm=name, reason="the operator has to admit it")
             self._waiting[name] = request
             return self._response(JoinStatus.PENDING, "waiting for the creator's operator to admit you")
+        out.trace(TraceKind.JOIN, outcome="refused", reason=reason)
         return self._response(JoinStatus.REJECTED, reason)
 
     def _order(self, transaction: bytes, now: Instant, out: Outbox) -> None:

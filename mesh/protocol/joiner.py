@@ -1,20 +1,20 @@
 """Before membership: a node that asks to be let in.
 
 The joiner dials whom the ticket (or the user) names, or whoever mDNS finds, and sends JOIN_REQUEST until it is told
-yes or no. PENDING means asking again. Once ACCEPTED it emits `Joined` with the genesis, whose hash must be the
-federation's id, and the interpreter puts the node in its place. Without a federation to join it just waits for a
+yes or no. PENDING means asking again. Whoever says ACCEPTED has to show the chain from the genesis, whose hash must
+be the federation's id: only a certified block that admits this swarm ends the asking, nobody's word. Then the joiner
+emits `Joined`, and the interpreter puts the node in its place. Without a federation to join it just waits for a
 `Join` command; everything else that needs a federation is refused with a sentence.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import assert_never
 
 from consensus.admission import JoinRequest, JoinResponse, JoinStatus
-from consensus.tickets import seal_join
+from consensus.chain import Chain
+from consensus.tickets import Anchor, seal_join
+from mesh.protocol.applicant import Applicant, Progress, Target, peers, status
 from mesh.protocol.commands import Failure, FailureKind, GetPeers, GetStatus, Join, Operation, Outcome, Success
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import WallReading
@@ -34,7 +34,7 @@ from mesh.protocol.events import (
     WallClock,
 )
 from mesh.protocol.intent import P2P, JoinIntent, parse_intent
-from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.messages import ChainBlocks, ChainRequest
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire import cbor
@@ -48,35 +48,6 @@ _REQUEST_PATIENCE = 10 * SECOND
 _MAX_TARGETS = 64
 
 
-@dataclass(slots=True)
-class _Target:
-    """Someone who may let us in."""
-
-    addresses: list[str]
-    linked: bool = False
-    dialing: bool = False
-    next_try: Instant = 0
-    error: str = ""
-
-
-@dataclass(slots=True, kw_only=True)
-class Applicant:
-    """Who wants in. `certify` makes the root-signed certificate for a federation, or says why it cannot."""
-
-    swarm_hex: str
-    name: str
-    project: str
-    peer: PeerId
-    certify: Callable[[FederationId], bytes]
-
-
-@dataclass(slots=True)
-class _Progress:
-    state: str = "none"
-    reason: str = "no federation yet: create one (`zenmesh federation create`) or join one (`zenmesh join`)"
-    counters: Counter[str] = field(default_factory=Counter)
-
-
 class Joiner:
     """Drives one join; a `Machine` like the node."""
 
@@ -88,9 +59,9 @@ class Joiner:
         self._intent = intent
         self._wall = wall
         self._started = now
-        self._targets: dict[PeerId, _Target] = {}
+        self._targets: dict[PeerId, Target] = {}
         self._addresses: tuple[str, ...] = ()
-        self._progress = _Progress()
+        self._progress = Progress()
         self._federation = intent.federation if intent else None
         self._links: dict[PeerId, None] = {}
         self._named: set[PeerId] = set()  # by the ticket or the user: their no is final
@@ -111,6 +82,7 @@ class Joiner:
         except RemoteError as error:
             self._progress.counters[f"offence_{error.offence}"] += 1
             if isinstance(event, MessageReceived):
+                self._retry(event.peer, error.detail, now)
                 out.add(Disconnect(peer=event.peer, reason=error.detail))
         return out.effects
 
@@ -169,6 +141,8 @@ class Joiner:
                 out.effects += self.tick(now)
             case MessageReceived(peer=peer, channel=Channel.JOIN, message=message):
                 self._answered(peer, message, now, out)
+            case MessageReceived(peer=peer, message=message):
+                self._told(peer, message, out)
             case AddressesChanged(addresses=addresses):
                 self._addresses = addresses
             case WallClock(ms=ms):
@@ -176,7 +150,7 @@ class Joiner:
             case Command(request_id=request_id, operation=operation):
                 out.add(Reply(request_id=request_id, outcome=self._execute(operation, now)))
                 out.effects += self.tick(now)
-            case MessageReceived() | GossipReceived() | StreamOffence() | DamageFound():
+            case GossipReceived() | StreamOffence() | DamageFound():
                 self._progress.counters["ignored"] += 1
             case _:
                 assert_never(event)
@@ -193,7 +167,7 @@ class Joiner:
     def _aim(self, peer: PeerId, addresses: list[str], now: Instant) -> None:
         if peer not in self._targets and len(self._targets) >= _MAX_TARGETS:
             return
-        target = self._targets.setdefault(peer, _Target([]))
+        target = self._targets.setdefault(peer, Target([]))
         target.addresses += [address for address in addresses if address not in target.addresses]
         del target.addresses[self._config.max_addresses :]
         target.linked = target.linked or peer in self._links
@@ -201,7 +175,7 @@ class Joiner:
 
     def _retry(self, peer: PeerId, cause: str, now: Instant) -> None:
         target = self._targets.get(peer)
-        if target is not None:
+        if target is not None and (target.linked or target.dialing):
             target.linked = target.dialing = False
             target.error = cause
             target.next_try = now + self._config.join_retry
@@ -219,7 +193,7 @@ class Joiner:
             target.next_try = now  # now that we know whom to ask, ask with a certificate
         match JoinStatus(response.status):
             case JoinStatus.ACCEPTED:
-                self._accepted(response, out)
+                self._accepted(peer, target, response.genesis, out)
             case JoinStatus.PENDING:
                 self._progress.state, self._progress.reason = "pending", response.reason
             case JoinStatus.REJECTED if peer not in self._named and self._named:
@@ -230,21 +204,41 @@ class Joiner:
                 target.error = response.reason
         out.effects += self.tick(now)
 
-    def _accepted(self, response: JoinResponse, out: Outbox) -> None:
-        if (
-            response.genesis is None
-            or self._federation is None
-            or FederationId(sha256(response.genesis)) != self._federation
-        ):
+    def _accepted(self, peer: PeerId, target: Target, genesis: bytes | None, out: Outbox) -> None:
+        """Somebody says that we are in: it has to show the chain that says so."""
+        if genesis is None or self._federation is None or FederationId(sha256(genesis)) != self._federation:
             raise DecodeError("the genesis in the answer is not that of the federation we asked for")
-        ticket = self._intent.ticket if self._intent else None
-        out.add(
-            Joined(
-                genesis=response.genesis,
-                certificate=self._applicant.certify(self._federation),
-                anchor=ticket.anchor if ticket else None,
+        if target.told is None:
+            target.told = Chain.from_genesis(genesis, anchor=self._anchor())
+        self._ask_chain(peer, target.told, out)
+
+    def _told(self, peer: PeerId, message: bytes, out: Outbox) -> None:
+        """Blocks that prove it, perhaps; whatever else a member says to us is for the node that we are to become."""
+        code, payload = unpack_message(message)
+        target = self._targets.get(peer)
+        if code != MessageType.CHAIN_BLOCKS or target is None or target.told is None:
+            self._progress.counters["ignored"] += 1
+            return
+        chain = target.told
+        news = cbor.decode_as(payload, ChainBlocks)
+        grew = [record for record in news.blocks if chain.append(record.block, record.certificate)]
+        if chain.anchored and chain.member(self._applicant.swarm) is not None:
+            certificate = self._applicant.certify(chain.federation_id)
+            out.add(Joined(genesis=chain.genesis.raw, certificate=certificate, anchor=self._anchor()))
+        elif grew and news.height > chain.height:
+            self._ask_chain(peer, chain, out)
+        else:
+            target.error = "it says that this swarm is a member; " + (
+                "its chain does not" if chain.anchored else "its chain does not reach the block that the ticket names"
             )
-        )
+            self._progress.reason = f"{peer}: {target.error}"
+
+    def _ask_chain(self, peer: PeerId, chain: Chain, out: Outbox) -> None:
+        out.send(peer, Channel.MESH, MessageType.CHAIN_REQUEST, ChainRequest(from_height=chain.height + 1))
+
+    def _anchor(self) -> Anchor | None:
+        ticket = self._intent.ticket if self._intent else None
+        return ticket.anchor if ticket else None
 
     # asking
 
@@ -276,7 +270,7 @@ class Joiner:
             case GetStatus():
                 return Success(result=self._status(now))
             case GetPeers():
-                return Success(result={"peers": self._peers()})
+                return Success(result={"peers": peers(self._targets)})
             case Join():
                 return self._join(operation)
             case _:
@@ -296,53 +290,12 @@ class Joiner:
         return Success(result={"state": self._progress.state, "reason": self._progress.reason})
 
     def _status(self, now: Instant) -> dict[str, object]:
-        progress = self._progress
-        reason = progress.reason or "asking to be admitted"
-        state = Lifecycle.INIT
-        if self._intent is not None and progress.state != "rejected":
-            state = Lifecycle.CONNECTING if self._targets else Lifecycle.DISCOVERING
-        pending = None if self._intent is None else {"state": progress.state, "reason": reason}
-        return {
-            "swarm": self._applicant.name,
-            "swarm_id": self._applicant.swarm_hex,
-            "project": self._applicant.project,
-            "peer_id": self._applicant.peer,
-            "addresses": [f"{address}{P2P}{self._applicant.peer}" for address in self._addresses],
-            "lifecycle": state.value,
-            "lifecycle_reason": reason,
-            "federation_id": self._federation.hex() if self._federation else None,
-            "federation_name": None,
-            "role": "applicant",
-            "term": 0,
-            "read_only": "not a member of any federation yet",
-            "members": [],
-            "peers": self._peers(),
-            "state_root": None,
-            "version_vector": {},
-            "epoch": 0,
-            "height": 0,
-            "quorum": None,
-            "pending_join": pending,
-            "pending_joins": [],
-            "sync": {"received": 0, "expected": 0},
-            "uptime_s": (now - self._started) // SECOND,
-            "counters": dict(sorted(progress.counters.items())),
-            "warnings": [],
-        }
-
-    def _peers(self) -> list[dict[str, object]]:
-        return [
-            {
-                "peer_id": peer,
-                "swarm": None,
-                "state": "connected" if target.linked else "dialing" if target.dialing else "waiting",
-                "address": target.addresses[0] if target.addresses else None,
-                "inbound": False,
-                "rtt_ms": None,
-                "clock_offset_ms": None,
-                "since_s": None,
-                "score": 0.0,
-                "error": target.error or None,
-            }
-            for peer, target in self._targets.items()
-        ]
+        return status(
+            self._applicant,
+            self._progress,
+            self._targets,
+            wants_in=self._intent is not None,
+            federation=self._federation,
+            addresses=self._addresses,
+            uptime=now - self._started,
+        )

@@ -47,7 +47,7 @@ def put_op(operation: MemoryPut) -> Op | Failure:
     except ValueError as error:
         text = f"the value is not JSON ({error}): quote strings, for example '\"hello\"'"
         return Failure(kind=FailureKind.USAGE, message=text)
-    return Op(collection=COLLECTION, key=operation.key, kind=OpKind.PUT, value=operation.value)
+    return Op(collection=COLLECTION, key=operation.key, kind=OpKind.PUT, value=operation.value, observed=())
 
 
 def remove_op(operation: MemoryRemove, context: Context) -> Op | Failure:

@@ -170,7 +170,7 @@ def _batch() -> Values:
     chain = _chain()
     author = Author(swarm_id_of(ROOT.public), 1)
     replica = Replica(chain.federation_id, chain)
-    op = Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "ship"}')
+    op = Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "ship"}', observed=())
     stamp = hlc_of(CREATED_MS + 3_000)
     raw = replica.compose(author, [op], stamp, QUEEN)
     parsed = batch.parse(raw)

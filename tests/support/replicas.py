@@ -35,7 +35,7 @@ SETS = "labels"
 
 
 def put(key: str, value: bytes = b"v") -> Op:
-    return Op(collection=REGISTERS, key=key, kind=OpKind.PUT, value=value)
+    return Op(collection=REGISTERS, key=key, kind=OpKind.PUT, value=value, observed=())
 
 
 def delete(key: str, observed: tuple[tuple[int, int, int], ...] = ()) -> Op:
@@ -43,7 +43,7 @@ def delete(key: str, observed: tuple[tuple[int, int, int], ...] = ()) -> Op:
 
 
 def add(key: str, element: bytes) -> Op:
-    return Op(collection=SETS, key=key, kind=OpKind.ADD, value=element)
+    return Op(collection=SETS, key=key, kind=OpKind.ADD, value=element, observed=())
 
 
 def remove(key: str, element: bytes, observed: tuple[tuple[int, int, int], ...] = ()) -> Op:

@@ -73,12 +73,14 @@ class Rogue:
 
     def batch(self, value: bytes = b"1", *, ahead_ms: int = 0) -> bytes:
         """The first batch of its own log; another `value` makes another first batch."""
-        op = Op(collection="memory", key="rogue", kind=OpKind.PUT, value=value)
+        op = Op(collection="memory", key="rogue", kind=OpKind.PUT, value=value, observed=())
         return self.replica().compose(self.author, [op], hlc_of(now_ms() + ahead_ms), self.queen)
 
     def forged(self, author: Author, federation: bytes) -> bytes:
         """A batch in the name of `author`, signed by this peer's own queen key, for `federation`."""
-        ops = batch.encode_ops([encode_op(Op(collection="memory", key="k", kind=OpKind.PUT, value=b"1"))])
+        ops = batch.encode_ops(
+            [encode_op(Op(collection="memory", key="k", kind=OpKind.PUT, value=b"1", observed=()))]
+        )
         header = Header(
             federation=federation,
             swarm=author.swarm,

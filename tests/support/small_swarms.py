@@ -15,13 +15,14 @@ from consensus.genesis import Params, make_genesis
 from consensus.membership import MemberState
 from consensus.tickets import Anchor, parse_ticket
 from crdt.owner_log import Limits
+from mesh.protocol.applicant import Applicant
 from mesh.protocol.assembly import Recovered, assemble
 from mesh.protocol.commands import Invite, Success
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import Identity, WallReading
 from mesh.protocol.effects import Effect, Joined
 from mesh.protocol.intent import JoinIntent
-from mesh.protocol.joiner import Applicant, Joiner
+from mesh.protocol.joiner import Joiner
 from mesh.protocol.machine import Machine
 from mesh.protocol.node import Node
 from tests.support.small_world import WALL_START_MS, Disk, Host, World
@@ -150,7 +151,7 @@ class Town:
         wall = WALL_START_MS + now // 1000 + host.clock_skew_ms
         if swarm.genesis is None:
             applicant = Applicant(
-                swarm_hex=swarm_id_of(swarm.root.public).hex(),
+                swarm=swarm_id_of(swarm.root.public),
                 name=swarm.name,
                 project="demo",
                 peer=swarm.peer,

@@ -74,7 +74,13 @@ class Pair:
         """One batch of puts (None: a deletion) to the log of `name`."""
         author = self.ring.author(name, term)
         ops = [
-            Op(collection="memory", key=key, kind=OpKind.DEL if value is None else OpKind.PUT, value=value)
+            Op(
+                collection="memory",
+                key=key,
+                kind=OpKind.DEL if value is None else OpKind.PUT,
+                value=value,
+                observed=(),
+            )
             for key, value in values.items()
         ]
         head = replica.head(author)

@@ -17,12 +17,16 @@ from wire.ids import sha256
 from wire.types import ContentType
 
 _OPS = [
-    ("put", Op("memory", "plan", OpKind.PUT, b'{"goal": "ship"}'), "Set a register."),
-    ("put nothing", Op("memory", "größe", OpKind.PUT, b""), "An empty value is a value; a key is UTF-8."),
-    ("del", Op("memory", "plan", OpKind.DEL, None), "Remove a register: the value is null."),
+    ("put", Op("memory", "plan", OpKind.PUT, b'{"goal": "ship"}', observed=()), "Set a register."),
+    (
+        "put nothing",
+        Op("memory", "größe", OpKind.PUT, b"", observed=()),
+        "An empty value is a value; a key is UTF-8.",
+    ),
+    ("del", Op("memory", "plan", OpKind.DEL, None, observed=()), "Remove a register: the value is null."),
     ("del of older terms", Op("memory", "plan", OpKind.DEL, None, ((1, 7, 0), (2, 1, 3))), "It names observed dots."),
-    ("add", Op("skills", "languages", OpKind.ADD, b"python"), "Add an element to a set."),
-    ("rm", Op("skills", "languages", OpKind.RM, b"python"), "Remove it: the element is named again."),
+    ("add", Op("skills", "languages", OpKind.ADD, b"python", observed=()), "Add an element to a set."),
+    ("rm", Op("skills", "languages", OpKind.RM, b"python", observed=()), "Remove it: the element is named again."),
 ]
 _UNSOUND_OPS = [
     ("a deletion with a value", ["memory", "plan", 1, b"1", []], "Exactly DEL carries no value."),

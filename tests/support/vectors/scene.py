@@ -21,16 +21,16 @@ STAMP = hlc_of(CREATED_MS + 3_000)
 
 BATCHES: Sequence[Sequence[Op]] = [
     [
-        Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "ship"}'),
-        Op(collection="skills", key="languages", kind=OpKind.ADD, value=b"python"),
+        Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "ship"}', observed=()),
+        Op(collection="skills", key="languages", kind=OpKind.ADD, value=b"python", observed=()),
     ],
     [
-        Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "rest"}'),
-        Op(collection="memory", key="größe", kind=OpKind.PUT, value=b"1"),
+        Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "rest"}', observed=()),
+        Op(collection="memory", key="größe", kind=OpKind.PUT, value=b"1", observed=()),
     ],
     [
-        Op(collection="memory", key="plan", kind=OpKind.DEL, value=None),
-        Op(collection="skills", key="languages", kind=OpKind.RM, value=b"python"),
+        Op(collection="memory", key="plan", kind=OpKind.DEL, value=None, observed=()),
+        Op(collection="skills", key="languages", kind=OpKind.RM, value=b"python", observed=()),
     ],
 ]
 
@@ -66,7 +66,7 @@ def written() -> tuple[Replica, tuple[batch.Batch, ...]]:
 def fork_proof() -> fork.ForkProof:
     """The first batch, and another that the same author signed for its place."""
     replica = Replica(genesis().federation_id, Chain.from_genesis(genesis().raw))
-    other = Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "lie"}')
+    other = Op(collection="memory", key="plan", kind=OpKind.PUT, value=b'{"goal": "lie"}', observed=())
     second = batch.parse(replica.compose(AUTHOR, [other], STAMP, QUEEN))
     first = written()[1][0]
     return fork.parse(fork.build(first.signed.envelope.raw, second.signed.envelope.raw))

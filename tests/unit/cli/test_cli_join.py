@@ -126,7 +126,7 @@ def test_once_the_certificate_is_made_the_root_key_may_lie_elsewhere(beta: Machi
     after = load_standing(beta.home, lambda: WALL_START_MS)
     assert isinstance(before, Outsider)
     assert isinstance(after, Outsider)
-    assert after.applicant.swarm_hex == before.applicant.swarm_hex
+    assert after.applicant.swarm == before.applicant.swarm
     federation = parse_ticket(ticket).federation
     assert after.applicant.certify(federation) == before.applicant.certify(federation)
 

@@ -124,7 +124,12 @@ def test_what_stands_before_a_fork_stays_readable_and_is_marked() -> None:
 )
 def test_items_by_prefix(prefix: str, keys: list[str]) -> None:
     scribe = written(
-        [put("a/1"), put("a/2"), put("a/3"), Op(collection="other", key="a/4", kind=OpKind.PUT, value=b"v")],
+        [
+            put("a/1"),
+            put("a/2"),
+            put("a/3"),
+            Op(collection="other", key="a/4", kind=OpKind.PUT, value=b"v", observed=()),
+        ],
         [put("b"), delete("a/3"), add("a", b"e")],
     )
     assert sorted(key for key, _ in scribe.replica.items(scribe.author.swarm, REGISTERS, prefix)) == keys
@@ -132,8 +137,8 @@ def test_items_by_prefix(prefix: str, keys: list[str]) -> None:
 
 def test_registers_and_sets_of_one_name_are_apart() -> None:
     scribe = written(
-        [put("k"), Op(collection=REGISTERS, key="l", kind=OpKind.ADD, value=b"in a set")],
-        [add("k", b"e"), Op(collection=SETS, key="k", kind=OpKind.PUT, value=b"in a register")],
+        [put("k"), Op(collection=REGISTERS, key="l", kind=OpKind.ADD, value=b"in a set", observed=())],
+        [add("k", b"e"), Op(collection=SETS, key="k", kind=OpKind.PUT, value=b"in a register", observed=())],
     )
     swarm = scribe.author.swarm
     assert [key for key, _ in scribe.replica.items(swarm, REGISTERS)] == ["k"]

@@ -25,7 +25,7 @@ from wire.errors import DecodeError
 
 
 def put_in(collection: str, key: str = "k", value: bytes = b"v") -> Op:
-    return Op(collection=collection, key=key, kind=OpKind.PUT, value=value)
+    return Op(collection=collection, key=key, kind=OpKind.PUT, value=value, observed=())
 
 
 def decoded(raw: bytes) -> tuple[bytes, bool] | None:
@@ -128,7 +128,12 @@ def test_what_is_no_op_is_refused(raw: bytes) -> None:
 names = st.text("kλ", min_size=1, max_size=30)
 values = st.binary(max_size=30) | st.sampled_from([b"v" * size for size in (255, 256, 300)])
 ops = st.builds(
-    Op, collection=names, key=names, kind=st.sampled_from([OpKind.PUT, OpKind.ADD, OpKind.RM]), value=values
+    Op,
+    collection=names,
+    key=names,
+    kind=st.sampled_from([OpKind.PUT, OpKind.ADD, OpKind.RM]),
+    value=values,
+    observed=st.just(()),
 )
 
 

@@ -52,7 +52,8 @@ def test_an_op_is_spelt_for_ever_as(op: Op, spelling: str) -> None:
         pytest.param(put("é" * (MAX_KEY // 2)), id="key of 128 bytes in 64 characters"),
         pytest.param(put("k", b"x" * (MAX_ENTRY - 15)), id="op of 16 KiB"),
         pytest.param(
-            Op(collection="c" * MAX_COLLECTION, key="k", kind=OpKind.PUT, value=b""), id="collection of 64 characters"
+            Op(collection="c" * MAX_COLLECTION, key="k", kind=OpKind.PUT, value=b"", observed=()),
+            id="collection of 64 characters",
         ),
         pytest.param(delete("k", tuple((n, n, n) for n in range(MAX_OBSERVED))), id="256 observed dots"),
         pytest.param(put("k", b""), id="empty value"),
@@ -69,11 +70,13 @@ def test_what_is_just_within_a_limit_passes(op: Op) -> None:
         pytest.param(put("é" * (MAX_KEY // 2 + 1)), "130", id="key of 130 bytes in 65 characters"),
         pytest.param(put(""), "key", id="empty key"),
         pytest.param(
-            Op(collection="c" * (MAX_COLLECTION + 1), key="k", kind=OpKind.PUT, value=b""),
+            Op(collection="c" * (MAX_COLLECTION + 1), key="k", kind=OpKind.PUT, value=b"", observed=()),
             "collection",
             id="collection of 65 characters",
         ),
-        pytest.param(Op(collection="", key="k", kind=OpKind.PUT, value=b""), "collection", id="empty collection"),
+        pytest.param(
+            Op(collection="", key="k", kind=OpKind.PUT, value=b"", observed=()), "collection", id="empty collection"
+        ),
         pytest.param(put("k", b"x" * (MAX_ENTRY - 14)), "16385", id="op of one byte more than 16 KiB"),
     ],
 )
@@ -139,11 +142,11 @@ def test_an_op_is_refused(raw: bytes, offence: Offence) -> None:
 PLACES: dict[str, Op] = {
     "register": put("k"),
     "register of another key": put("l"),
-    "register of another collection": Op(collection="other", key="k", kind=OpKind.PUT, value=b"v"),
+    "register of another collection": Op(collection="other", key="k", kind=OpKind.PUT, value=b"v", observed=()),
     "element": add("k", b"e"),
     "other element": add("k", b"f"),
     "same element of another set": add("l", b"e"),
-    "element where a register stands": Op(collection="memory", key="k", kind=OpKind.ADD, value=b"e"),
+    "element where a register stands": Op(collection="memory", key="k", kind=OpKind.ADD, value=b"e", observed=()),
 }
 
 

@@ -46,7 +46,10 @@ class Meadow:
     def batches(self, *values: str, ahead_ms: int = 0, key: SigningKey | None = None) -> list[bytes]:
         """gamma's log from its first batch on, one batch a value."""
         replica = Replica(self.alpha.context.federation, self.alpha.context.chain)
-        ops = [[Op(collection="memory", key="k", kind=OpKind.PUT, value=b'"%s"' % v.encode())] for v in values]
+        ops = [
+            [Op(collection="memory", key="k", kind=OpKind.PUT, value=b'"%s"' % v.encode(), observed=())]
+            for v in values
+        ]
         stamp = hlc_of(self.wall_ms + ahead_ms)
         return [replica.compose(self.author, op, stamp + n, key or self.key) for n, op in enumerate(ops)]
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
+import pytest
 
 from consensus.admission import JoinResponse, JoinStatus
 from consensus.tickets import Anchor, parse_ticket
-from mesh.protocol.commands import GetStatus, Success
+from mesh.protocol.commands import GetPeers, GetStatus, Success
 from mesh.protocol.effects import Send
 from mesh.protocol.events import PeerFound
 from mesh.protocol.intent import JoinIntent
+from mesh.protocol.joiner import Joiner
 from mesh.protocol.messages import PROTOCOL_VERSION, Hello, Refusal
 from tests.support.small_swarms import Town
 from tests.support.small_world import Host
@@ -79,6 +81,39 @@ def test_a_peer_that_only_the_lan_names_cannot_end_a_join_by_ticket() -> None:
     town.settle()
 
 
+def shown(town: Town, name: str) -> dict[str, object]:
+    """The join as `status` shows it, with what went wrong with whom."""
+    status, peers = town.world.ask(town[name], GetStatus()), town.world.ask(town[name], GetPeers())
+    assert isinstance(status, Success)
+    assert isinstance(peers, Success)
+    errors = [row["error"] for row in peers.result["peers"]]  # type: ignore[attr-defined]
+    return {"pending": status.result["pending_join"], "errors": errors}
+
+
+def test_a_yes_without_a_chain_that_says_so_ends_no_asking() -> None:
+    town = Town("alpha", "beta", "gamma")
+    town.form(["alpha", "beta"])
+
+    def liar(host: Host, peer: PeerId, effect: Send) -> bytes:
+        """beta answers every request with a yes."""
+        code, payload = unpack_message(effect.message)
+        if code != MessageType.JOIN_RESPONSE or host is not town["beta"]:
+            return effect.message
+        yes = msgspec.structs.replace(cbor.decode_as(payload, JoinResponse), status=JoinStatus.ACCEPTED)
+        return pack_message(MessageType.JOIN_RESPONSE, cbor.encode_struct(yes))
+
+    town.world.tamper = liar
+    town.swarms["gamma"].intent = JoinIntent(ticket=parse_ticket(town.ticket("beta")))
+    town.world.partition([town["alpha"]], [town["beta"], town["gamma"]])
+    town.world.start(town["gamma"])
+    told = "it says that this swarm is a member; its chain does not"
+    town.world.run_until(lambda: told in shown(town, "gamma")["errors"], 10 * SECOND)  # type: ignore[operator]
+    assert told in str(shown(town, "gamma")["pending"])
+    town.world.tamper = None
+    town.world.heal()
+    town.settle()
+
+
 def arrive_with(anchor: Anchor) -> Town:
     """gamma comes with a ticket whose anchor is another one than its inviter wrote."""
     town = Town("alpha", "beta", "gamma")
@@ -86,24 +121,44 @@ def arrive_with(anchor: Anchor) -> Town:
     ticket = replace(parse_ticket(town.ticket("alpha")), anchor=anchor)
     town.swarms["gamma"].intent = JoinIntent(ticket=ticket)
     town.world.start(town["gamma"])
+    return town
+
+
+@pytest.mark.parametrize(
+    ("anchor", "why"),
+    [
+        pytest.param(Anchor(1, 1, b"\1" * 32), "block 1 is not the one that our ticket names", id="another-block"),
+        pytest.param(Anchor(9, 9, b"\1" * 32), "its chain does not reach the block", id="not-so-far"),
+    ],
+)
+def test_a_chain_that_does_not_hold_what_the_ticket_names_ends_no_asking(anchor: Anchor, why: str) -> None:
+    town = arrive_with(anchor)
+    town.world.run_until(lambda: any(why in str(error) for error in shown(town, "gamma")["errors"]), 20 * SECOND)  # type: ignore[attr-defined]
+    town.world.run(20 * SECOND)
+    assert isinstance(town["gamma"].machine, Joiner)
+
+
+def start_over_with(anchor: Anchor) -> Town:
+    """gamma is a member, and starts again with an empty journal and another anchor."""
+    town = Town("alpha", "beta", "gamma")
+    town.form()
+    town.world.crash(town["gamma"])
+    town["gamma"].disk.records.clear()
+    town.swarms["gamma"].anchor = anchor
+    town.world.start(town["gamma"])
     town.world.run(20 * SECOND)
     return town
 
 
-def test_a_chain_with_another_block_where_the_ticket_names_one_is_refused() -> None:
-    town = arrive_with(Anchor(1, 1, b"\1" * 32))
-    gamma = town.node("gamma")
-    assert gamma.context.chain.height == 0
-    assert gamma.context.counters["offence_chain"] > 0
-    assert not gamma.may_sign(town.world.now)
-    town.world.crash(town["gamma"])
-    town.world.start(town["gamma"])
-    town.world.run(20 * SECOND)
+def test_a_member_takes_no_chain_with_another_block_where_its_ticket_names_one() -> None:
+    town = start_over_with(Anchor(1, 1, b"\1" * 32))
     assert town.node("gamma").context.chain.height == 0
+    assert town.node("gamma").context.counters["offence_chain"] > 0
+    assert not town.node("gamma").may_sign(town.world.now)
 
 
-def test_a_chain_that_does_not_reach_what_the_ticket_names_is_not_believed() -> None:
-    town = arrive_with(Anchor(9, 9, b"\1" * 32))
+def test_a_member_signs_nothing_on_a_chain_that_does_not_reach_what_its_ticket_names() -> None:
+    town = start_over_with(Anchor(9, 9, b"\1" * 32))
     outcome = town.world.ask(town["gamma"], GetStatus())
     assert isinstance(outcome, Success)
     assert "does not reach the block that this swarm's ticket names" in str(outcome.result["read_only"])
