@@ -107,11 +107,12 @@ class DiskFault(StrEnum):
 
 
 class Disk(Action, frozen=True, kw_only=True, tag="disk"):
-    """A fault of one disk. `rollback` brings back what was there at the host's last start; `lost` and `rollback`
-    happen to a host that is down."""
+    """A fault of one disk. `full` and `fsync-error` are mended after `for_ms`, the others never. `rollback` brings
+    back what was there at the host's last start; `lost` and `rollback` happen to a host that is down."""
 
     host: str
     fault: DiskFault
+    for_ms: int = 5_000
 
 
 class Clock(Action, frozen=True, kw_only=True, tag="clock"):

@@ -196,8 +196,10 @@ def _disk(world: World, action: Disk) -> None:
     match action.fault:
         case DiskFault.FULL:
             host.disk.capacity = host.disk.used()
+            world.later(action.for_ms * MILLISECOND, partial(_mend, world, host, action.fault))
         case DiskFault.FSYNC_ERROR:
             host.disk.failing["sync"] = errno.EIO
+            world.later(action.for_ms * MILLISECOND, partial(_mend, world, host, action.fault))
         case DiskFault.BIT_ROT:
             host.rotten = host.disk.rot(world.rng.split(f"rot/{world.number()}")) is not None or host.rotten
         case DiskFault.LOST if host.process is None:
@@ -206,6 +208,15 @@ def _disk(world: World, action: Disk) -> None:
             host.disk, host.robbed = SimulatedDisk.holding(host.image, host.disk.rng), True
         case _:
             pass
+
+
+def _mend(world: World, host: Host, fault: DiskFault) -> None:
+    """Somebody made room, or changed a cable; whatever disk is in by now."""
+    if fault is DiskFault.FULL:
+        host.disk.capacity = None
+    else:
+        host.disk.failing.pop("sync", None)
+    world.trace.note(world.now, host.name, Kind.DISK, "mended", fault)
 
 
 def _clock(world: World, action: Clock) -> None:

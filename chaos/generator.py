@@ -155,7 +155,10 @@ def _hangup(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
 def _disk(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
     host = rng.choice(hosts)
     fault = rng.choice([DiskFault.FULL, DiskFault.FSYNC_ERROR])
-    return [Disk(at_ms=at, host=host, fault=fault), *_crash(rng, [host], at + rng.randbelow(5_000))]
+    return [
+        Disk(at_ms=at, host=host, fault=fault, for_ms=rng.randbelow(8_000)),
+        *_crash(rng, [host], at + rng.randbelow(5_000)),
+    ]
 
 
 def _rot(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:

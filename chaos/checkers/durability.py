@@ -63,12 +63,12 @@ class Acknowledged(Checker):
     def __init__(self) -> None:
         self._asked: dict[tuple[Process, int], MemoryPut | MemoryRemove] = {}
         self._last: dict[_Place, tuple[int, MemoryPut | MemoryRemove]] = {}  # of those that were acknowledged
-        self._unanswered: dict[_Place, int] = {}  # the last write whose outcome nobody knows
+        self._unanswered: dict[_Place, dict[int, None]] = {}  # the writes whose outcome nobody knows
 
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
         if isinstance(operation, MemoryPut | MemoryRemove):
             self._asked[process, request] = operation
-            self._unanswered[process.host.name, operation.key] = request
+            self._unanswered.setdefault((process.host.name, operation.key), {})[request] = None
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
@@ -80,15 +80,14 @@ class Acknowledged(Checker):
 
     def _answered(self, process: Process, request: int, operation: MemoryPut | MemoryRemove, done: bool) -> None:
         place = (process.host.name, operation.key)
-        if self._unanswered.get(place) == request:
-            del self._unanswered[place]
+        self._unanswered[place].pop(request, None)
         if done:
             self._last[place] = request, operation
 
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
         for (name, key), (request, operation) in self._last.items():
             owner = world.hosts[name]
-            excused = not owner.honest or owner.rotten or self._unanswered.get((name, key), 0) > request
+            excused = not owner.honest or owner.rotten or max(self._unanswered[name, key], default=0) > request
             if excused or owner not in core:
                 continue
             wanted = operation.value if isinstance(operation, MemoryPut) else None
