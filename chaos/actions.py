@@ -8,14 +8,19 @@ subset of a scenario's actions is a scenario too: minimizing depends on it.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0)]
+Millis = Annotated[int, Meta(ge=0)]
+Probability = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Action(Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
     """Something done at a time."""
 
-    at_ms: int
+    at_ms: Millis
 
 
 class Left(StrEnum):
@@ -31,7 +36,7 @@ class Crash(Action, frozen=True, kw_only=True, tag="crash"):
 
     host: str
     leaves: Left = Left.KILL
-    steps: int = 0
+    steps: Count = 0
 
 
 class Start(Action, frozen=True, kw_only=True, tag="start"):
@@ -50,15 +55,15 @@ class Pause(Action, frozen=True, kw_only=True, tag="pause"):
     """Stop the time of a process (SIGSTOP, a VM that is moved): what arrives waits."""
 
     host: str
-    for_ms: int
+    for_ms: Millis
 
 
 class Lag(Action, frozen=True, kw_only=True, tag="lag"):
     """A busy machine: every event is handled `ms` later."""
 
     host: str
-    ms: int
-    for_ms: int
+    ms: Millis
+    for_ms: Millis
 
 
 class Cut(Action, frozen=True, kw_only=True, tag="cut"):
@@ -66,7 +71,7 @@ class Cut(Action, frozen=True, kw_only=True, tag="cut"):
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
-    for_ms: int
+    for_ms: Millis
     both: bool = True
 
 
@@ -79,14 +84,14 @@ class Link(Action, frozen=True, kw_only=True, tag="link"):
 
     sources: tuple[str, ...]
     targets: tuple[str, ...]
-    for_ms: int
-    delay_ms: int = 1
-    jitter_ms: int = 0
-    bytes_per_s: int | None = None
-    loss: float = 0.0
-    corrupt: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
+    for_ms: Millis
+    delay_ms: Millis = 1
+    jitter_ms: Millis = 0
+    bytes_per_s: Annotated[int, Meta(ge=1)] | None = None
+    loss: Probability = 0.0
+    corrupt: Probability = 0.0
+    duplicate: Probability = 0.0
+    reorder: Probability = 0.0
 
 
 class Hangup(Action, frozen=True, kw_only=True, tag="hangup"):
@@ -112,7 +117,7 @@ class Disk(Action, frozen=True, kw_only=True, tag="disk"):
 
     host: str
     fault: DiskFault
-    for_ms: int = 5_000
+    for_ms: Millis = 5_000
 
 
 class Clock(Action, frozen=True, kw_only=True, tag="clock"):
@@ -120,7 +125,7 @@ class Clock(Action, frozen=True, kw_only=True, tag="clock"):
 
     host: str
     skew_ms: int = 0
-    drift_ppm: int = 0
+    drift_ppm: Annotated[int, Meta(ge=-500_000, le=1_000_000)] = 0
     frozen: bool = False
 
 
@@ -135,15 +140,15 @@ class Silence(Action, frozen=True, kw_only=True, tag="silence"):
 
     host: str
     towards: tuple[str, ...]
-    for_ms: int
+    for_ms: Millis
 
 
 class Lie(Action, frozen=True, kw_only=True, tag="lie"):
     """A host sends mutated, replayed and oversized messages at this rate per message of its own."""
 
     host: str
-    rate: float
-    for_ms: int
+    rate: Probability
+    for_ms: Millis
 
 
 class Write(Action, frozen=True, kw_only=True, tag="write"):
@@ -151,7 +156,7 @@ class Write(Action, frozen=True, kw_only=True, tag="write"):
 
     host: str
     key: str
-    size: int = 32
+    size: Annotated[int, Meta(ge=0, le=1_048_576)] = 32
 
 
 class Remove(Action, frozen=True, kw_only=True, tag="remove"):

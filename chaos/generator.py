@@ -32,6 +32,7 @@ from chaos.scenario import Scenario
 from mesh.protocol.config import ProfileName
 from wire.rng import Rng
 
+NAME = "random"
 MEAN_PAUSE_MS = 1_500  # between two faults
 WRITES_PER_S = 2
 KEYS = 12  # per swarm, so that writes meet each other
@@ -58,9 +59,9 @@ def generate(seed: int, swarms: int, *, faults_s: int = 60, settle_s: int = 60) 
         among = groups.get(AMONG.get(kind, ""), hosts)
         if among:
             actions += KINDS[kind](rng.split(f"{kind}/{at}"), among, at)
-    actions += _users(rng.split("users"), hosts, faults_s)
+    actions += users(rng.split("users"), hosts, faults_s)
     return Scenario(
-        name=f"seed-{seed}",
+        name=NAME,
         seed=seed,
         swarms=swarms,
         profile=ProfileName.LAN,
@@ -71,9 +72,10 @@ def generate(seed: int, swarms: int, *, faults_s: int = 60, settle_s: int = 60) 
     )
 
 
-def _users(rng: Rng, hosts: list[str], faults_s: int) -> list[AnyAction]:
+def users(rng: Rng, hosts: list[str], faults_s: int, per_s: int = WRITES_PER_S) -> list[AnyAction]:
+    """What users do meanwhile: mostly writes, now and then a removal, anywhere."""
     actions: list[AnyAction] = []
-    for _ in range(faults_s * WRITES_PER_S):
+    for _ in range(faults_s * per_s):
         at, host, key = rng.randbelow(faults_s * 1_000), rng.choice(hosts), f"k{rng.randbelow(KEYS)}"
         if rng.random() < 0.15:
             actions.append(Remove(at_ms=at, host=host, key=key))

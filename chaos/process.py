@@ -128,8 +128,13 @@ class Process:
         now = self.host.clocks.monotonic(self.world.now)
         deadline = self.node.next_deadline()
         if deadline is not None and deadline <= now:
-            self._guarded(lambda: self.carry_out(self.node.tick(now)))
+            self._guarded(lambda: self._tick(now))
         self._schedule()
+
+    def _tick(self, now: int) -> None:
+        self.carry_out(self.node.tick(now))
+        left = self.node.next_deadline() if self.alive else None
+        assert left is None or left > now, "a tick left a deadline in the past: the node would spin"
 
     def stop(self) -> None:
         """End in order."""

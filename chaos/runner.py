@@ -38,6 +38,7 @@ class Report:
     digest: str
     trace: Trace
     settled: int | None  # how long the core took to converge, once it was healed
+    core: tuple[str, ...]  # who was healed; nobody before the faults were over
 
 
 def run(
@@ -52,9 +53,11 @@ def run(
     panel = Panel([checker() for checker in checkers])
     world = World(scenario, (panel,), rules, keep)
     violation, settled = None, None
+    core: list[Host] = []
     try:
         _faults(world, progress)
-        settled = _settle(world, panel, progress)
+        core = core_of(world)
+        settled = _settle(world, panel, core, progress)
     except Broken as broken:
         violation = broken.violation
     return Report(
@@ -65,6 +68,7 @@ def run(
         digest=world.trace.digest,
         trace=world.trace,
         settled=settled,
+        core=tuple(host.name for host in core),
     )
 
 
@@ -94,9 +98,8 @@ def _faults(world: World, progress: Callable[[int], None]) -> None:
         progress(world.now)
 
 
-def _settle(world: World, panel: Panel, progress: Callable[[int], None]) -> int | None:
+def _settle(world: World, panel: Panel, core: list[Host], progress: Callable[[int], None]) -> int:
     """Heal the core and give it its time; how long it took."""
-    core = core_of(world)
     world.trace.note(world.now, "", Kind.FAULT, "heal", " ".join(host.name for host in core))
     began, limit = world.now, world.now + world.scenario.settle_s * SECOND
     heal(world, core)

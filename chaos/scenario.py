@@ -30,7 +30,9 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settle_s: int = 60
     core: tuple[str, ...] | None = None  # who is healed; None: drawn by the seed
     memo: bool = True  # signatures are verified once in the world; without, by every node
-    canary: str | None = None
+    canary: str | None = None  # a planted fault that the world injects
+    note: str = ""  # why somebody keeps this file
+    digest: str | None = None  # of the trace of the run that wrote this file
     format: Literal[1] = 1
 
     def __post_init__(self) -> None:

@@ -152,8 +152,8 @@ class Startup:
         return 2 * (answered + 1) > population
 
     def next_deadline(self) -> Instant | None:
-        """When patience ends, while the check still runs."""
-        if self._confirmed or self._conflict or self._doubtful():
+        """When patience ends, while the check still runs; no patience helps who has to fetch its own log."""
+        if self._confirmed or self._conflict or self._doubtful() or self._behind():
             return None
         return self._context.started + self._context.config.startup_patience
 
