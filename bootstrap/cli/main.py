@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from bootstrap.cli import demo, doctor, failures, federations, homes, memories, nodes
+from bootstrap.cli import chaos, chaos_hunts, demo, doctor, failures, federations, homes, memories, nodes
 from bootstrap.cli.misuse import misuse_of
 
 NAME = "zenmesh"
@@ -40,6 +40,11 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "home restore": homes.restore,
     "recover": homes.recover,
     "doctor": doctor.doctor,
+    "chaos list": chaos.list_,
+    "chaos run": chaos.run,
+    "chaos fuzz": chaos_hunts.fuzz,
+    "chaos replay": chaos.replay,
+    "chaos minimize": chaos.minimize,
     "demo": demo.demo,
     "version": homes.version,
 }
@@ -48,6 +53,7 @@ GROUPS = {
     "federation": "Found a federation, admit swarms, hand out its genesis.",
     "memory": "Federated memory: write your own namespace, read everyone's.",
     "home": "Take a home away in one file, and bring it back.",
+    "chaos": "Torture a federation in a simulated world, and reproduce what breaks.",
 }
 
 _HELP = "A federation of AI-agent swarms with no central coordinator."

@@ -20,7 +20,7 @@ from typing import Any
 
 import jsonschema
 
-from bootstrap.cli.main import main
+from bootstrap.cli.main import GROUPS, main
 from bootstrap.founding import found_home
 from bootstrap.home import Home
 from mesh.api.metrics import Metrics
@@ -111,7 +111,7 @@ def schema(name: str) -> dict[str, Any]:
 
 def schema_name(arguments: tuple[str, ...]) -> str:
     """The schema of a command line."""
-    grouped = arguments[0] in ("federation", "memory", "home")
+    grouped = arguments[0] in GROUPS
     return "-".join(arguments[: 1 + grouped])
 
 
