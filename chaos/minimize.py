@@ -124,15 +124,17 @@ class Minimizer:
                         self._breaks(actions=tuple(actions))
 
     def _sooner(self) -> None:
-        """Begin with the first action, as far as the nodes need no time before it; end the faults with the last."""
+        """Begin with the first action; end the faults after the last, or after what broke."""
         first = min((action.at_ms for action in self.best.actions), default=0)
         for lead in (lead for lead in LEADS_MS if lead < first):
             moved = tuple(replace(action, at_ms=action.at_ms - first + lead) for action in self.best.actions)
             if self._breaks(actions=moved):
                 break
-        last = max((action.at_ms for action in self.best.actions), default=0)
-        if last // 1_000 + 1 < self.best.faults_s:
-            self._breaks(faults_s=last // 1_000 + 1)
+        last = max((action.at_ms for action in self.best.actions), default=0) // 1_000
+        broke = 0 if self.violation is None else self.violation.at // 1_000_000
+        for second in sorted({last + 1, broke + 1}):
+            if second < self.best.faults_s:
+                self._breaks(faults_s=second)
 
 
 def _checker(violation: Violation | None) -> str:

@@ -89,7 +89,7 @@ def _run(scenario: Scenario, again: str, trace: Path | None, as_json: bool) -> d
 
     if trace is not None and not trace.parent.is_dir():
         raise UsageError(f"--trace {trace}: there is no directory {trace.parent}")
-    with meter(scenario.faults_s + scenario.settle_s, as_json) as show:
+    with meter(scenario.faults_s, as_json) as show:
 
         def told(now: int) -> None:
             second = now // 1_000_000
@@ -134,7 +134,8 @@ def as_dict(violation: Violation) -> dict[str, Any]:
 
 def sentence(violation: Result) -> str:
     """A violation for people."""
-    return f"{violation['checker']}: {violation['what']} ({violation['host'] or 'all'}, at {violation['at_s']:.6f} s)"
+    where = violation["host"] or "the world"
+    return f"{violation['checker']}: {violation['what']} ({where}, at {violation['at_s']:.6f} s)"
 
 
 def _show_run(result: Result) -> None:
@@ -143,14 +144,15 @@ def _show_run(result: Result) -> None:
     settled = result["settled_s"]
     facts(
         {
-            "scenario": f"{result['scenario']}, {result['swarms']} swarms, seed {result['seed']}",
+            "scenario": f"{result.get('file', result['scenario'])}, {result['swarms']} swarms, seed {result['seed']}",
             "canary": result["canary"],
             "took": f"{result['virtual_s']:.1f} s of the world's time, {result['events']} events",
             "agreed": None if settled is None or result["violations"] else f"{settled:.1f} s after all was healed",
             "digest": result["trace_digest"],
             "recorded": _compared(result),
             "page": result["page"],
-            "result": [sentence(one) for one in result["violations"]] or "every invariant held",
+            "held": None if result["violations"] else "every invariant",
+            "broken": [sentence(one) for one in result["violations"]] or None,
             "again": result["command"] if result["violations"] else None,
         }
     )
@@ -217,7 +219,7 @@ def _show_minimize(result: Result) -> None:
             "left": f"{result['actions']} of {result['actions_before']} actions, {result['swarms']} swarms,"
             f" {result['faults_s']} s of faults, after {result['runs']} runs"
             + ("" if result["least"] else "; interrupted, it may get smaller"),
-            "result": [sentence(one) for one in result["violations"]],
+            "broken": [sentence(one) for one in result["violations"]],
             "written": result["file"],
             "again": result["command"],
         }

@@ -107,7 +107,8 @@ def _show_fuzz(result: Result) -> None:
         {
             "seeds": f"{result['from']} to {last}, {result['swarms']} swarms each",
             "took": f"{hours:.1f} h of the world's time, {result['events']} events",
-            "result": f"{len(result['failures'])} broke an invariant" if result["failures"] else "all held",
+            "held": result["seeds"] - len(result["failures"]),
+            "broken": len(result["failures"]) or None,
         }
     )
     for failure in result["failures"]:
@@ -115,7 +116,7 @@ def _show_fuzz(result: Result) -> None:
         facts(
             {
                 "seed": failure["seed"],
-                "result": [sentence(one) for one in failure["violations"]],
+                "broken": [sentence(one) for one in failure["violations"]],
                 "written": failure["file"],
                 "smaller": failure["minimize"],
                 "again": failure["replay"],

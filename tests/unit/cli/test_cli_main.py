@@ -80,6 +80,9 @@ def test_no_command_but_run_imports_libp2p(tmp_path: Path) -> None:
         ["recover", "--new-term", *home],
         ["home", "export", archive, *home],
         ["home", "restore", archive, "--home", str(tmp_path / "back")],
+        ["chaos", "list"],
+        ["chaos", "run", "happy-path", "--for", "1s", "--trace", str(tmp_path / "page.html")],
+        ["chaos", "fuzz", "--seeds", "1", "--for", "1s", "--jobs", "1"],
         ["statsu"],
     ]
     done = subprocess.run(

@@ -1,0 +1,27 @@
+"""Random scenarios hold: a few seeds of each size always, many with the full counts."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.campaign import Plan, campaign, judge
+
+SAMPLE = {3: range(1, 13), 5: range(101, 105), 7: range(201, 203)}
+FULL = {3: range(1, 1_001), 5: range(1, 501), 7: range(1, 501), 9: range(1, 101)}
+
+
+@pytest.mark.parametrize(
+    ("swarms", "seed"), [(swarms, seed) for swarms, seeds in SAMPLE.items() for seed in seeds], ids=str
+)
+def test_a_seed_holds(swarms: int, seed: int) -> None:
+    verdict = judge(Plan(swarms=swarms), seed)
+    assert verdict.violation is None, f"zenmesh chaos run random --swarms {swarms} --seed {seed}"
+    assert verdict.virtual >= 60_000_000
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("swarms", FULL)
+def test_every_seed_holds(swarms: int) -> None:
+    verdicts = list(campaign(Plan(swarms=swarms), FULL[swarms], jobs=2))
+    assert [verdict for verdict in verdicts if verdict.violation is not None] == []
+    assert len(verdicts) == len(FULL[swarms])
