@@ -78,7 +78,9 @@ class Dispatch:
             self._node.context.counters["messages_of_strangers"] += 1
             return  # no offence: one side may know of the membership before the other does
         if FIRST_SYNC <= kind <= LAST_SYNC:
-            self._node.syncing.on_message(link, kind, payload, now, out)
+            over = self._node.syncing.on_message(link, kind, payload, now, out)
+            if over and link.swarm is not None:
+                self._node.startup.compared(link.swarm)
         elif kind in self._handlers:
             self._handlers[kind](link, payload, now, out)
         else:

@@ -7,7 +7,7 @@ receiver's log.
 | what is found | what follows |
 |---|---|
 | a longer log with our own signatures | adopt it by anti-entropy, then sign on |
-| a different record at our head's place | read-only |
+| a different record at our head's place | read-only, until a session with who says so is over and showed none |
 | a newer term of this swarm | read-only: another node speaks for the swarm |
 | the journal ends with the clean-shutdown marker, and all it names is here | sign |
 | nobody else in the federation, and at most the last record was cut | sign |
@@ -16,6 +16,9 @@ receiver's log.
 | no majority, the last record was cut | read-only until a majority answers |
 | more than the last record was damaged | read-only until every other member has answered, or a new term |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
+
+What a member says of our log it says without proof. A session with it brings the proof, and a true one makes the log
+forked; else a liar could silence anyone with a word.
 
 Read-only is not stopped: the node reads, syncs and serves others, and `status` says why and what to do.
 """
@@ -70,6 +73,7 @@ class Startup:
         self._answers: dict[SwarmId, HeldRow | None] = {}
         self._beyond = dict(disk.beyond)
         self._conflict = ""
+        self._claims: dict[SwarmId, str] = {}  # who says that it holds another record at our head's place
         self._confirmed = False
 
     @property
@@ -84,13 +88,18 @@ class Startup:
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> None:
         """`swarm` says what it holds of our log."""
         self._answers[swarm] = row
+        self._claims.pop(swarm, None)
         if row is None or row.swarm != self._context.me.swarm:
             return
         mine = self._context.replica.head(Author(SwarmId(row.swarm), row.term))
         if row.term > self._context.me.term:
             self._conflict = f"the federation knows term {row.term} of this swarm, this home is of an older one"
         elif mine is not None and row.seq == mine.seq and row.head != mine.hash:
-            self._conflict = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
+            self._claims[swarm] = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
+
+    def compared(self, swarm: SwarmId) -> None:
+        """A session with `swarm` is over: what it says and did not show is not so."""
+        self._claims.pop(swarm, None)
 
     def refit(self) -> None:
         """Append own batches from beyond a gap, as far as the gap is filled."""
@@ -107,7 +116,7 @@ class Startup:
         log = self._context.replica.logs.get(self._context.me.author)
         if log is not None and log.flag is Flag.FORKED:
             self._conflict = "two different records of this swarm's log are signed for one place"
-        if self._conflict:
+        if self._conflict or self._claims:
             self._confirmed = False
             return Verdict.READ_ONLY
         if self._confirmed:
@@ -123,7 +132,7 @@ class Startup:
             case Verdict.CONFIRMED:
                 return ""
             case Verdict.READ_ONLY:
-                return f"read-only: {self._conflict}. {RECOVER_HINT}"
+                return f"read-only: {self._conflict or next(iter(self._claims.values()))}. {RECOVER_HINT}"
             case Verdict.CATCHING_UP:
                 return "read-only: fetching this swarm's own log from the other members"
             case Verdict.ASKING:
@@ -153,7 +162,7 @@ class Startup:
 
     def next_deadline(self) -> Instant | None:
         """When patience ends, while the check still runs; no patience helps who has to fetch its own log."""
-        if self._confirmed or self._conflict or self._doubtful() or self._behind():
+        if self._confirmed or self._conflict or self._claims or self._doubtful() or self._behind():
             return None
         return self._context.started + self._context.config.startup_patience
 

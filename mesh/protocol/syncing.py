@@ -142,8 +142,8 @@ class Syncing:
             self._mismatches[peer] = 0
             self.want(peer)
 
-    def on_message(self, link: Link, code: int, payload: bytes, now: Instant, out: Outbox) -> None:
-        """One message of the sync channel."""
+    def on_message(self, link: Link, code: int, payload: bytes, now: Instant, out: Outbox) -> bool:
+        """One message of the sync channel; True when a session with that member is over by it."""
         active = self._active.get(link.peer)
         if active is None:
             active = self._open(link.peer, now)
@@ -164,6 +164,7 @@ class Syncing:
         self._pump(link.peer, active, out)
         if active.session.finished:
             self._finish(link, now, out)
+        return active.session.finished
 
     def _act_on(self, event: SyncEvent, out: Outbox) -> None:
         match event:
