@@ -59,13 +59,19 @@ def run(
     seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Any number: when what happens.")] = 1,
     faults_for: ForOption = "60s",
     trace: TraceOption = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Write the scenario there, to edit and replay.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Run a named scenario in the simulated world."""
     from chaos.named import again, named
 
     scenario = named(name, seed=seed, swarms=swarms, faults_s=seconds_of_faults(faults_for))
+    if save is not None and not save.parent.is_dir():
+        raise UsageError(f"--save {save}: there is no directory {save.parent}")
     result = _run(scenario, again(scenario), trace, as_json)
+    result["file"] = None if save is None else str(write_new(save, scenario))
     hand_over(result, as_json, _show_run)
     return BROKEN if result["violations"] else 0
 
@@ -144,7 +150,8 @@ def _show_run(result: Result) -> None:
     settled = result["settled_s"]
     facts(
         {
-            "scenario": f"{result.get('file', result['scenario'])}, {result['swarms']} swarms, seed {result['seed']}",
+            "scenario": f"{result['scenario']}, {result['swarms']} swarms, seed {result['seed']}",
+            "file": result["file"],
             "canary": result["canary"],
             "took": f"{result['virtual_s']:.1f} s of the world's time, {result['events']} events",
             "agreed": None if settled is None or result["violations"] else f"{settled:.1f} s after all was healed",

@@ -83,6 +83,14 @@ def test_a_run_for_people_tells_how_far_it_is_and_what_came_of_it() -> None:
     assert [line.split()[0] for line in lines[-5:]] == ["scenario", "took", "agreed", "digest", "held"]
 
 
+def test_a_run_is_saved_to_be_edited(tmp_path: Path) -> None:
+    mine = str(tmp_path / "mine.json")
+    result = result_of("run", "partition", *QUICK, "--save", mine)
+    assert result["file"] == mine
+    assert result_of("replay", mine)["trace_digest"] == result["trace_digest"]
+    assert result_of("run", "partition", *QUICK, "--save", mine)["file"] == str(tmp_path / "mine-2.json")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -92,6 +100,7 @@ def test_a_run_for_people_tells_how_far_it_is_and_what_came_of_it() -> None:
         (["run", "partition", "--for", "0s"], "out of bounds"),
         (["run", "partition", "--seed", "x"], "--seed"),
         (["run", "partition", *QUICK, "--trace", "no/such/page.html"], "there is no directory no/such"),
+        (["run", "partition", *QUICK, "--save", "no/such.json"], "there is no directory no"),
         (["replay", "no-such.json"], "no-such.json: No such file"),
         (["minimize", "no-such.json"], "no-such.json: No such file"),
         (["fuzz", "--swarms", "0"], "--swarms"),

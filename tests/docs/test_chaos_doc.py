@@ -1,0 +1,91 @@
+"""The guide to scenarios is complete: every action, field, default and checker, and its own scenario holds."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from chaos.actions import AnyAction, DiskFault, Left
+from chaos.checkers import ALL
+from chaos.named import NAMED
+from chaos.runner import run
+from chaos.scenario import Scenario, load
+from tests.support.documents import ROOT
+
+GUIDE = (ROOT / "docs" / "chaos.md").read_text()
+ACTIONS: tuple[type[msgspec.Struct], ...] = get_args(AnyAction)
+COMMON = ("at_ms",)  # of every action
+
+
+def rows(head: str) -> dict[str, str]:
+    """The table whose first column is called `head`: its first two columns."""
+    _, _, table = GUIDE.partition(f"\n| {head} |")
+    lines = table.partition("\n\n")[0].splitlines()[2:]
+    return dict(re.findall(r"^\| `([\w'-]+)` \| (.*?) \|", "\n".join(lines), re.MULTILINE))
+
+
+def spelled(field: Any) -> str:
+    """A field as the guide has it: its name, and its default if it has one."""
+    if field.default is msgspec.NODEFAULT:
+        return f"`{field.name}`"
+    default = field.default
+    shown = f"`{default.value}`" if isinstance(default, StrEnum) else msgspec.json.encode(default).decode()
+    return f"`{field.name}` = {shown}"
+
+
+@pytest.mark.parametrize("action", ACTIONS, ids=lambda action: str(action.__struct_config__.tag))
+def test_an_action_has_its_fields_and_defaults(action: type[msgspec.Struct]) -> None:
+    fields = [field for field in msgspec.structs.fields(action) if field.name not in COMMON]
+    assert rows("`do`")[str(action.__struct_config__.tag)] == ", ".join(spelled(field) for field in fields)
+
+
+def test_there_is_no_other_action() -> None:
+    assert set(rows("`do`")) == {action.__struct_config__.tag for action in ACTIONS}
+
+
+@pytest.mark.parametrize(("head", "values"), [("`leaves`", Left), ("`fault`", DiskFault)], ids=["crash", "disk"])
+def test_every_word_is_explained(head: str, values: type[StrEnum]) -> None:
+    assert list(rows(head)) == [value.value for value in values]
+
+
+WORDS = {None: "none", "": "empty", (): "none", True: "true", False: "false"}
+
+
+def test_every_field_of_a_scenario_is_explained_with_its_default() -> None:
+    told = rows("field")
+    fields = {field.name: field for field in msgspec.structs.fields(Scenario)}
+    assert set(told) == set(fields)
+    for name, field in fields.items():
+        default = field.default
+        if default is msgspec.NODEFAULT:
+            assert told[name] == "needed"
+        elif name != "core":  # none means that it is drawn
+            said = f"`{default}`" if isinstance(default, str) and default else str(default)
+            assert told[name] == (WORDS.get(default, said) if not isinstance(default, int) else said.lower())
+
+
+def test_every_checker_is_explained() -> None:
+    assert set(rows("checker")) == {checker.name for checker in ALL} | {"own-invariants"}
+
+
+SCENARIOS = re.findall(r"^```json\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", SCENARIOS, ids=range(len(SCENARIOS)))
+def test_a_scenario_in_the_guide_holds_and_all_of_it_happens(text: str) -> None:
+    scenario = load(text.encode())
+    assert run(scenario).violation is None
+    assert all(action.at_ms < scenario.faults_s * 1_000 for action in scenario.actions)
+
+
+def test_the_guide_has_a_scenario() -> None:
+    assert SCENARIOS
+
+
+def test_every_named_scenario_is_shown() -> None:
+    listed = GUIDE.partition("$ zenmesh chaos list\n")[2].partition("\n$")[0].splitlines()
+    assert [line.split()[0] for line in listed[1:]] == list(NAMED)
