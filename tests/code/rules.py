@@ -144,5 +144,5 @@ RULES: dict[str, Rule] = {
     "traces of a machine": Rule(judges=_anything, check=traces_of_a_machine),
     "real sleep": Rule(judges=_test, check=real_sleep),
     "glossary": Rule(judges=_spoken, check=glossary),
-    "hash order": Rule(judges=lambda source: source.is_python and source.within(*PURE), check=hash_order),
+    "hash order": Rule(judges=lambda source: source.is_python and source.within(*PURE, "chaos"), check=hash_order),
 }

@@ -1,8 +1,8 @@
 """A life of three swarms in the small world, and the digest of every effect that their nodes had.
 
-`python -m tests.code.scenario SEED` prints the digest. Two runs of one seed must agree to the last bit, in whatever
-process and under whatever PYTHONHASHSEED they happen: replaying and shrinking a failure rest on it. `--planted` lets
-the order of a set reach the nodes, to show that such a thing is seen.
+`python -m tests.code.scenario SEED` prints the digest, and one of the code that it ran. Two runs of one seed must
+agree to the last bit, in whatever process and under whatever PYTHONHASHSEED they happen: replaying and shrinking a
+failure rest on it. `--planted` lets the order of a set reach the nodes, to show that such a thing is seen.
 """
 
 from __future__ import annotations
@@ -12,12 +12,22 @@ from hashlib import sha256
 
 from mesh.protocol.commands import MemoryPut, MemoryRemove, Success
 from mesh.protocol.effects import Effect
+from tests.code.sources import PACKAGES, ROOT
 from tests.support.small_swarms import Town
 from tests.support.small_world import Host
 from wire.time import SECOND
 
 NAMES = ("alpha", "beta", "gamma")
 KEYS = [f"key{number}" for number in range(6)]
+
+
+def code() -> str:
+    """A digest of the sources as they are now: edited between two runs, they may well have two histories."""
+    sources = sorted(path for folder in (*PACKAGES, "tests/support") for path in (ROOT / folder).rglob("*.py"))
+    return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+CODE = code()  # when this module was imported, and all that it runs
 
 
 def digest_of_a_life(seed: int, *, planted: bool = False) -> tuple[int, str]:
@@ -65,4 +75,4 @@ def write(town: Town, host: Host, operation: MemoryPut | MemoryRemove) -> None:
 
 
 if __name__ == "__main__":
-    print(*digest_of_a_life(int(sys.argv[1]), planted="--planted" in sys.argv))
+    print(*digest_of_a_life(int(sys.argv[1]), planted="--planted" in sys.argv), CODE)

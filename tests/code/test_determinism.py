@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.code.scenario import digest_of_a_life
+from tests.code.scenario import CODE, digest_of_a_life
 from tests.code.sources import ROOT
 
 HASH_SEEDS = ("0", "1", "4242")
@@ -24,7 +24,8 @@ def in_a_process(hash_seed: str, *arguments: str) -> tuple[int, str]:
         text=True,
     )
     assert ran.returncode == 0, ran.stderr
-    effects, digest = ran.stdout.split()
+    effects, digest, code = ran.stdout.split()
+    assert code == CODE, "the sources were edited while the tests ran: nothing can be said about one history"
     return int(effects), digest
 
 
