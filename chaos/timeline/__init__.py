@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import shlex
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
 from chaos.checkers.base import Violation
+from chaos.named import again
 from chaos.scenario import Scenario
 from chaos.timeline.arrows import arrows
 from chaos.timeline.spans import lanes, lasting
@@ -52,11 +52,6 @@ def page(trace: Trace, scenario: Scenario, *, title: str, violations: Sequence[V
     }
     pieces = parts["html"].split("@@")  # text and names by turns, so that nothing filled in is filled in again
     return "".join(filled[piece] if place % 2 else piece for place, piece in enumerate(pieces))
-
-
-def again(scenario: Scenario) -> str:
-    """The command that runs a scenario by name again."""
-    return f"zenmesh chaos run {shlex.quote(scenario.name)} --swarms {scenario.swarms} --seed {scenario.seed}"
 
 
 def with_violations(records: Iterable[Record], violations: Sequence[Violation]) -> list[Record]:

@@ -186,4 +186,4 @@ def test_the_page_asks_nothing_of_any_network_and_runs_its_own_script_alone() ->
 
 
 def test_the_header_has_the_command_that_does_the_same_again() -> None:
-    assert data_of()["command"] == "zenmesh chaos run made-up --swarms 3 --seed 7"
+    assert data_of()["command"] == "zenmesh chaos run made-up --swarms 3 --seed 7 --for 60s"
