@@ -10,9 +10,11 @@ everybody else stays as the faults left them.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import PurePath
 
 from chaos.checkers import ALL, Broken, Checker, Panel, Violation
 from chaos.checkers.convergence import converged, forked
@@ -60,6 +62,8 @@ def run(
         settled = _settle(world, panel, core, progress)
     except Broken as broken:
         violation = broken.violation
+    except Exception as error:
+        violation = _unforeseen(world, error)
     return Report(
         scenario=scenario,
         violation=violation,
@@ -70,6 +74,13 @@ def run(
         settled=settled,
         core=tuple(host.name for host in core),
     )
+
+
+def _unforeseen(world: World, error: Exception) -> Violation:
+    """Code that raises what nobody catches would end a daemon: a violation like any other, with the place of it."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    what = f"{error} (in {place.name}, {PurePath(place.filename).name}:{place.lineno})"
+    return Violation(type(error).__name__, world.now, "", what)
 
 
 def core_of(world: World) -> list[Host]:

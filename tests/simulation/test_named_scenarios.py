@@ -11,6 +11,7 @@ from chaos.named import NAMED, again, named
 from chaos.runner import run
 from chaos.scenario import Scenario
 from chaos.trace import Kind
+from mesh.protocol.writer import Writer
 from wire.errors import UsageError
 
 # With how many swarms, beside the number that a scenario has by itself, for how long.
@@ -33,6 +34,18 @@ def test_it_holds(name: str, swarms: int, seconds: int) -> None:
     assert report.violation is None
     assert report.settled is not None
     assert report.virtual >= seconds * 1_000_000
+
+
+def test_code_that_raises_is_a_violation(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(writer: Writer, now: int, out: object) -> None:
+        if now > 5_000_000:
+            raise KeyError("no such thing")
+
+    monkeypatch.setattr(Writer, "tick", careless)
+    violation = run(named("happy-path", faults_s=10)).violation
+    assert violation is not None
+    assert (violation.checker, violation.at >= 4_000_000) == ("KeyError", True)
+    assert "'no such thing' (in careless, test_named_scenarios.py:" in violation.what
 
 
 def test_every_name_is_tried() -> None:
