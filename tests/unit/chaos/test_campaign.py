@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from itertools import count
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_processes_come_to_the_same_verdicts() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_seeds_without_end_end_in_time(jobs: int) -> None:
-    verdicts = list(campaign(PLAN, count(), jobs=jobs, enough=lambda: True))
+    verdicts = list(campaign(PLAN, itertools.count(), jobs=jobs, enough=lambda: True))
     assert 1 <= len(verdicts) <= 4 * jobs
     assert sorted(verdict.seed for verdict in verdicts) == list(range(len(verdicts)))
 
@@ -44,10 +44,9 @@ def test_the_first_violation_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_first_violation_lets_those_under_way_finish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaos.campaign.judge", failing)  # spawned processes find it in this module
-    verdicts = list(campaign(PLAN, count(), jobs=2))
-    told = sorted(verdict.seed for verdict in verdicts)
+    told = sorted(verdict.seed for verdict in campaign(PLAN, range(100), jobs=2))
     assert told == list(range(len(told)))
-    assert 3 in told
+    assert 4 <= len(told) < 100
 
 
 def test_a_verdict_is_that_of_the_seed() -> None:
