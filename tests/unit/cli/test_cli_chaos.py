@@ -83,6 +83,14 @@ def test_a_run_for_people_tells_how_far_it_is_and_what_came_of_it() -> None:
     assert [line.split()[0] for line in lines[-5:]] == ["scenario", "took", "agreed", "digest", "held"]
 
 
+def test_a_run_that_breaks_an_invariant_is_exit_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.protocol.writer.Writer.tick", lambda writer, now, out: 1 / 0)
+    result = result_of("run", "happy-path", *QUICK, code=1)
+    assert [violation["checker"] for violation in result["violations"]] == ["ZeroDivisionError"]
+    ran = chaos("run", "happy-path", *QUICK)
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, f"again     {result['command']}")
+
+
 def test_a_run_is_saved_to_be_edited(tmp_path: Path) -> None:
     mine = str(tmp_path / "mine.json")
     result = result_of("run", "partition", *QUICK, "--save", mine)
