@@ -16,11 +16,13 @@ from consensus.blocks import join_tx, promote_tx
 from consensus.certificates import YEAR_MS, make_member_cert
 from consensus.chain import Chain
 from consensus.genesis import Params, make_genesis
+from mesh.protocol.compaction import CHAIN_FILE
 from mesh.protocol.config import ProfileName
 from mesh.protocol.context import Identity
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import BlockRecord
 from mesh.storage.journal import Record
+from mesh.storage.store import Recovered
 from wire import cbor
 from wire.ids import FederationId, PeerId, SwarmId, peer_id_of, swarm_id_of
 from wire.keys import SigningKey, Verify
@@ -71,6 +73,12 @@ class Colony:
     federation: FederationId
     homes: tuple[Home, ...]
     chain: tuple[Record, ...]
+    verified: Chain  # what these records lead to; every node grows its own copy
+
+    def chain_of(self, found: Recovered) -> Chain | None:
+        """The chain of a disk with exactly these blocks; None for another, which its node has to verify."""
+        blocks = tuple(record for record in found.records if record.kind == RecordKind.BLOCK)
+        return self.verified if blocks == self.chain and CHAIN_FILE not in found.snapshots else None
 
 
 def found(names: Sequence[str], profile: ProfileName, rng: Rng, verify: Verify) -> Colony:
@@ -85,7 +93,7 @@ def found(names: Sequence[str], profile: ProfileName, rng: Rng, verify: Verify) 
         chain.append(*chain.propose(txs, _FOUNDED_MS + 1, creator.queen))
     records = [BlockRecord(block=block, certificate=certificate) for block, certificate in chain.all_blocks()]
     on_disk = tuple(Record(RecordKind.BLOCK, cbor.encode_struct(record)) for record in records)
-    return Colony(genesis, chain.federation_id, tuple(homes), on_disk)
+    return Colony(genesis, chain.federation_id, tuple(homes), on_disk, chain)
 
 
 def _admission(chain: Chain, home: Home) -> bytes:

@@ -83,6 +83,7 @@ class Process:
             now=now,
             secrets=rng.split("secrets").bytes,
             verify=world.verify,
+            verified=world.colony.chain_of(found) if world.scenario.memo else None,
         )
         process = cls(world, host, store, node)
         for damage in found.damage:

@@ -55,6 +55,13 @@ class Chain:
         """A chain of height 0; raises RemoteError when the genesis is malformed or forged."""
         return cls(parse_genesis(raw, verify), verify, anchor)
 
+    def copy(self, verify: keys.Verify) -> Chain:
+        """The same chain, to grow on its own; what it is made of never changes, so nothing is verified again."""
+        twin = Chain(self.genesis, verify, self._anchor)
+        twin._blocks = list(self._blocks)
+        twin._last, twin._membership, twin.head_hash = self._last, self._membership, self.head_hash
+        return twin
+
     # reading
 
     @property

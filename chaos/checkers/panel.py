@@ -28,37 +28,50 @@ class Panel:
 
     def __init__(self, checkers: Sequence[Checker]) -> None:
         self.checkers = tuple(checkers)
+        self._stepped = self._who_overrides("stepped")
+        self._changed = self._who_overrides("changed")
+        self._persisted = self._who_overrides("persisted")
+        self._releasing = self._who_overrides("releasing")
         self._roots: dict[Process, bytes] = {}
 
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
-        self._ask(world, process.host.name, (check.stepped(world, process, event) for check in self.checkers))
-        root = process.node.context.replica.root()
+        for checker in self._stepped:
+            self._judge(world, process.host.name, checker, checker.stepped(world, process, event))
+        replica = process.node.context.replica
+        root = replica.root()
         if self._roots.get(process) != root:
             self._roots[process] = root
-            rows = process.node.context.replica.rows()
-            self._ask(world, process.host.name, (check.changed(world, process, rows) for check in self.checkers))
+            rows = replica.rows()
+            for checker in self._changed:
+                self._judge(world, process.host.name, checker, checker.changed(world, process, rows))
 
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> None:
-        answers = (check.asking(world, process, request, operation) for check in self.checkers)
-        self._ask(world, process.host.name, answers)
+        for checker in self.checkers:
+            self._judge(world, process.host.name, checker, checker.asking(world, process, request, operation))
 
     def persisted(self, world: World, process: Process, record: Persist) -> None:
-        self._ask(world, process.host.name, (check.persisted(world, process, record) for check in self.checkers))
+        for checker in self._persisted:
+            self._judge(world, process.host.name, checker, checker.persisted(world, process, record))
 
     def releasing(self, world: World, process: Process, effect: Effect) -> None:
-        self._ask(world, process.host.name, (check.releasing(world, process, effect) for check in self.checkers))
+        for checker in self._releasing:
+            self._judge(world, process.host.name, checker, checker.releasing(world, process, effect))
 
     def fallen(self, world: World, process: Process, invariant: str) -> None:
         self._broken(world, process.host.name, "own-invariants", invariant)
 
     def ended(self, world: World, core: Sequence[Host]) -> None:
         """Judge the end of a run."""
-        self._ask(world, "", (check.ended(world, core) for check in self.checkers))
+        for checker in self.checkers:
+            self._judge(world, "", checker, checker.ended(world, core))
 
-    def _ask(self, world: World, host: str, answers: Iterator[Iterator[str]]) -> None:
-        for checker, found in zip(self.checkers, answers, strict=True):
-            for what in found:
-                self._broken(world, host, checker.name, what)
+    def _who_overrides(self, method: str) -> tuple[Checker, ...]:
+        """Those with something to say: most have not, and each step of a world would ask them all."""
+        return tuple(c for c in self.checkers if getattr(type(c), method) is not getattr(Checker, method))
+
+    def _judge(self, world: World, host: str, checker: Checker, found: Iterator[str]) -> None:
+        for what in found:
+            self._broken(world, host, checker.name, what)
 
     def _broken(self, world: World, host: str, checker: str, what: str) -> NoReturn:
         world.trace.note(world.now, host, Kind.VIOLATION, checker, what)

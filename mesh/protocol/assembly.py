@@ -61,14 +61,18 @@ def assemble(
     secrets: Secrets,
     verify: keys.Verify = keys.verify,
     anchor: Anchor | None = None,
+    verified: Chain | None = None,
 ) -> Node:
     """The node of `me`, as far as its disk remembers.
+
+    Who starts many nodes on the same blocks may give the chain that they make, `verified`, instead of having each
+    node verify it again.
 
     Raises:
         RemoteError: the genesis itself is damaged: nothing can be said without it.
     """
     memo = MemoVerifier(verify)
-    chain = Chain.from_genesis(genesis, memo, anchor=anchor)
+    chain = Chain.from_genesis(genesis, memo, anchor=anchor) if verified is None else verified.copy(memo)
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(
         config=config,
@@ -84,7 +88,7 @@ def assemble(
         rng=rng.split("node"),
         started=now,
     )
-    skipped_blocks = load_chain(chain, recovered)
+    skipped_blocks = load_chain(chain, recovered) if verified is None else 0
     skipped_state, beyond = _load_state(context, recovered)
     skipped = skipped_blocks + skipped_state
     context.counters["disk_records_skipped"] = skipped
