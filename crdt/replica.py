@@ -93,6 +93,8 @@ class Replica(Namespace):
         self.verify = verify
         self.proofs: dict[Author, bytes] = {}
         self._root: Digest | None = None
+        self._kept: dict[Author, tuple[Row, bytes]] = {}  # every row with its part of the root, ascending
+        self._stale: dict[Author, None] = {}  # authors whose row is to be made anew
 
     # writing
 
@@ -223,8 +225,7 @@ class Replica(Namespace):
 
     def rows(self) -> list[Row]:
         """One row per author of whom something counts or a fork is known, ascending."""
-        nothing = (None, Flag.CLOSED)  # closed before its first batch: the same as never heard of
-        return [self._row(author) for author, log in sorted(self.logs.items()) if (log.head, log.flag) != nothing]
+        return [row for row, _ in self._vector().values()]
 
     heads = rows
 
@@ -236,12 +237,7 @@ class Replica(Namespace):
     def root(self) -> Digest:
         """The hash of all rows: equal on two nodes iff they hold the same."""
         if self._root is None:
-            parts = [
-                row.swarm + row.term.to_bytes(8, "big") + row.seq.to_bytes(8, "big") + row.hash + row.root
-                + bytes([row.flag])
-                for row in self.rows()
-            ]  # fmt: skip
-            self._root = tagged_hash("zenmesh/federation", *parts)
+            self._root = tagged_hash("zenmesh/federation", b"".join([part for _, part in self._vector().values()]))
         return self._root
 
     # whole logs
@@ -286,10 +282,28 @@ class Replica(Namespace):
         batches.verify_header(signed, self.federation, key, self.verify)
         return signed
 
-    def _row(self, author: Author) -> Row:
-        log = self.logs[author]
-        return Row(author.swarm, author.term, log.seq, log.head_hash, log.trie.root, log.flag)
+    def _vector(self) -> dict[Author, tuple[Row, bytes]]:
+        """All rows, ascending; only those of logs that changed are made anew."""
+        for author in self._stale:
+            log = self.logs[author]
+            known = author in self._kept
+            if log.head is None and log.flag is Flag.CLOSED:  # before its first batch: the same as never heard of
+                self._kept.pop(author, None)
+                continue
+            row = Row(author.swarm, author.term, log.seq, log.head_hash, log.trie.root, log.flag)
+            self._kept[author] = row, _part(row)
+            if not known:
+                self._kept = dict(sorted(self._kept.items()))
+        self._stale.clear()
+        return self._kept
 
     def _changed(self, author: Author) -> None:
         self._root = None
+        self._stale[author] = None
         self.dirty[author] = None
+
+
+def _part(row: Row) -> bytes:
+    """What a row adds to the root."""
+    numbers = row.term.to_bytes(8, "big") + row.seq.to_bytes(8, "big")
+    return row.swarm + numbers + row.hash + row.root + bytes([row.flag])

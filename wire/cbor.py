@@ -45,6 +45,18 @@ def encode(value: object) -> bytes:
     return cbor2.dumps(value, canonical=True)
 
 
+def head(major: int, value: int) -> bytes:
+    """What an item of type `major` with this value or length (32 bits) begins with, in the shortest form."""
+    lead = major << 5
+    if value < 24:
+        return bytes((lead | value,))
+    if value < 1 << 8:
+        return bytes((lead | 24, value))
+    if value < 1 << 16:
+        return bytes((lead | 25,)) + value.to_bytes(2, "big")
+    return bytes((lead | 26,)) + value.to_bytes(4, "big")
+
+
 def encode_struct(message: msgspec.Struct) -> bytes:
     """A typed message as a positional CBOR array."""
     return encode(msgspec.to_builtins(message, builtin_types=(bytes,)))
@@ -103,6 +115,7 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, int):
         return _INT_MIN <= value <= _INT_MAX
     if isinstance(value, list | tuple):
-        rest = [item for item in value if type(item) not in _ATOMS]  # the common case costs no call an item
+        # The common case costs no call an item.
+        rest = [i for i in value if type(i) not in _ATOMS and not (type(i) is int and _INT_MIN <= i <= _INT_MAX)]
         return not rest or all(map(_is_plain, rest))
     return isinstance(value, dict) and all(type(k) is str and _is_plain(v) for k, v in value.items())

@@ -26,20 +26,40 @@ COMPRESS_ABOVE = 512  # bytes: below this, zstd does not pay
 SAMPLE_ABOVE = 64 * 1024  # bytes: what is larger is judged by …
 SAMPLE_SLICES, SLICE = 8, 2048  # … so many slices of so many bytes
 
+MAX_CODE = 1 << 16
+
 _PLAIN, _ZSTD = b"\0", b"\1"
+_PAIR = b"\x82"  # the head of a CBOR array of two
+_VALUE_SIZES = {24: 1, 25: 2, 26: 4}  # what the low bits of a head say of the bytes behind it (RFC 8949 §3)
 
 
 def pack_message(code: int, payload: bytes) -> bytes:
     """A message of type `code` (see `wire.types`)."""
-    return cbor.encode([int(code), payload])
+    return b"".join((_PAIR, cbor.head(0, code), cbor.head(2, len(payload)), payload))
 
 
 def unpack_message(message: bytes, limit: int = MAX_BODY) -> tuple[int, bytes]:
     """(type code, payload) of a message; raises DecodeError."""
-    match cbor.decode(message, limit):
-        case [int() as code, bytes() as payload] if type(code) is int and 0 <= code < 1 << 16:
-            return code, payload
-    raise DecodeError("not a [type code, payload] message")
+    if len(message) > limit:
+        raise DecodeError(f"{len(message)} bytes where {limit} are allowed", Offence.OVERSIZE)
+    try:
+        code, at = _value(message, 1)
+        _, at = _value(message, at)
+    except IndexError as error:
+        raise DecodeError("not a [type code, payload] message") from error
+    payload = message[at:]
+    if code >= MAX_CODE or pack_message(code, payload) != message:  # whatever else it may be: it has one spelling
+        raise DecodeError("not a [type code, payload] message")
+    return code, payload
+
+
+def _value(message: bytes, at: int) -> tuple[int, int]:
+    """The value in the CBOR head at `at`, and where what follows it begins; raises IndexError behind the end."""
+    value = message[at] & 31
+    size = _VALUE_SIZES.get(value)
+    if size is None:
+        return value, at + 1
+    return int.from_bytes(message[at + 1 : at + 1 + size], "big"), at + 1 + size
 
 
 def encode_frame(messages: Sequence[bytes], *, compress: bool = True) -> bytes:

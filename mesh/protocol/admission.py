@@ -157,7 +157,9 @@ class Admission:
                 self._respond(forwarded.stranger, response, out)
 
     def next_deadline(self) -> Instant | None:
-        return min((forwarded.deadline for forwarded in self._forwarded.values()), default=None)
+        if not self._forwarded:
+            return None
+        return min(forwarded.deadline for forwarded in self._forwarded.values())
 
     # deciding
 

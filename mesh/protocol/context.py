@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from consensus.chain import Chain
 from crdt.ops import Author
@@ -19,7 +20,7 @@ from wire.rng import Rng
 from wire.time import Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """Who this node is. `term` is the one that the home's certificate names; the chain may not know it yet."""
 
@@ -32,7 +33,7 @@ class Identity:
     certificate: bytes
     boot_nonce: bytes
 
-    @property
+    @cached_property
     def author(self) -> Author:
         return Author(self.swarm, self.term)
 

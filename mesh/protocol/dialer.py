@@ -48,6 +48,7 @@ class Dialer:
         self._wanted: dict[PeerId, None] = {}
         self._linked: dict[PeerId, None] = {}
         self._idle: dict[PeerId, Contact] = {}
+        self._soonest: Instant | None = None  # of the idle ones, once it was asked for
         self._dirty = False
         self._next_save: Instant = 0
 
@@ -150,15 +151,15 @@ class Dialer:
 
     def next_deadline(self) -> Instant | None:
         """When the next attempt is due."""
-        if not self._idle and not self._dirty:
-            return None
-        due = [contact.next_dial for contact in self._idle.values()]
-        if self._dirty:
-            due.append(self._next_save)
-        return min(due, default=None)
+        if not self._idle:
+            return self._next_save if self._dirty else None
+        if self._soonest is None:
+            self._soonest = min(contact.next_dial for contact in self._idle.values())
+        return min(self._soonest, self._next_save) if self._dirty else self._soonest
 
     def _sort(self, peer: PeerId) -> None:
         """Put a contact among the idle ones, or take it out."""
+        self._soonest = None
         contact = self._book.get(peer)
         resting = contact is not None and contact.addresses and not contact.dialing
         if contact is not None and resting and peer in self._wanted and peer not in self._linked:
@@ -177,4 +178,4 @@ class Dialer:
         """Make room: the first contact that nobody wants to reach."""
         victim = next((peer for peer in self._book if peer not in self._wanted), next(iter(self._book)))
         del self._book[victim]
-        self._idle.pop(victim, None)
+        self._sort(victim)

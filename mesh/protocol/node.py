@@ -152,11 +152,11 @@ class Node:
     def surroundings(self) -> Surroundings:
         """What the lifecycle depends on."""
         context = self.context
-        members = context.chain.members()
+        linked = context.links.established
         return Surroundings(
             members=context.population(),
-            linked=context.links.established,
-            addresses_known=any(context.dialer.addresses(PeerId(member.peer)) for member in members),
+            linked=linked,
+            addresses_known=linked > 0 or any(context.dialer.addresses(m.peer) for m in context.chain.members()),
             in_step=self.in_step(),
             was_operational=self.was_operational,
         )
@@ -175,9 +175,12 @@ class Node:
         """Both sides of a link have said HELLO as members."""
         assert link.hello is not None, "an established link has said HELLO"
         assert link.swarm is not None, "an established link is a member's"
-        self.startup.answer(link.swarm, link.hello.yours)
+        claimed = self.startup.answer(link.swarm, link.hello.yours)
         self.announcing.introduce(link, out)
-        self.syncing.want(link.peer)
+        if link.hello.state_root == self.context.replica.root() and not claimed:
+            self.syncing.agrees(link.peer)
+        else:
+            self.syncing.want(link.peer)
 
     # events
 
@@ -216,7 +219,9 @@ class Node:
                 assert_never(event)
 
     def _peer_down(self, peer: PeerId, reason: str, now: Instant, out: Outbox) -> None:
-        if self.context.links.down(peer) is not None:
+        link = self.context.links.down(peer)
+        if link is not None:
+            self.announcing.parted(link)
             self.syncing.peer_down(peer)
             self.context.dialer.lost(peer, now)
             out.trace(TraceKind.LINK_DOWN, peer=peer, reason=reason)

@@ -85,17 +85,18 @@ class Startup:
         """Confirmed by the others, where the disk left a doubt."""
         return self._confirmed and self._doubtful()
 
-    def answer(self, swarm: SwarmId, row: HeldRow | None) -> None:
-        """`swarm` says what it holds of our log."""
+    def answer(self, swarm: SwarmId, row: HeldRow | None) -> bool:
+        """`swarm` says what it holds of our log; True when only a session can show that it is so."""
         self._answers[swarm] = row
         self._claims.pop(swarm, None)
         if row is None or row.swarm != self._context.me.swarm:
-            return
+            return False
         mine = self._context.replica.head(Author(SwarmId(row.swarm), row.term))
         if row.term > self._context.me.term:
             self._conflict = f"the federation knows term {row.term} of this swarm, this home is of an older one"
         elif mine is not None and row.seq == mine.seq and row.head != mine.hash:
             self._claims[swarm] = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
+        return swarm in self._claims
 
     def compared(self, swarm: SwarmId) -> None:
         """A session with `swarm` is over: what it says and did not show is not so."""
@@ -103,8 +104,8 @@ class Startup:
 
     def refit(self) -> None:
         """Append own batches from beyond a gap, as far as the gap is filled."""
-        author = self._context.me.author
         while self._beyond:
+            author = self._context.me.author
             held = self._held(author.term)
             self._beyond = {seq: raw for seq, raw in self._beyond.items() if seq > held}
             following = self._beyond.get(held + 1)

@@ -1,8 +1,8 @@
 """Anti-entropy: when to compare with whom, and what follows from what arrives.
 
 A session compares version vectors with one peer and moves what either side lacks (`crdt.sync`). It is opened
-when a link is established, when a probe shows another state root, when a batch arrives whose predecessors do not,
-and every `sync_round` with a few random members, whatever seems to be in order. Batches outside sessions (direct or
+when HELLO shows another state root than ours, when probes do, when a batch arrives whose predecessors do not, and
+every `sync_round` with a few random members, whatever seems to be in order. Batches outside sessions (direct or
 gossip) are the fast path; a session is what makes loss harmless.
 """
 
@@ -128,6 +128,10 @@ class Syncing:
 
     # sessions
 
+    def agrees(self, peer: PeerId) -> None:
+        """`peer` says that it holds what we hold: there is nothing to compare."""
+        self._finished[peer] = None
+
     def want(self, peer: PeerId) -> None:
         """Open a session with `peer` as soon as bounds allow."""
         self._wanted[peer] = None
@@ -215,10 +219,14 @@ class Syncing:
             for peer in self._context.rng.sample(peers, config.sync_fanout):
                 self.want(peer)
         for peer in list(self._wanted):
+            if len(self._active) >= config.sync_sessions:
+                break
             self._start_wanted(peer, now, out)
 
     def next_deadline(self) -> Instant:
         config = self._context.config
+        if not self._active and not self._wanted:
+            return self._next_round
         deadlines = [active.progress_at + config.sync_deadline for active in self._active.values()]
         if len(self._active) < config.sync_sessions:
             idle = [peer for peer in self._wanted if peer not in self._active]
@@ -230,8 +238,7 @@ class Syncing:
         if link is None or not link.established:
             del self._wanted[peer]
             return
-        busy = peer in self._active or len(self._active) >= self._context.config.sync_sessions
-        if busy or now < self._pause_until.get(peer, 0):
+        if peer in self._active or now < self._pause_until.get(peer, 0):
             return
         del self._wanted[peer]
         active = self._open(peer, now)

@@ -28,13 +28,17 @@ class Terms:
         self._context = context
         self._startup = startup
         self._next_try: Instant = 0
+        self._judged_at = -1  # the chain's height at which `_current` was found; it is asked for after every event
+        self._current = False
 
     def current(self) -> bool:
         """The chain knows this node as its swarm's queen, by term and key."""
-        me = self._context.me
-        member = self._context.chain.member(me.swarm)
-        believed = self._context.chain.anchored
-        return believed and member is not None and (member.term, member.queen_key) == (me.term, me.queen_key.public)
+        chain, me = self._context.chain, self._context.me
+        if chain.height != self._judged_at:
+            member = chain.member(me.swarm)
+            named = member is not None and (member.term, member.queen_key) == (me.term, me.queen_key.public)
+            self._judged_at, self._current = chain.height, named and chain.anchored
+        return self._current
 
     def reason(self) -> str:
         """Why this node is not the current queen; empty when it is."""
@@ -75,7 +79,7 @@ class Terms:
         return None
 
     def next_deadline(self) -> Instant | None:
-        return self._next_try if self._pending() and self._next_try else None
+        return self._next_try if self._next_try and self._pending() else None
 
     def clean_mark(self) -> bytes:
         """The row of our own log, for the clean-shutdown marker."""

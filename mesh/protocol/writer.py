@@ -193,10 +193,10 @@ class Writer:
             out.add(Reply(request_id=waiting.request_id, outcome=_failure(FailureKind.NO_QUORUM, message, 5.0)))
 
     def next_deadline(self) -> Instant | None:
-        deadlines = [waiting.deadline for waiting in self._waiting]
-        if self._pending:
-            deadlines.append(self._next_flush)
-        return min(deadlines, default=None)
+        if not self._waiting:
+            return self._next_flush if self._pending else None
+        deadline = min(waiting.deadline for waiting in self._waiting)
+        return min(deadline, self._next_flush) if self._pending else deadline
 
     def _success(self, key: str, author: Author, seq: int, replicated: bool) -> Success:
         result = {"key": key, "swarm": self._context.me.name, "term": author.term, "seq": seq}
