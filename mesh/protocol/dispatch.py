@@ -80,7 +80,7 @@ class Dispatch:
         if FIRST_SYNC <= kind <= LAST_SYNC:
             over = self._node.syncing.on_message(link, kind, payload, now, out)
             if over and link.swarm is not None:
-                self._node.startup.compared(link.swarm)
+                self._node.startup.void(link.swarm)
         elif kind in self._handlers:
             self._handlers[kind](link, payload, now, out)
         else:

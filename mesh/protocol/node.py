@@ -221,6 +221,8 @@ class Node:
     def _peer_down(self, peer: PeerId, reason: str, now: Instant, out: Outbox) -> None:
         link = self.context.links.down(peer)
         if link is not None:
+            if link.swarm is not None:
+                self.startup.void(link.swarm)
             self.announcing.parted(link)
             self.syncing.peer_down(peer)
             self.context.dialer.lost(peer, now)
@@ -258,8 +260,11 @@ class Node:
         if self.context.scores.penalize(peer, offence, now):
             self.context.counters["bans"] += 1
             out.trace(TraceKind.BANNED, peer=peer)
-            if self.context.swarm_of(peer) is None:
+            swarm = self.context.swarm_of(peer)
+            if swarm is None:
                 out.disconnect(peer, f"banned: {detail}")
+            else:
+                self.startup.void(swarm)
 
     def _after(self, now: Instant, out: Outbox) -> None:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""

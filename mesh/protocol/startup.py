@@ -7,7 +7,7 @@ receiver's log.
 | what is found | what follows |
 |---|---|
 | a longer log with our own signatures | adopt it by anti-entropy, then sign on |
-| a different record at our head's place | read-only, until a session with who says so is over and showed none |
+| somebody says that it holds a different record at our head's place | read-only until it showed that, or did not |
 | a newer term of this swarm | read-only: another node speaks for the swarm |
 | the journal ends with the clean-shutdown marker, and all it names is here | sign |
 | nobody else in the federation, and at most the last record was cut | sign |
@@ -17,8 +17,9 @@ receiver's log.
 | more than the last record was damaged | read-only until every other member has answered, or a new term |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
-What a member says of our log it says without proof. A session with it brings the proof, and a true one makes the log
-forked; else a liar could silence anyone with a word.
+What a member says of our head it says without proof. A session with it brings the proof, and a true one makes the log
+forked. Where none came by the end of the session or the link, or who said so is banned, the word is void, and a node
+that may sign already hears none: else a liar could silence anyone with a word.
 
 Read-only is not stopped: the node reads, syncs and serves others, and `status` says why and what to do.
 """
@@ -94,12 +95,13 @@ class Startup:
         mine = self._context.replica.head(Author(SwarmId(row.swarm), row.term))
         if row.term > self._context.me.term:
             self._conflict = f"the federation knows term {row.term} of this swarm, this home is of an older one"
-        elif mine is not None and row.seq == mine.seq and row.head != mine.hash:
+        contradicts = mine is not None and row.seq == mine.seq and row.head != mine.hash
+        if contradicts and not self._confirmed:
             self._claims[swarm] = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
-        return swarm in self._claims
+        return contradicts
 
-    def compared(self, swarm: SwarmId) -> None:
-        """A session with `swarm` is over: what it says and did not show is not so."""
+    def void(self, swarm: SwarmId) -> None:
+        """`swarm` had its chance: what it says and did not show is not so."""
         self._claims.pop(swarm, None)
 
     def refit(self) -> None:

@@ -38,6 +38,7 @@ def test_an_empty_word_holds_a_node_back_only_until_it_is_checked() -> None:
     town.form()
     assert isinstance(town.world.ask(town["gamma"], MemoryPut(key="k", value=b"1")), Success)
     town.world.run(5 * SECOND)
+    town.world.crash(town["alpha"])  # nobody else says what it holds
     town.world.crash(town["gamma"])
     town.world.tamper = lying_about_heads
     town.world.start(town["gamma"])
@@ -52,6 +53,7 @@ def test_a_word_that_cannot_be_checked_holds_it_back() -> None:
     town.form()
     assert isinstance(town.world.ask(town["gamma"], MemoryPut(key="k", value=b"1")), Success)
     town.world.run(5 * SECOND)
+    town.world.crash(town["alpha"])
     town.world.crash(town["gamma"])
 
     def silent(host: Host, peer: PeerId, effect: Send) -> bytes | None:
@@ -62,3 +64,31 @@ def test_a_word_that_cannot_be_checked_holds_it_back() -> None:
     town.world.start(town["gamma"])
     town.world.run(120 * SECOND)
     assert "beta holds another record" in read_only(town, "gamma")
+
+
+def test_who_leaves_takes_its_word_along() -> None:
+    town = Town("alpha", "beta", "gamma")
+    town.form()
+    assert isinstance(town.world.ask(town["gamma"], MemoryPut(key="k", value=b"1")), Success)
+    town.world.run(5 * SECOND)
+    town.world.crash(town["alpha"])
+    town.world.crash(town["gamma"])
+    town.world.tamper = lambda host, peer, effect: (
+        None if effect.channel is Channel.SYNC else lying_about_heads(host, peer, effect)
+    )
+    town.world.start(town["gamma"])
+    town.world.run_until(lambda: "beta holds another record" in read_only(town, "gamma"))
+    town.world.crash(town["beta"])
+    town.world.run_until(lambda: read_only(town, "gamma") == "")
+
+
+def test_who_may_sign_hears_no_empty_word() -> None:
+    town = Town("alpha", "beta", "gamma")
+    town.form()
+    assert isinstance(town.world.ask(town["gamma"], MemoryPut(key="k", value=b"1")), Success)
+    town.world.run(5 * SECOND)
+    town.world.crash(town["beta"])
+    town.world.tamper = lying_about_heads
+    town.world.start(town["beta"])
+    town.world.run(5 * SECOND)
+    assert read_only(town, "gamma") == ""
