@@ -11,12 +11,13 @@ there has its own hash seed, and comes to the same digest all the same.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 
+from chaos.canaries import CANARIES, Catch, hunt
 from chaos.checkers import Violation
 from chaos.generator import NAME
 from chaos.named import FAULTS_S, named
@@ -77,7 +78,7 @@ def campaign(
 
 
 def _side_by_side(plan: Plan, seeds: Iterator[int], jobs: int, enough: Callable[[], bool]) -> Iterator[Verdict]:
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin) as pool:
+    with _pool(jobs) as pool:
         pending: set[Future[Verdict]] = {pool.submit(judge, plan, seed) for seed in islice(seeds, _AHEAD * jobs)}
         over = False
         while pending:
@@ -94,3 +95,22 @@ def _side_by_side(plan: Plan, seeds: Iterator[int], jobs: int, enough: Callable[
 def _begin() -> None:
     """Ctrl-C ends a worker without a word: whoever started it says what there is to say."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def chase(name: str) -> tuple[str, Catch | None]:
+    """Hunt one canary."""
+    return name, hunt(CANARIES[name])
+
+
+def chase_all(names: Sequence[str], *, jobs: int = 1) -> Iterator[tuple[str, Catch | None]]:
+    """What came of the hunt for each canary, as they come."""
+    if jobs == 1:
+        yield from map(chase, names)
+        return
+    with _pool(jobs) as pool:
+        for future in as_completed([pool.submit(chase, name) for name in names]):
+            yield future.result()
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)

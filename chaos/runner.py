@@ -24,6 +24,7 @@ from chaos.rules import Rules
 from chaos.scenario import Scenario
 from chaos.trace import Kind, Trace
 from chaos.world import SECOND, World
+from wire.errors import UsageError
 from wire.rng import Rng
 
 _LOOK = SECOND // 10  # how often the end is looked for
@@ -47,13 +48,16 @@ def run(
     scenario: Scenario,
     *,
     checkers: Sequence[type[Checker]] = ALL,
-    rules: Callable[[Rng], Rules] = Rules,
+    rules: Callable[[Rng], Rules] | None = None,
     keep: bool = False,
     progress: Callable[[int], None] = lambda now: None,
 ) -> Report:
-    """Run `scenario` to its end or to the first violation; `progress` is told the virtual time now and then."""
+    """Run `scenario` to its end or to the first violation; `progress` is told the virtual time now and then.
+
+    `rules` are those of the scenario's canary unless others are given. Raises UsageError when there is no such one.
+    """
     panel = Panel([checker() for checker in checkers])
-    world = World(scenario, (panel,), rules, keep)
+    world = World(scenario, (panel,), rules or rules_of(scenario.canary), keep)
     violation, settled = None, None
     core: list[Host] = []
     try:
@@ -74,6 +78,17 @@ def run(
         settled=settled,
         core=tuple(host.name for host in core),
     )
+
+
+def rules_of(canary: str | None) -> Callable[[Rng], Rules]:
+    """The rules of a world with that planted fault; the honest ones without."""
+    from chaos.canaries import CANARIES
+
+    if canary is None:
+        return Rules
+    if canary not in CANARIES:
+        raise UsageError(f"no canary is called {canary!r}: there are {', '.join(CANARIES)}")
+    return CANARIES[canary].rules
 
 
 def _unforeseen(world: World, error: Exception) -> Violation:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +37,10 @@ ForOption = Annotated[
 TraceOption = Annotated[
     Path | None, typer.Option("--trace", metavar="FILE", help="Write what happened there, as one HTML page.")
 ]
+CanaryOption = Annotated[
+    str | None,
+    typer.Option("--canary", metavar="NAME", help="Plant this fault into the nodes (see `zenmesh chaos canaries`)."),
+]
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A scenario, as JSON.")]
 
 
@@ -58,6 +63,7 @@ def run(
     swarms: SwarmsOption = None,
     seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Any number: when what happens.")] = 1,
     faults_for: ForOption = "60s",
+    canary: CanaryOption = None,
     trace: TraceOption = None,
     save: Annotated[
         Path | None, typer.Option("--save", metavar="FILE", help="Write the scenario there, to edit and replay.")
@@ -67,7 +73,7 @@ def run(
     """Run a named scenario in the simulated world."""
     from chaos.named import again, named
 
-    scenario = named(name, seed=seed, swarms=swarms, faults_s=seconds_of_faults(faults_for))
+    scenario = named(name, seed=seed, swarms=swarms, faults_s=seconds_of_faults(faults_for), canary=canary)
     if save is not None and not save.parent.is_dir():
         raise UsageError(f"--save {save}: there is no directory {save.parent}")
     result = _run(scenario, again(scenario), trace, as_json)
@@ -76,10 +82,17 @@ def run(
     return BROKEN if result["violations"] else 0
 
 
-def replay(file: FileArgument, trace: TraceOption = None, as_json: JsonOption = False) -> int:
+def replay(
+    file: FileArgument, canary: CanaryOption = None, trace: TraceOption = None, as_json: JsonOption = False
+) -> int:
     """Run the scenario of a file: one that fuzz or minimize wrote, or you."""
+    from msgspec.structs import replace
+
     scenario = read(file)
-    result = _run(scenario, command("replay", file), trace, as_json)
+    planted = "" if canary is None else f" --canary {shlex.quote(canary)}"
+    if canary is not None and canary != scenario.canary:
+        scenario = replace(scenario, canary=canary, digest=None)
+    result = _run(scenario, command("replay", file) + planted, trace, as_json)
     result |= {"file": str(file), "recorded_digest": scenario.digest}
     hand_over(result, as_json, _show_run)
     return BROKEN if result["violations"] else 0

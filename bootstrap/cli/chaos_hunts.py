@@ -1,4 +1,4 @@
-"""`zenmesh chaos fuzz`: look for a seed that breaks an invariant, with all the time and cores that are given."""
+"""`zenmesh chaos fuzz` and `canaries`: look for seeds that break an invariant, with all cores that are given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bootstrap.cli.asking import Result, hand_over
-from bootstrap.cli.chaos import BROKEN, ForOption, as_dict, seconds_of_faults, sentence
+from bootstrap.cli.chaos import BROKEN, CanaryOption, ForOption, as_dict, seconds_of_faults, sentence
 from bootstrap.cli.chaos_files import command, write_new
 from bootstrap.cli.chaos_screen import meter
 from bootstrap.cli.options import JsonOption, between
@@ -36,16 +36,18 @@ def fuzz(
     limit: Annotated[
         str | None, typer.Option("--time", metavar="DURATION", help="Begin no seed after this long.")
     ] = None,
+    canary: CanaryOption = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where failing scenarios are written.")] = Path(),
     as_json: JsonOption = False,
 ) -> int:
     """Run random scenarios, one for each seed, until an invariant breaks."""
     from chaos.campaign import Plan
+    from chaos.runner import rules_of
 
     if not out.is_dir():
         raise UsageError(f"--out {out}: there is no such directory")
-    plan = Plan(swarms=swarms, faults_s=seconds_of_faults(faults_for))
-    plan.scenario(first)  # what is wrong with it is said here, and not by a worker
+    plan = Plan(swarms=swarms, faults_s=seconds_of_faults(faults_for), canary=canary)
+    rules_of(plan.scenario(first).canary)  # what is wrong with them is said here, and not by a worker
     limit_s = None if limit is None else between("--time", limit, "1s", "366d")
     most = SEEDS if seeds is None and limit_s is None else seeds
     verdicts = _hunt(plan, first, most, limit_s, jobs, as_json)
@@ -56,6 +58,7 @@ def fuzz(
         "seeds": len(verdicts),
         "virtual_s": sum(verdict.virtual for verdict in verdicts) / 1e6,
         "events": sum(verdict.events for verdict in verdicts),
+        "canary": canary,
         "failures": failures,
     }
     hand_over(result, as_json, _show_fuzz)
@@ -106,6 +109,7 @@ def _show_fuzz(result: Result) -> None:
     facts(
         {
             "seeds": f"{result['from']} to {last}, {result['swarms']} swarms each",
+            "canary": result["canary"],
             "took": f"{hours:.1f} h of the world's time, {result['events']} events",
             "held": result["seeds"] - len(result["failures"]),
             "broken": len(result["failures"]) or None,
@@ -122,3 +126,35 @@ def _show_fuzz(result: Result) -> None:
                 "again": failure["replay"],
             }
         )
+
+
+def canaries(jobs: JobsOption = 2, as_json: JsonOption = False) -> int:
+    """Plant each known fault into the nodes, and see that the checkers catch it. Exit 1 when one survives."""
+    from chaos.campaign import chase_all
+    from chaos.canaries import CANARIES
+
+    rows = {}
+    with meter(len(CANARIES), as_json) as show:
+        for name, catch in chase_all(list(CANARIES), jobs=jobs):
+            rows[name] = {
+                "name": name,
+                "what": CANARIES[name].what,
+                "caught": catch is not None,
+                "seeds": None if catch is None else catch.seeds,
+                "checker": None if catch is None else catch.violation.checker,
+            }
+            show(len(rows), f"{len(rows)} of {len(CANARIES)} canaries")
+    hand_over({"canaries": [rows[name] for name in CANARIES]}, as_json, _show_canaries)
+    return 0 if all(row["caught"] for row in rows.values()) else BROKEN
+
+
+def _show_canaries(result: Result) -> None:
+    from bootstrap.console import say, table
+
+    rows = [
+        [row["name"], row["seeds"] if row["caught"] else "survived", row["checker"], row["what"]]
+        for row in result["canaries"]
+    ]
+    table(["canary", "seeds", "caught by", "what is broken"], rows)
+    survivors = [row["name"] for row in result["canaries"] if not row["caught"]]
+    say(f"{len(survivors)} survived: {', '.join(survivors)}" if survivors else "every canary was caught")

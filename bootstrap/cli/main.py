@@ -45,6 +45,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "chaos fuzz": chaos_hunts.fuzz,
     "chaos replay": chaos.replay,
     "chaos minimize": chaos.minimize,
+    "chaos canaries": chaos_hunts.canaries,
     "demo": demo.demo,
     "version": homes.version,
 }

@@ -13,6 +13,7 @@ import pytest
 from bootstrap.cli import chaos_hunts
 from bootstrap.cli.main import COMMANDS
 from chaos.campaign import Plan
+from chaos.canaries import CANARIES, hunt
 from chaos.named import NAMED
 from chaos.scenario import load
 from mesh.protocol.commands import FailureKind
@@ -114,6 +115,8 @@ def test_a_run_is_saved_to_be_edited(tmp_path: Path) -> None:
         (["fuzz", "--swarms", "0"], "--swarms"),
         (["fuzz", "--out", "no-such"], "no such directory"),
         (["fuzz", "--time", "5"], "--time 5: no duration"),
+        (["run", "partition", "--canary", "parrot"], "no canary is called 'parrot'"),
+        (["fuzz", "--canary", "parrot"], "no canary is called 'parrot'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -255,6 +258,52 @@ def test_a_seed_that_fails_is_written_with_its_commands(tmp_path: Path, monkeypa
     ran = chaos(*fuzz)
     assert ran.code == 1
     assert typed(ran.out.splitlines()[-1].removeprefix("again").strip()).code == 1
+
+
+# canaries
+
+CANARY = next(iter(CANARIES))
+
+
+def test_a_canary_is_caught_replayed_and_minimized(tmp_path: Path) -> None:
+    hunted = ["fuzz", "--canary", CANARY, "--swarms", "3", "--jobs", "1", "--out", str(tmp_path)]
+    result = result_of(*hunted, code=1)
+    assert result["canary"] == CANARY
+    failure = result["failures"][0]
+    assert load(Path(failure["file"]).read_bytes()).canary == CANARY
+    again = typed(failure["replay"] + " --json")
+    assert (again.code, again.json["trace_digest"]) == (1, failure["trace_digest"])
+    smaller = typed(failure["minimize"] + " --json")
+    assert (smaller.code, smaller.json["violations"][0]["checker"]) == (0, failure["violations"][0]["checker"])
+    assert smaller.json["actions"] <= 15
+
+
+def test_a_canary_is_planted_into_a_run_and_a_file(tmp_path: Path) -> None:
+    file = str(tmp_path / "sane.json")
+    sane = result_of("run", "happy-path", *QUICK, "--save", file)
+    for arguments in (["run", "happy-path", *QUICK], ["replay", file]):
+        ran = chaos(*arguments, "--canary", CANARY, "--json")
+        assert ran.json["canary"] == CANARY
+        assert typed(ran.json["command"] + " --json").json["trace_digest"] == ran.json["trace_digest"]
+        assert ran.json["trace_digest"] != sane["trace_digest"]
+
+
+def test_canaries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    catch = hunt(CANARIES[CANARY])
+    assert catch is not None
+    table = {"caught": CANARIES[CANARY], "sane": CANARIES[CANARY]}
+    monkeypatch.setattr("chaos.canaries.CANARIES", table)
+    monkeypatch.setattr(
+        "chaos.campaign.chase_all",
+        lambda names, jobs: [(name, catch if name == "caught" else None) for name in names],
+    )
+    caught, sane = result_of("canaries", code=1)["canaries"]
+    assert (caught["caught"], caught["seeds"], caught["checker"]) == (True, catch.seeds, catch.violation.checker)
+    assert (sane["caught"], sane["seeds"], sane["checker"]) == (False, None, None)
+    ran = chaos("canaries")
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, "1 survived: sane")
+    del table["sane"]
+    assert chaos("canaries").code == 0
 
 
 def test_the_default_number_of_seeds_is_as_its_help_says() -> None:

@@ -1,0 +1,17 @@
+"""Canaries that never go wrong, and never get anywhere: only the end of a run shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chaos.rules import Rules
+
+if TYPE_CHECKING:
+    from chaos.process import Process
+
+
+class Sleeping(Rules):
+    """A node wants no session with anybody: it lives on what it is told in passing."""
+
+    def booted(self, process: Process) -> None:
+        process.node.syncing.want = lambda peer: None  # type: ignore[method-assign]

@@ -1,0 +1,34 @@
+"""Every planted fault is caught, told in few actions, and comes back from the file."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.canaries import CANARIES, hunt
+from chaos.minimize import Minimizer
+from chaos.rules import Rules
+from chaos.runner import rules_of, run
+from chaos.scenario import dump, load
+from wire.errors import UsageError
+
+MOST_ACTIONS = 15
+
+
+@pytest.mark.parametrize("name", CANARIES)
+def test_a_canary_is_caught_explained_and_replayed(name: str) -> None:
+    catch = hunt(CANARIES[name])
+    assert catch is not None, "it survived"
+    search = Minimizer(catch.scenario)
+    assert search.search()
+    assert len(search.best.actions) <= MOST_ACTIONS
+    again = run(load(dump(search.best)))
+    assert (again.digest, again.violation) == (search.best.digest, search.violation)
+    assert again.violation is not None
+    assert again.violation.checker == catch.violation.checker
+
+
+def test_the_rules_are_those_of_the_name() -> None:
+    assert rules_of(None) is Rules
+    assert all(rules_of(name) is canary.rules and name == canary.name for name, canary in CANARIES.items())
+    with pytest.raises(UsageError, match="parrot"):
+        rules_of("parrot")
