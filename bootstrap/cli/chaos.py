@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -191,6 +192,9 @@ def minimize(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Where the result goes; else beside FILE.")
     ] = None,
+    limit: Annotated[
+        str | None, typer.Option("--time", metavar="DURATION", help="Keep what was found after this long.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Take away what a failure does not need, and write what is left as a scenario of its own."""
@@ -200,17 +204,20 @@ def minimize(
     scenario = read(file)
     if not wanted.parent.is_dir():
         raise UsageError(f"--out {wanted}: there is no directory {wanted.parent}")
-    ended = True
+    limit_s = None if limit is None else between("--time", limit, "1s", "366d")
+    began, ended = time.monotonic(), True
     with meter(None, as_json) as show:
 
         def told(minimizer: Minimizer) -> None:
             show(minimizer.runs, f"{size(minimizer.best)} left")
+            if limit_s is not None and time.monotonic() - began >= limit_s:
+                raise TimeoutError
 
         minimizer = Minimizer(scenario, told)
         try:
             if not minimizer.search():
                 raise UsageError(f"{file}: this scenario breaks nothing, so there is nothing to minimize")
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, TimeoutError):
             ended = False
     if minimizer.violation is None:
         raise KeyboardInterrupt
@@ -238,7 +245,7 @@ def _show_minimize(result: Result) -> None:
         {
             "left": f"{result['actions']} of {result['actions_before']} actions, {result['swarms']} swarms,"
             f" {result['faults_s']} s of faults, after {result['runs']} runs"
-            + ("" if result["least"] else "; interrupted, it may get smaller"),
+            + ("" if result["least"] else "; not at its end, it may get smaller"),
             "broken": [sentence(one) for one in result["violations"]],
             "written": result["file"],
             "again": result["command"],

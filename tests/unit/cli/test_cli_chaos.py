@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 from collections.abc import Callable
@@ -220,6 +221,13 @@ def test_an_interrupted_search_keeps_what_it_has(hasty: Path, monkeypatch: pytes
     monkeypatch.setattr("chaos.minimize.ddmin", ddmin)
     result = result_of("minimize", str(hasty))
     assert (result["actions"], result["least"]) == (4, False)
+
+
+def test_a_search_that_is_long_enough_keeps_what_it_has(hasty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bootstrap.cli.chaos.time.monotonic", itertools.count().__next__)
+    result = result_of("minimize", str(hasty), "--time", "2s")
+    assert (result["runs"], result["least"]) == (3, False)
+    assert "not at its end" in chaos("minimize", str(hasty), "--time", "2s").out
 
 
 def _interrupt() -> None:
