@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-MODULES = ("full_sync", "federations", "meeting", "under_attack", "world")
+MODULES = ("full_sync", "federations", "meeting", "healing", "under_attack", "world")
 
 
 def main(names: list[str]) -> int:
