@@ -10,8 +10,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,60 +19,13 @@ from typing import Any
 
 import typer
 
-from bootstrap.home import Home
-from bootstrap.socket_place import find_socket
-from mesh.api.client import CallFailed, Client
-from wire.errors import NotRunning, Unavailable
+from bootstrap.live.swarm import Swarm
+from wire.errors import Unavailable
 
 NAMES = ("atlas", "boreas", "ceres", "daphne", "eos", "faunus", "gaia", "helios")
 STEP_S = 30.0
 POLL_S = 0.05
-LISTEN = "/ip4/127.0.0.1/tcp/0"
-
-
-@dataclass(slots=True)
-class _Swarm:
-    """One home and its process."""
-
-    name: str
-    path: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    def zenmesh(self, *arguments: str) -> str:
-        """One command on this home; its output."""
-        command = [sys.executable, "-m", "bootstrap.cli", *arguments, "--home", str(self.path)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise Unavailable(f"`zenmesh {' '.join(arguments)}` failed: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout.strip()
-
-    def start(self) -> None:
-        """Start the node in the background; its log lies beside the home."""
-        command = [sys.executable, "-m", "bootstrap.cli", "run", "--home", str(self.path), "--listen", LISTEN]
-        with self.path.with_suffix(".log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-    def ask(self, operation: str, **fields: object) -> dict[str, Any]:
-        """Ask the node; {} while it does not answer."""
-        with contextlib.suppress(NotRunning, CallFailed):
-            return self._client().call(operation, fields)
-        return {}
-
-    def _client(self) -> Client:
-        return Client(find_socket(Home(self.path).path))
-
-    def row(self) -> dict[str, Any]:
-        """How it is."""
-        status = self._client().call("status")
-        shown = {key: status[key] for key in ("lifecycle", "state_root", "height", "rss_bytes")}
-        return {"swarm": self.name, **shown, "links": len(status["peers"])}
-
-    def end(self, how: signal.Signals) -> None:
-        """Stop the process, or kill it."""
-        if self.process is not None:
-            self.process.send_signal(how)
-            self.process.wait()
-            self.process = None
+LISTEN = ("--listen", "/ip4/127.0.0.1/tcp/0")
 
 
 @dataclass(slots=True)
@@ -99,9 +50,9 @@ class _Story:
         self.steps.append({"step": text, "seconds": round(took, 3)})
         self.say(f"    done in {took:.1f} s", fg=typer.colors.GREEN)
 
-    def show(self, swarms: list[_Swarm]) -> list[dict[str, Any]]:
+    def show(self, swarms: list[Swarm]) -> list[dict[str, Any]]:
         """How the swarms are, one row each."""
-        rows = [swarm.row() for swarm in swarms]
+        rows = [_row(swarm) for swarm in swarms]
         for row in rows:
             root, memory = str(row["state_root"])[:12], row["rss_bytes"] // 1_000_000
             state = f"{row['lifecycle']:<12} state {root}  links {row['links']}  {memory} MB"
@@ -113,7 +64,7 @@ def run_demo(count: int, keep: bool, *, aloud: bool) -> dict[str, Any]:
     """Play the story, and tell it if `aloud`; how it ended. Raises Unavailable when a step does not come true."""
     directory = Path(tempfile.mkdtemp(prefix="zenmesh-demo-"))
     names = [NAMES[i % len(NAMES)] + (str(i // len(NAMES)) if i >= len(NAMES) else "") for i in range(count)]
-    swarms = [_Swarm(name, directory / name) for name in names]
+    swarms = [Swarm(name, directory / name, LISTEN) for name in names]
     story = _Story(aloud)
     try:
         rows = _play(story, swarms)
@@ -128,7 +79,7 @@ def run_demo(count: int, keep: bool, *, aloud: bool) -> dict[str, Any]:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def _play(story: _Story, swarms: list[_Swarm]) -> list[dict[str, Any]]:
+def _play(story: _Story, swarms: list[Swarm]) -> list[dict[str, Any]]:
     first, last = swarms[0], swarms[-1]
     with story.step(f"{len(swarms)} swarms make their homes; {first.name} founds the federation `demo`"):
         for swarm in swarms:
@@ -158,17 +109,23 @@ def _play(story: _Story, swarms: list[_Swarm]) -> list[dict[str, Any]]:
     return story.show(swarms)
 
 
-def _operational(swarms: list[_Swarm], members: int) -> bool:
+def _row(swarm: Swarm) -> dict[str, Any]:
+    status = swarm.call("status")
+    shown = {key: status[key] for key in ("lifecycle", "state_root", "height", "rss_bytes")}
+    return {"swarm": swarm.name, **shown, "links": len(status["peers"])}
+
+
+def _operational(swarms: list[Swarm], members: int) -> bool:
     states = [swarm.ask("status") for swarm in swarms]
     return all(s.get("lifecycle") == "OPERATIONAL" and len(s.get("members", ())) == members for s in states)
 
 
-def _agree(swarms: list[_Swarm]) -> bool:
+def _agree(swarms: list[Swarm]) -> bool:
     roots = [(s.get("state_root"), s.get("height")) for s in (swarm.ask("status") for swarm in swarms)]
     return len(set(roots)) == 1 and roots[0][0] is not None
 
 
-def _reads(swarm: _Swarm, key: str) -> bool:
+def _reads(swarm: Swarm, key: str) -> bool:
     return bool(swarm.ask("memory/get", key=key).get("values"))
 
 

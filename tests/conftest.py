@@ -21,7 +21,7 @@ import trio
 import trio.testing
 from hypothesis import settings
 
-from tests.support import netns
+from bootstrap.live import netns
 
 SOAK = os.environ.get("ZENMESH_SOAK") == "1"
 

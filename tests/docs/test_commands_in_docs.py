@@ -14,8 +14,8 @@ import pytest
 from typer.main import get_command
 
 from bootstrap.cli.main import build
+from bootstrap.live.netns import Lan
 from tests.support.documents import Block, Command, Document, documents
-from tests.support.netns import Lan
 from tests.support.typist import Typist
 
 FOLLOWED = [

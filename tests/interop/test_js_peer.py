@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from bootstrap.live import netns
 from tests.interop.js_process import Event, JsPeer, install
-from tests.support import netns
 from tests.support.processes import Federation, Home, Status, patiently, zenmesh
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.netns import Lan
+from bootstrap.live.netns import Lan
 from tests.support.processes import Federation, Home, agree
 
 pytestmark = [pytest.mark.netns, pytest.mark.processes, pytest.mark.xdist_group("netns")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import netns
+from bootstrap.live import netns
 
 pytestmark = [
     pytest.mark.netns,

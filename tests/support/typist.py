@@ -20,10 +20,10 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from bootstrap.live.netns import Lan
 from bootstrap.socket_place import find_socket
 from mesh.api.client import CallFailed, Client
 from tests.support.documents import Command
-from tests.support.netns import Lan
 from wire.errors import NotRunning
 
 ELLIPSIS = "…"

@@ -1,0 +1,138 @@
+"""Loopback with ways that can be cut: every node is reached through a relay of its own, and by nobody else's.
+
+    dialer ──► 127.0.0.1:relay of B ──► 127.0.0.2:B
+
+A node announces its relay's port instead of its own. The relay takes a connection and looks up in the kernel's
+tables which node's process dialed: so it knows both ends, and a partition of any shape is a rule about pairs. What
+lies on two sides gets no byte across, and is not told so either: bytes, new connections and ends wait until the cut
+heals, as behind a dead switch. Needs no rights, but Linux (`/proc`, all of 127.0.0.0/8).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+RELAY_HOST = "127.0.0.1"
+NODE_HOST = "127.0.0.2"  # dialers get their own ports on RELAY_HOST: none can take a node's while it is down
+_CHUNK = 1 << 16
+
+
+class Relays:
+    """Relays for `count` nodes; `pids` says whose process is whose, and is kept true by whoever starts them."""
+
+    def __init__(self, count: int) -> None:
+        self.pids: dict[int, int] = {}
+        self._listeners = [socket.create_server((RELAY_HOST, 0)) for _ in range(count)]
+        self._node_ports = [_free_port() for _ in range(count)]
+        self._sides: dict[int, int] = {}
+        self._changed = threading.Condition()
+        self._closed = False
+        for number in range(count):
+            threading.Thread(target=self._accept, args=(number,), daemon=True).start()
+
+    def listen(self, number: int) -> str:
+        """Where node `number` has to listen."""
+        return f"/ip4/{NODE_HOST}/tcp/{self._node_ports[number]}"
+
+    def announce(self, number: int) -> str:
+        """What node `number` has to announce."""
+        return f"/ip4/{RELAY_HOST}/tcp/{self._listeners[number].getsockname()[1]}"
+
+    def partition(self, *groups: Sequence[int]) -> None:
+        """Cut the nodes into `groups`, replacing any earlier partition. A node in no group still reaches all."""
+        self._set({number: side for side, group in enumerate(groups) for number in group})
+
+    def heal(self) -> None:
+        """End the partition."""
+        self._set({})
+
+    def close(self) -> None:
+        """Take no more connections, and let go of those that are open."""
+        self._closed = True
+        for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # wakes its thread, which closing alone would not
+            listener.close()
+        self._set({})
+
+    def _set(self, sides: dict[int, int]) -> None:
+        with self._changed:
+            self._sides = sides
+            self._changed.notify_all()
+
+    def _wait_open(self, one: int, other: int) -> None:
+        """Return once nothing lies between the two."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._is_cut(one, other))
+
+    def _is_cut(self, one: int, other: int) -> bool:
+        sides = self._sides
+        return one in sides and other in sides and sides[one] != sides[other]
+
+    def _accept(self, number: int) -> None:
+        while not self._closed:
+            try:
+                connection, address = self._listeners[number].accept()
+            except OSError:
+                return
+            threading.Thread(target=self._relay, args=(connection, address[1], number), daemon=True).start()
+
+    def _relay(self, connection: socket.socket, port: int, target: int) -> None:
+        with connection:
+            dialer = self._node_at(port)
+            if dialer is None:
+                return
+            self._wait_open(dialer, target)
+            with contextlib.suppress(OSError):
+                with socket.create_connection((NODE_HOST, self._node_ports[target])) as node:
+                    back = threading.Thread(target=self._pump, args=(node, connection, target, dialer), daemon=True)
+                    back.start()
+                    self._pump(connection, node, dialer, target)
+                    back.join()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, one: int, other: int) -> None:
+        """Carry bytes one way until an end closes; then close both ends."""
+        with contextlib.suppress(OSError):
+            while data := source.recv(_CHUNK):
+                self._wait_open(one, other)
+                sink.sendall(data)
+        self._wait_open(one, other)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _node_at(self, port: int) -> int | None:
+        """The node whose process has the connected socket at this local port; None: no node, or gone already."""
+        inode = _inode_of(port)
+        for number, pid in list(self.pids.items()):
+            if inode is not None and f"socket:[{inode}]" in _open_files(pid):
+                return number
+        return None
+
+
+def _inode_of(port: int) -> str | None:
+    """The socket that is connected from this port of the relays' host, as the kernel numbers it."""
+    local = f"{int.from_bytes(socket.inet_aton(RELAY_HOST), 'little'):08X}:{port:04X}"
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines())
+    return next((row[9] for row in rows if row[1] == local), None)
+
+
+def _open_files(pid: int) -> list[str]:
+    folder = Path(f"/proc/{pid}/fd")
+    found = []
+    with contextlib.suppress(OSError):
+        for file in folder.iterdir():
+            with contextlib.suppress(OSError):
+                found.append(os.readlink(file))
+    return found
+
+
+def _free_port() -> int:
+    with socket.create_server((NODE_HOST, 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
