@@ -9,8 +9,10 @@ relay, a cut, a lossy link show here as they would on a real network.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from chaos.host import Host
@@ -80,7 +82,7 @@ class Gossip:
     def _spread(self, subscriber: _Subscriber, letter: Letter, source: str | None) -> None:
         self._fill(subscriber)
         for name, neighbour in list(subscriber.mesh.items()):
-            if name != source:
+            if name != source and letter.number not in self._subscribers[name].seen:  # it says IDONTWANT
                 self._pass(subscriber.host, neighbour, letter)
 
     def _pass(self, source: Host, target: Host, letter: Letter) -> None:
@@ -153,11 +155,15 @@ class Gossip:
         letters = [letter for beat in subscriber.recent for letter in beat]
         subscriber.recent.append([])
         if letters:
-            others = [
-                other for other in self._world.links.neighbours(subscriber.host) if other.name not in subscriber.mesh
-            ]
-            for other in self._rng.sample(others, LAZY):
+            for other in self._listeners(subscriber):
                 listener = self._subscribers.get(other.name)
                 for letter in letters:
                     if listener is not None and letter.number not in listener.seen:
                         self._pass(subscriber.host, other, letter)
+
+    def _listeners(self, subscriber: _Subscriber) -> Iterator[Host]:
+        """A few neighbours outside the mesh, to tell what was seen lately."""
+        host, mesh = subscriber.host, subscriber.mesh
+        drawn = self._world.links.some_ends(host, self._rng, LAZY + len(mesh))
+        others = (other for other in drawn if other.name not in mesh)
+        return islice((other for other in others if self._world.links.gossip_passes(host, other)), LAZY)

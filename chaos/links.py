@@ -18,6 +18,7 @@ from chaos.host import Host
 from chaos.trace import Kind, type_name
 from mesh.protocol.events import DialFailed, MessageReceived, PeerDown, PeerUp
 from wire.ids import PeerId
+from wire.rng import Rng
 from wire.types import Channel
 
 if TYPE_CHECKING:
@@ -97,6 +98,11 @@ class Links:
             other = connection.other(host)
             if other is not None and self._trust_each_other(host, peer, other):
                 yield other
+
+    def some_ends(self, host: Host, rng: Rng, count: int) -> list[Host]:
+        """Up to so many other ends of the links of `host`, drawn at random."""
+        ends = (connection.other(host) for connection in rng.sample(list(self.of(host).values()), count))
+        return [end for end in ends if end is not None]
 
     def gossip_passes(self, host: Host, other: Host) -> bool:
         """`other` is one of the neighbours of `host`."""
@@ -247,14 +253,13 @@ class Links:
 
     def healed(self, source: Host, target: Host) -> None:
         """The way from `source` to `target` is open again: what waited passes, and half-open links are noticed."""
-        for connection in list(self.of(source).values()):
-            waiting = connection.waiting.pop(source.name, [])
-            if connection.other(source) is target:
-                for channel, message, number in waiting:
-                    self._pass(source, target, connection, channel, message, number)
-        for connection in list(self.of(target).values()):
-            if self.of(target).get(source.peer) is connection and connection.other(target) is None:
-                self._tell(source, target, connection, "the other side went away")
+        connection = self.of(source).get(target.peer)
+        if connection is not None and connection.other(source) is target:
+            for channel, message, number in connection.waiting.pop(source.name, ()):
+                self._pass(source, target, connection, channel, message, number)
+        half = self.of(target).get(source.peer)
+        if half is not None and half.other(target) is None:
+            self._tell(source, target, half, "the other side went away")
 
     def trust(self, host: Host, peer: PeerId, trusted: bool) -> None:
         """A host lets a peer into its gossip, or no more."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 from chaos.disk import Crash
 from chaos.trace import Kind
@@ -40,6 +40,8 @@ from wire.errors import StoreError
 if TYPE_CHECKING:
     from chaos.host import Host
     from chaos.world import World
+
+P = ParamSpec("P")
 
 STATE = Path("/state")
 MAX_INBOX = 8_192  # events
@@ -129,8 +131,9 @@ class Process:
         now = self.host.clocks.monotonic(self.world.now)
         deadline = self.node.next_deadline()
         if deadline is not None and deadline <= now:
-            self._guarded(lambda: self._tick(now))
-        self._schedule()
+            self._guarded(self._tick, now)
+        if self.alive:
+            self._schedule()
 
     def _tick(self, now: int) -> None:
         self.carry_out(self.node.tick(now))
@@ -156,10 +159,13 @@ class Process:
 
     def _handle(self, event: InEvent) -> None:
         now = self.host.clocks.monotonic(self.world.now)
-        self._guarded(lambda: self.carry_out(self.node.handle(event, now)))
+        self._guarded(self._react, event, now)
         if self.alive:
             self.world.watch(self, event)
             self._schedule()
+
+    def _react(self, event: InEvent, now: int) -> None:
+        self.carry_out(self.node.handle(event, now))
 
     def _tell_wall(self) -> None:
         if self.alive:
@@ -180,10 +186,10 @@ class Process:
         if self._wake_at is not None and self._wake_at <= self.world.now:
             self.tick()
 
-    def _guarded(self, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
         """Run what may end this process: a crash by plan, or a disk that fails."""
         try:
-            work()
+            work(*args, **kwargs)
         except Crash:
             self.world.crashed(self.host, "crashed")
         except StoreError as error:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from wire.types import MessageType
 
 RING = 4096  # records kept when not all are
+_BLOCK = 1 << 16  # bytes that are hashed together
 
 Value = str | int | bool | None
 
@@ -48,8 +49,7 @@ VALUES: dict[Kind, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One thing that happened; `values` are named by `VALUES[kind]`."""
 
     at: int
@@ -65,21 +65,29 @@ class Trace:
         self.records: deque[Record] = deque(maxlen=None if keep else RING)
         self.count = 0
         self._digest = hashlib.blake2b(digest_size=16)
+        self._unhashed = bytearray()
 
     def note(self, at: int, host: str, kind: Kind, *values: Value) -> None:
         """Add a record."""
         self.records.append(Record(at, host, kind, values))
         self.count += 1
-        self._digest.update(f"{at}|{host}|{kind}|{values}\n".encode())
+        self.content(f"{at}|{host}|{kind}|{values}\n".encode())
 
     def content(self, data: bytes) -> None:
         """Let bytes that no record shows (what a message says) count in the digest too."""
-        self._digest.update(data)
+        self._unhashed += data
+        if len(self._unhashed) >= _BLOCK:
+            self._hash()
 
     @property
     def digest(self) -> str:
         """Of everything noted so far, in hex."""
+        self._hash()
         return self._digest.copy().hexdigest()
+
+    def _hash(self) -> None:
+        self._digest.update(self._unhashed)
+        self._unhashed.clear()
 
 
 def type_name(message: bytes) -> str:

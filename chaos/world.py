@@ -182,7 +182,12 @@ class World:
 
     def run(self, until: int) -> None:
         """Let everything happen that happens before `until`, and be there."""
-        self.run_until(lambda: False, until)
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            self.now, _, action = heapq.heappop(heap)
+            self.events += 1
+            action()
+        self.now = max(self.now, until)
 
     def run_until(self, condition: Callable[[], bool], limit: int) -> bool:
         """Let things happen until `condition` holds; False when it did not before `limit`."""

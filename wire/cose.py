@@ -13,6 +13,7 @@ for one federation means anything in another. Received bytes are verified and ha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import cbor2
@@ -28,6 +29,7 @@ _GENESIS_AAD = _AAD + b"genesis"
 _TAG_SIGN1 = b"\xd2"  # CBOR tag 18
 _EDDSA = -8
 _ALG, _CONTENT_TYPE, _KID = 1, 3, 4
+_SMALL = 4096  # bytes of an envelope that is worth keeping
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,15 @@ def seal(content_type: str, payload: bytes, key: keys.SigningKey, federation: by
 
 
 def parse(raw: bytes, limit: int = cbor.DEFAULT_LIMIT) -> Envelope:
-    """The envelope in `raw`, unverified.
+    """The envelope in `raw`, unverified. Small ones read last are kept: gossip is read to relay it, then to use it.
 
     Raises:
         DecodeError: not exactly the structure above, in deterministic form.
     """
+    return _read_once(raw, limit) if len(raw) <= _SMALL else _read(raw, limit)
+
+
+def _read(raw: bytes, limit: int) -> Envelope:
     if not raw.startswith(_TAG_SIGN1):
         raise DecodeError("not a COSE_Sign1 (CBOR tag 18)")
     match cbor.decode(raw[1:], limit):
@@ -66,6 +72,9 @@ def parse(raw: bytes, limit: int = cbor.DEFAULT_LIMIT) -> Envelope:
         raise DecodeError("COSE_Sign1 with an unprotected header or a signature that is not 64 bytes")
     content_type, kid = _read_protected(protected)
     return Envelope(raw, content_type, kid, payload, protected, signature)
+
+
+_read_once = lru_cache(maxsize=64)(_read)
 
 
 def check(envelope: Envelope, federation: bytes, verify: keys.Verify = keys.verify) -> None:

@@ -48,7 +48,7 @@ class Checker:
         return iter(())
 
     def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
-        """The replicated state of `process` is another: all of its rows."""
+        """The replicated state of `process` is another: those of its rows that changed."""
         return iter(())
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:

@@ -15,7 +15,7 @@ from crdt.ops import Author
 from mesh.protocol.commands import MemoryPut, MemoryRemove, Operation, Success
 from mesh.protocol.effects import Effect, Persist, Publish, RecordKind, Reply, Send
 from mesh.protocol.memory import COLLECTION
-from wire.frame import unpack_message
+from wire.frame import pack_message, unpack_message
 from wire.types import MessageType
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from chaos.process import Process
     from chaos.world import World
 
+_BATCH = pack_message(MessageType.BATCH, b"")[:-1]  # what every message of this type begins with
 _Place = tuple[str, str]  # a host and a key
 
 
@@ -45,10 +46,9 @@ class DurableFirst(Checker):
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         if not isinstance(effect, Send | Publish):
             return
-        code, payload = unpack_message(effect.message)
-        if code != MessageType.BATCH:
+        if not effect.message.startswith(_BATCH):
             return
-        header = parse(payload).signed.header
+        header = parse(unpack_message(effect.message)[1]).signed.header
         author = process.node.context.me.author
         mine = (header.swarm, header.term) == (author.swarm, author.term)
         if mine and header.seq > self._durable.get(author, header.seq if process.host.boots > 1 else 0):

@@ -10,6 +10,8 @@ from chaos.host import Host
 from chaos.process import Process
 from chaos.trace import Kind
 from chaos.world import World
+from crdt.ops import Author
+from crdt.replica import Row
 from mesh.protocol.commands import Operation
 from mesh.protocol.effects import Effect, Persist
 from mesh.protocol.events import InEvent
@@ -33,6 +35,7 @@ class Panel:
         self._persisted = self._who_overrides("persisted")
         self._releasing = self._who_overrides("releasing")
         self._roots: dict[Process, bytes] = {}
+        self._rows: dict[Process, dict[Author, Row]] = {}
 
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
         for checker in self._stepped:
@@ -41,7 +44,7 @@ class Panel:
         root = replica.root()
         if self._roots.get(process) != root:
             self._roots[process] = root
-            rows = replica.rows()
+            rows = self._news(process, replica.rows())
             for checker in self._changed:
                 self._judge(world, process.host.name, checker, checker.changed(world, process, rows))
 
@@ -64,6 +67,13 @@ class Panel:
         """Judge the end of a run."""
         for checker in self.checkers:
             self._judge(world, "", checker, checker.ended(world, core))
+
+    def _news(self, process: Process, rows: Sequence[Row]) -> list[Row]:
+        """Those of all rows that are others than at the last look."""
+        before = self._rows.setdefault(process, {})
+        news = [row for row in rows if before.get(row.author) != row]
+        before.update((row.author, row) for row in news)
+        return news
 
     def _who_overrides(self, method: str) -> tuple[Checker, ...]:
         """Those with something to say: most have not, and each step of a world would ask them all."""

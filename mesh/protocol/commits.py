@@ -24,10 +24,12 @@ class Commit:
 
 def commits(effects: Sequence[Effect]) -> Iterator[Commit]:
     """`effects` cut before each compaction."""
+    if not effects:
+        return
     cuts = [index for index, effect in enumerate(effects) if isinstance(effect, Compact)]
     for start, end in zip([0, *cuts], [*cuts, len(effects)], strict=True):
         part = effects[start:end]
-        if part:
+        if part:  # nothing stands before a compaction that comes first
             first = part[0]
             yield Commit(
                 compact=first if isinstance(first, Compact) else None,

@@ -14,8 +14,8 @@ A pure function of what the node sees, evaluated after every event; the table be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Lifecycle(StrEnum):
@@ -29,8 +29,7 @@ class Lifecycle(StrEnum):
     RECOVERING = "RECOVERING"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What the lifecycle depends on."""
 
     members: int  # of the federation, this one included

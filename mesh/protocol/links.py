@@ -22,6 +22,7 @@ from wire.ids import PeerId, SwarmId
 from wire.time import SECOND, Instant
 
 _CLOCK_SAMPLES = 8
+_TOGETHER = 16  # pings due within such a part of a period are sent together: a node with many links wakes less often
 
 
 @dataclass(slots=True)
@@ -162,11 +163,15 @@ class Links:
     def due_pings(self, now: Instant) -> tuple[list[Link], list[Link]]:
         """(links to ping now, links that missed too many pings in a row)."""
         period = self.ping_period()
+        until = now + period // _TOGETHER
         due: list[Link] = []
         lost: list[Link] = []
-        while self._next_ping() is not None and self._pings[0][0] <= now:
+        first = self._next_ping()
+        if first is None or first > now:
+            return due, lost
+        while (at := self._next_ping()) is not None and at <= until:
             link = heapq.heappop(self._pings)[2]
-            link.next_ping = now + period
+            link.next_ping = max(at, now) + period
             self._plan(link)
             if link.ping_sent is not None:
                 link.missed += 1

@@ -190,8 +190,11 @@ class Syncing:
 
     def compared(self) -> bool:
         """A session with some member has finished since its link was established."""
-        links = self._context.links
-        return any((link := links.get(peer)) is not None and link.established for peer in self._finished)
+        for peer in self._finished:  # asked after every event: the first one is linked, as a rule
+            link = self._context.links.get(peer)
+            if link is not None and link.established:
+                return True
+        return False
 
     def progress(self) -> tuple[int, int]:
         """(entries received, entries expected) over the sessions under way."""
