@@ -1,0 +1,97 @@
+"""The page of a live run: what the story did and what the nodes' trace files say, merged by wall time.
+
+All nodes run on one machine and so by one wall clock; its resolution is a millisecond. A node tells when it wrote a
+batch and when it applied one, not which messages went over the wire: so an arrow is a batch on its way from its
+writer to a reader, however many hops that took. Peers are shown by the names of their swarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chaos.actions import Cut
+from chaos.checkers import Violation
+from chaos.scenario import Scenario
+from chaos.timeline import page
+from chaos.trace import Kind, Record, Trace
+
+MILLISECOND = 1_000  # microseconds
+_STAMPS = ("at_us", "wall_ms", "kind")
+
+Line = Mapping[str, Any]  # of a node's trace file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """Something that was done to the federation. `cut` are the sides of a partition, which lasts until `healed`."""
+
+    wall_ms: int
+    text: str
+    cut: tuple[tuple[str, ...], ...] = ()
+    healed: bool = False
+    killed: tuple[str, ...] = ()
+    started: tuple[str, ...] = ()
+
+
+def live_page(
+    name: str,
+    seed: int,
+    swarms: int,
+    *,
+    deeds: Sequence[Deed],
+    traced: Mapping[str, Sequence[Line]],
+    peers: Mapping[str, str],
+    violations: Sequence[tuple[str, str, str]],
+    command: str,
+) -> str:
+    """The HTML text. `peers` names the swarm of a peer id; a violation is its check, its swarm and what is wrong."""
+    begin = min([deed.wall_ms for deed in deeds] + [line["wall_ms"] for lines in traced.values() for line in lines])
+    trace = Trace(keep=True)
+    for record in sorted([*_deeds(deeds, begin), *_lines(traced, peers, begin)], key=lambda record: record.at):
+        trace.note(record.at, record.host, record.kind, *record.values)
+    end = trace.records[-1].at if trace.records else 0
+    scenario = Scenario(name=name, seed=seed, swarms=swarms, actions=tuple(_cuts(deeds, begin, end)))
+    title = f"{name}, live: {violations[0][0] if violations else 'held'}"
+    broken = [Violation(check, end, swarm, what) for check, swarm, what in violations]
+    return page(trace, scenario, title=title, violations=broken, command=command)
+
+
+def _deeds(deeds: Sequence[Deed], begin: int) -> Iterator[Record]:
+    for deed in deeds:
+        at = (deed.wall_ms - begin) * MILLISECOND
+        yield Record(at, "", Kind.FAULT, ("cut" if deed.cut else "step", deed.text))
+        yield from (Record(at, swarm, Kind.STATE, ("down", deed.text)) for swarm in deed.killed)
+        yield from (Record(at, swarm, Kind.STATE, ("started", None)) for swarm in deed.started)
+
+
+def _cuts(deeds: Sequence[Deed], begin: int, end: int) -> Iterator[Cut]:
+    """Each partition as the action that leaves the record of its beginning."""
+    for deed in deeds:
+        if len(deed.cut) > 1:
+            over = [other.wall_ms - begin for other in deeds if other.wall_ms >= deed.wall_ms and other.healed]
+            until = min(over, default=end // MILLISECOND)
+            at = deed.wall_ms - begin
+            yield Cut(at_ms=at, sources=deed.cut[0], targets=deed.cut[1], for_ms=max(0, until - at))
+
+
+def _lines(traced: Mapping[str, Sequence[Line]], peers: Mapping[str, str], begin: int) -> Iterator[Record]:
+    for swarm, lines in traced.items():
+        for line in lines:
+            at = (line["wall_ms"] - begin) * MILLISECOND
+            yield from _record(at, swarm, line, peers)
+
+
+def _record(at: int, swarm: str, line: Line, peers: Mapping[str, str]) -> Iterable[Record]:
+    match line["kind"]:
+        case "batch_written":
+            message = f"{swarm}/{line['term']}/{line['seq']}"
+            return [Record(at, swarm, Kind.PUBLISHED, (message, "memory", "BATCH", None))]
+        case "batch_applied":
+            message = f"{line['swarm']}/{line['term']}/{line['seq']}"
+            return [Record(at, swarm, Kind.ARRIVED, (message, line["swarm"]))]
+        case kind:
+            told = {key: peers.get(value, value) for key, value in line.items() if key not in _STAMPS}
+            detail = " ".join(f"{key}={value}" for key, value in told.items())
+            return [Record(at, swarm, Kind.NODE, (kind, detail))]
