@@ -271,3 +271,23 @@ def test_what_waits_to_be_written_is_refused_once_the_own_log_is_known_to_have_f
     outcome = town.world.ask(town["alpha"], MemoryPut(key="k", value=b"1"))
     assert isinstance(outcome, Failure)
     assert "two different records of this swarm's log" in outcome.message
+
+
+def test_own_batches_beyond_a_gap_on_disk_go_on_where_the_others_end() -> None:
+    town = Town(*THREE)
+    town.form()
+    for key in ("first", "second"):
+        put(town, "gamma", key)
+    town.world.run(SECOND)
+    town.world.partition([town["gamma"]], [town["alpha"], town["beta"]])
+    for key in ("third", "fourth"):
+        put(town, "gamma", key)
+    town.world.crash(town["gamma"])
+    own = [record for record in town["gamma"].disk.records if record[0] == RecordKind.BATCH]
+    town["gamma"].disk.records.remove(own[1])  # it rotted; what follows did not, and nobody else has it
+    town.world.heal()
+    town.world.start(town["gamma"])
+    town.settle()
+    for reader in THREE:
+        for key in ("first", "second", "third", "fourth"):
+            assert sees(town, reader, key) == {"gamma": 1}
