@@ -32,6 +32,16 @@ def test_two_empty_replicas_say_hello_and_bye() -> None:
     assert set(report.codes) == {MessageType.SYNC_HELLO, MessageType.SYNC_BYE}
 
 
+def test_an_answer_to_a_hello_is_not_answered() -> None:
+    pair = Pair()
+    left, right = pair.sessions()
+    opening = left.generate_message()
+    assert opening is not None
+    right.receive_message(*unpack_message(opening), WALL_MS)
+    report = pair.sync(sessions=(left, right))
+    assert report.codes.count(MessageType.SYNC_HELLO) == 1
+
+
 def test_batches_flow_both_ways() -> None:
     pair = Pair()
     fill(pair, pair.left, "alpha", 3)
