@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from bootstrap.cli import chaos, chaos_hunts, demo, doctor, failures, federations, homes, memories, nodes
+from bootstrap.cli import chaos, chaos_hunts, chaos_live, demo, doctor, failures, federations, homes, memories, nodes
 from bootstrap.cli.misuse import misuse_of
 
 NAME = "zenmesh"
@@ -46,6 +46,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "chaos replay": chaos.replay,
     "chaos minimize": chaos.minimize,
     "chaos canaries": chaos_hunts.canaries,
+    "chaos live": chaos_live.live,
     "demo": demo.demo,
     "version": homes.version,
 }
@@ -54,7 +55,7 @@ GROUPS = {
     "federation": "Found a federation, admit swarms, hand out its genesis.",
     "memory": "Federated memory: write your own namespace, read everyone's.",
     "home": "Take a home away in one file, and bring it back.",
-    "chaos": "Torture a federation in a simulated world, and reproduce what breaks.",
+    "chaos": "Torture a federation, in a simulated world or live, and reproduce what breaks.",
 }
 
 _HELP = "A federation of AI-agent swarms with no central coordinator."

@@ -1,0 +1,111 @@
+"""`zenmesh chaos live`: the same torture for real nodes in real processes, on namespaces or on loopback.
+
+| exit | |
+|---|---|
+| 0 | everything held |
+| 1 | something broke; homes, logs and traces are kept, and the directory is named |
+| 2 | there is no such scenario, or not with so many swarms |
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bootstrap.cli.asking import Result, hand_over
+from bootstrap.cli.chaos import BROKEN, SwarmsOption
+from bootstrap.cli.chaos_screen import meter
+from bootstrap.cli.options import JsonOption, between
+
+if TYPE_CHECKING:
+    from bootstrap.live.play import Verdict
+    from bootstrap.live.stories import Plan
+
+
+def live(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="happy-path, partition, recovery or high-load.", show_default=False)
+    ],
+    swarms: SwarmsOption = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Any number: who is cut off.")] = 1,
+    lasting: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long it goes on.")] = "30s",
+    root: Annotated[
+        bool | None,
+        typer.Option(
+            "--root/--no-root", help="On network namespaces, or on loopback; by default whatever can be had here."
+        ),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave homes, logs and traces there.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Torture real nodes: processes of their own, on a network that is cut under them."""
+    from bootstrap.live.play import play
+    from bootstrap.live.stories import make_plan
+
+    plan = make_plan(name, seed=seed, swarms=swarms, seconds=between("--for", lasting, "1s", "24h"))
+    with meter(None, as_json) as show:
+        verdict = play(plan, root=root, keep=keep, tell=lambda text: show(0, text))
+    result = _result(plan, verdict)
+    hand_over(result, as_json, _show)
+    return BROKEN if result["violations"] else 0
+
+
+def _result(plan: Plan, verdict: Verdict) -> dict[str, Any]:
+    evidence = verdict.evidence
+    unlike = {one.swarm for one in verdict.broken if one.check in ("alive", "convergence", "durability")}
+    most = {
+        name: max((seen.status["rss_bytes"] for seen in evidence.sightings if seen.swarm == name), default=0)
+        for name in plan.names
+    }
+    return {
+        "scenario": plan.name,
+        "seed": plan.seed,
+        "ground": verdict.ground,
+        "for_s": plan.seconds,
+        "swarms": [
+            {
+                "swarm": name,
+                "lifecycle": evidence.final[name]["lifecycle"] if name in evidence.final else None,
+                "height": evidence.final[name]["height"] if name in evidence.final else None,
+                "acknowledged": sum(write.swarm == name for write in evidence.written),
+                "converged": not unlike & {name, ""},
+                "rss_bytes": most[name],
+            }
+            for name in plan.names
+        ],
+        "violations": [
+            {"checker": one.check, "swarm": one.swarm or None, "what": one.what} for one in verdict.broken
+        ],
+        "directory": None if verdict.directory is None else str(verdict.directory),
+    }
+
+
+def _show(result: Result) -> None:
+    from bootstrap.console import facts, say, table
+
+    say("")
+    table(
+        ["swarm", "lifecycle", "height", "acknowledged", "converged", "memory"],
+        [
+            [
+                row["swarm"],
+                row["lifecycle"],
+                row["height"],
+                row["acknowledged"],
+                "yes" if row["converged"] else "no",
+                f"{row['rss_bytes'] / 1e6:.0f} MB",
+            ]
+            for row in result["swarms"]
+        ],
+    )
+    say("")
+    broken = [f"{one['checker']}: {one['what']} ({one['swarm'] or 'all'})" for one in result["violations"]]
+    facts(
+        {
+            "scenario": f"{result['scenario']}, seed {result['seed']}, {result['for_s']:g} s, on {result['ground']}",
+            "held": None if broken else "everything",
+            "broken": broken or None,
+            "kept": result["directory"],
+        }
+    )

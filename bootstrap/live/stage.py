@@ -1,0 +1,205 @@
+"""The stage on which a story is played: real swarms on a ground, their writers, and everything that is seen of them.
+
+A story calls the verbs (`form`, `write`, `partition`, `heal`, `kill_all`, `start_all`, `agree`); each returns once
+what it says is so, or raises `Stuck`, which ends the story but not the search for what else is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bootstrap.live.checks import Evidence, Finding, Sighting, Status
+from bootstrap.live.grounds import Ground
+from bootstrap.live.swarm import Swarm
+from bootstrap.live.writers import Writer
+from wire.errors import ZenmeshError
+
+PATIENCE_S = 90.0  # for anything that has to come true; a small machine with many nodes takes its time
+POLL_S = 0.1
+
+Tell = Callable[[str], None]
+
+
+class Stuck(ZenmeshError):
+    """What the story waited for did not come true."""
+
+
+class Stage:
+    """Swarms in processes. `tell` gets a sentence for each step."""
+
+    def __init__(self, names: Sequence[str], ground: Ground, directory: Path, tell: Tell) -> None:
+        self.swarms = [Swarm(name, directory / name) for name in names]
+        self.writers: list[Writer] = []
+        self.evidence = Evidence(swarms=names)
+        self._ground = ground
+        self._directory = directory
+        self._tell = tell
+        self._steps: list[tuple[int, str]] = []
+
+    # the story's verbs
+
+    def form(self) -> None:
+        """Homes, a federation founded by the first swarm, everyone in it and agreeing."""
+        self.say(f"{len(self.swarms)} swarms make their homes and meet on {self._ground.name}")
+        first, *others = self.swarms
+        for number, swarm in enumerate(self.swarms):
+            swarm.zenmesh("init", "--swarm", swarm.name, "--project", "chaos")
+            self._ground.settle(number, swarm)
+            swarm.arguments += ("--trace", str(self.trace_file(swarm.name)))
+            swarm.launch = self._ground.launch(number)
+        first.zenmesh("federation", "create", "--name", "chaos")
+        first.start()
+        self.until(lambda looks: looks[first.name]["lifecycle"] == "OPERATIONAL", "the founder runs", [first])
+        for swarm in others:
+            swarm.zenmesh("join", first.zenmesh("invite"))
+            swarm.start()
+        self.agree()
+
+    def write(self, pause_s: float) -> None:
+        """From now on every swarm writes, one value every `pause_s`."""
+        self.say(f"every swarm writes {60 / pause_s:.0f} times a minute")
+        self.writers = [Writer(swarm, pause_s) for swarm in self.swarms]
+        for writer in self.writers:
+            writer.start()
+
+    def wait_for_writes(self, each: int) -> None:
+        """Wait until every swarm has acknowledged so many more writes."""
+        for writer in self.writers:
+            if not writer.wait_for(each, PATIENCE_S):
+                raise Stuck(f"no {each} writes were acknowledged within {PATIENCE_S:.0f} s by {writer.name}")
+
+    def last(self, seconds: float) -> None:
+        """Let this long pass, and keep looking at everyone."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.look()
+            time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+
+    def partition(self, *groups: Sequence[int]) -> None:
+        """Cut the swarms into groups of their numbers, and wait until nobody has a link across."""
+        names = " | ".join(" ".join(self.swarms[number].name for number in group) for group in groups)
+        self.say(f"cut: {names}")
+        self._ground.partition(*groups)
+        sides = {self.swarms[number].name: side for side, group in enumerate(groups) for number in group}
+        self.until(lambda looks: not any(_across(name, sides, looks[name]) for name in looks), "the cut is noticed")
+
+    def heal(self) -> None:
+        """End the partition."""
+        self.say("healed")
+        self._ground.heal()
+
+    def kill_all(self) -> None:
+        """End every process at once, as a power cut would."""
+        self.say("all processes are killed (kill -9), in the middle of their writes")
+        for swarm in self.swarms:
+            if swarm.process is not None:
+                swarm.process.kill()
+        for swarm in self.swarms:
+            swarm.end(signal.SIGKILL)
+
+    def start_all(self) -> None:
+        """Start every process from its disk."""
+        self.say("all start again from their disks")
+        for swarm in self.swarms:
+            swarm.start()
+
+    def agree(self) -> None:
+        """Wait until everyone is operational, linked to everyone, and all hold the same."""
+        self.until(lambda looks: _agreed(looks, len(self.swarms)), "everyone holds the same")
+        self.say("everyone is operational and holds the same")
+
+    def finish_writing(self) -> None:
+        """The last writes are acknowledged or refused; nobody writes any more."""
+        for writer in self.writers:
+            writer.stop()
+
+    # looking
+
+    def say(self, text: str) -> None:
+        """One step of the story."""
+        self._steps.append((time.time_ns() // 1000, text))
+        self._tell(text)
+
+    def look(self, swarms: Sequence[Swarm] | None = None) -> dict[str, Status]:
+        """How everyone is who answers; noted as evidence."""
+        looks: dict[str, Status] = {}
+        for swarm in swarms or self.swarms:
+            if status := swarm.ask("status"):
+                looks[swarm.name] = status
+                self.evidence.sightings.append(Sighting(swarm=swarm.name, status=status))
+        return looks
+
+    def until(
+        self, holds: Callable[[Mapping[str, Status]], bool], what: str, swarms: Sequence[Swarm] | None = None
+    ) -> None:
+        """Wait until all of them answer and `holds`. Raises Stuck."""
+        asked = swarms or self.swarms
+        end = time.monotonic() + PATIENCE_S
+        while len(looks := self.look(asked)) < len(asked) or not holds(looks):
+            ended = [f"{name} {what}" for name, what in self._ended()]
+            if ended or time.monotonic() > end:
+                raise Stuck(
+                    f"waited for: {what}; " + (", ".join(ended) or f"it was not so within {PATIENCE_S:.0f} s")
+                )
+            time.sleep(POLL_S)
+
+    def close(self, stuck: str | None) -> Evidence:
+        """Stop writing, look once more, read everything, and end all; the evidence."""
+        self.finish_writing()
+        self.evidence.stuck = [] if stuck is None else [("", stuck)]
+        self.evidence.ended = self._ended()
+        self.evidence.final = self.look()
+        self.evidence.written = [write for writer in self.writers for write in writer.acknowledged]
+        keys = sorted({write.key for write in self.evidence.written})
+        self.evidence.read = {
+            swarm.name: {key: swarm.ask("memory/get", key=key).get("values", {}) for key in keys}
+            for swarm in self.swarms
+            if swarm.name in self.evidence.final
+        }
+        self.end_all()
+        self.evidence.traced = {name: list(_lines(self.trace_file(name))) for name in self.evidence.swarms}
+        return self.evidence
+
+    def end_all(self) -> None:
+        """End every process; safe to call twice."""
+        for writer in self.writers:
+            writer.stop()
+        for swarm in self.swarms:
+            if swarm.process is not None:
+                swarm.process.terminate()
+        for swarm in self.swarms:
+            swarm.end(signal.SIGTERM)
+
+    def trace_file(self, name: str) -> Path:
+        """Where the node of this swarm writes its trace."""
+        return self._directory / f"{name}.trace"
+
+    def _ended(self) -> list[Finding]:
+        ended = [(swarm.name, swarm.process.poll()) for swarm in self.swarms if swarm.process is not None]
+        return [(name, f"ended with exit code {code}") for name, code in ended if code is not None]
+
+
+def _agreed(looks: Mapping[str, Status], count: int) -> bool:
+    same = {(status["state_root"], status["height"], status["lifecycle"]) for status in looks.values()}
+    linked = all(sum(bool(row["connected"]) for row in look["members"]) >= count - 1 for look in looks.values())
+    full = all(len(look["members"]) == count for look in looks.values())
+    return linked and full and len(same) == 1 and next(iter(same))[2] == "OPERATIONAL"
+
+
+def _across(name: str, sides: Mapping[str, int], look: Status) -> bool:
+    """Whether a swarm still has a link to the other side."""
+    return any(row["connected"] and sides.get(row["swarm"]) != sides.get(name) for row in look["members"])
+
+
+def _lines(file: Path) -> Iterator[dict[str, Any]]:
+    """The records of a trace file; the last line of a killed process may be torn."""
+    for line in file.read_text("utf-8", errors="replace").splitlines() if file.exists() else ():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue

@@ -1,0 +1,115 @@
+"""The stories: what happens to a live federation, by name, as calls of the stage's verbs.
+
+What is left open (who is cut off) is drawn by the seed. A plan is made before anything starts, so that a wrong wish
+is answered at once; what it cannot decide is the exact moment at which real processes do what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from bootstrap.live.stage import Stage
+from wire.errors import UsageError
+
+MIN_SWARMS, MAX_SWARMS = 2, 16
+WRITES_PER_MINUTE = 120  # of each swarm, unless the story says otherwise
+KILLED_WRITES_PER_MINUTE = 600  # of each swarm of `recovery`: so many that some are under way when all are killed
+BUSY_WRITES_PER_MINUTE = 1000  # of all swarms of `high-load`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is going to be done. `sides` are the groups of swarms, by number, of a partition."""
+
+    name: str
+    names: tuple[str, ...]
+    seed: int
+    seconds: float
+    sides: tuple[tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A story, how many swarms it has unless told otherwise, and how it is played."""
+
+    swarms: int
+    what: str
+    play: Callable[[Stage, Plan], None]
+
+
+def _happy_path(stage: Stage, plan: Plan) -> None:
+    stage.form()
+    stage.write(60 / WRITES_PER_MINUTE)
+    stage.last(plan.seconds)
+    stage.finish_writing()
+    stage.agree()
+
+
+def _partition(stage: Stage, plan: Plan) -> None:
+    stage.form()
+    stage.write(60 / WRITES_PER_MINUTE)
+    stage.partition(*plan.sides)
+    stage.last(plan.seconds)
+    stage.wait_for_writes(1)
+    stage.heal()
+    stage.finish_writing()
+    stage.agree()
+
+
+def _recovery(stage: Stage, plan: Plan) -> None:
+    stage.form()
+    stage.write(60 / KILLED_WRITES_PER_MINUTE)
+    stage.last(plan.seconds / 2)
+    stage.wait_for_writes(1)
+    stage.kill_all()
+    stage.start_all()
+    stage.wait_for_writes(1)
+    stage.last(plan.seconds / 2)
+    stage.finish_writing()
+    stage.agree()
+
+
+def _high_load(stage: Stage, plan: Plan) -> None:
+    stage.form()
+    stage.write(60 * len(plan.names) / BUSY_WRITES_PER_MINUTE)
+    stage.last(plan.seconds)
+    stage.finish_writing()
+    stage.agree()
+
+
+STORIES: dict[str, Story] = {
+    "happy-path": Story(swarms=3, what="users write, nothing goes wrong", play=_happy_path),
+    "partition": Story(swarms=7, what="a minority is cut off; both sides go on writing", play=_partition),
+    "recovery": Story(swarms=5, what="all are killed while they write, and start from their disks", play=_recovery),
+    "high-load": Story(swarms=10, what="1000 writes a minute", play=_high_load),
+}
+
+
+def make_plan(name: str, *, seed: int, swarms: int | None, seconds: float) -> Plan:
+    """The plan of a story.
+
+    Raises:
+        UsageError: no such story, or not with so many swarms.
+    """
+    if name not in STORIES:
+        raise UsageError(f"no live scenario {name!r}; there are: {', '.join(STORIES)}")
+    count = STORIES[name].swarms if swarms is None else swarms
+    if not MIN_SWARMS <= count <= MAX_SWARMS:
+        raise UsageError(f"--swarms {count}: live scenarios have {MIN_SWARMS} to {MAX_SWARMS}")
+    order = list(range(count))
+    Random(f"{name} {seed}").shuffle(order)
+    few = minority(count)
+    return Plan(
+        name=name,
+        names=tuple(f"s{number + 1}" for number in range(count)),
+        seed=seed,
+        seconds=seconds,
+        sides=(tuple(sorted(order[few:])), tuple(sorted(order[:few]))),
+    )
+
+
+def minority(count: int) -> int:
+    """How many are cut off: 7 become 5|2, 5 become 3|2, 3 become 2|1."""
+    return max(1, min(2, (count - 1) // 2))

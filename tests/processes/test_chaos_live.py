@@ -1,0 +1,68 @@
+"""`zenmesh chaos live` with few swarms for a short time: what it tells, what it finds, and that it leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import conforms
+from tests.support.processes import ZENMESH, patiently, zenmesh
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+
+
+def live(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    """The result of a run that held and left nothing."""
+    ran = zenmesh("chaos", "live", *arguments, "--json", check=False, env={"TMPDIR": str(tmp_path)})
+    assert ran.code == 0, ran
+    told: dict[str, Any] = ran.json
+    conforms(told, "chaos-live")
+    assert told["violations"] == []
+    assert [row["lifecycle"] for row in told["swarms"]] == ["OPERATIONAL"] * len(told["swarms"])
+    assert all(row["converged"] and row["acknowledged"] for row in told["swarms"])
+    assert list(tmp_path.iterdir()) == []
+    return told
+
+
+@pytest.mark.netns
+def test_a_partition_on_namespaces(tmp_path: Path) -> None:
+    told = live(tmp_path, "partition", "--swarms", "3", "--for", "2s", "--root")
+    assert told["ground"] == "network namespaces"
+
+
+def test_recovery_without_root(tmp_path: Path) -> None:
+    told = live(tmp_path, "recovery", "--swarms", "3", "--for", "2s", "--no-root")
+    assert told["ground"] == "loopback relays"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
+def test_a_run_that_is_ended_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    """Ended while nodes run: the command's exit code says so, and neither process nor file stays."""
+    command = [*ZENMESH, "chaos", "live", "happy-path", "--swarms", "2", "--for", "1h", "--no-root"]
+    run = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL)
+    try:
+        for _ in patiently(60.0):
+            if list(tmp_path.glob("*/s1.trace")):
+                break
+        run.send_signal(how)
+        assert run.wait(60.0) == 128 + how
+    finally:
+        run.kill()
+    assert list(tmp_path.iterdir()) == []
+    assert [line for line in processes() if str(tmp_path) in line] == []
+
+
+def processes() -> list[str]:
+    """The command lines of all processes."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(file.read_text(errors="replace"))
+        except OSError:
+            continue
+    return found
