@@ -1,7 +1,7 @@
 """A libp2p host as this mesh needs it: TCP, Noise and Yamux, nothing else offered, hardened, and closed when left.
 
-The rest of the runtime sees a `Host` and never the library's defaults: no plaintext, TLS or mplex; no auto-connector
-dialling on its own; connection caps that hold and slots that come back; a peer store that does not evict our own key.
+The rest of the runtime sees a `Host` and never the library's defaults: no plaintext, TLS or mplex; nothing that
+dials on its own; connection caps that hold and slots that come back; a peer store that does not evict our own key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import trio
 from libp2p.crypto.x25519 import create_new_key_pair as create_x25519_key_pair
 from libp2p.custom_types import TProtocol
 from libp2p.network.config import ConnectionConfig
-from libp2p.peer.peerstore import PeerStore
 from libp2p.rcmgr.connection_limits import ConnectionLimits
 from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
@@ -29,6 +28,7 @@ from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
 from mesh.runtime.hardening.guard import guard_streams
+from mesh.runtime.hardening.peerstore import MeshPeerStore
 from mesh.runtime.hardening.pubsub import MeshPubsub, make_gossip
 from mesh.runtime.hardening.tcp import MeshTCP
 from mesh.runtime.hardening.yamux import harden_yamux
@@ -81,7 +81,7 @@ async def open_host(
         sec_opt={NOISE: Noise(keys, noise_privkey=create_x25519_key_pair().private_key)},
         muxer_opt={YAMUX: Yamux},
         transports=[MeshTCP(max_links, offences)],
-        peerstore_opt=PeerStore(max_peers=100_000),
+        peerstore_opt=MeshPeerStore(max_peers=100_000),
         resource_manager=manager,
         connection_config=ConnectionConfig(
             max_connections=_UNLIMITED, min_connections=0, low_watermark=0, high_watermark=_UNLIMITED
