@@ -32,6 +32,15 @@ def test_two_empty_replicas_say_hello_and_bye() -> None:
     assert set(report.codes) == {MessageType.SYNC_HELLO, MessageType.SYNC_BYE}
 
 
+def test_a_session_that_streamed_a_state_comes_to_its_end() -> None:
+    pair = Pair(left=NO_BATCHES)
+    fill(pair, pair.left, "alpha", 3)
+    sessions = pair.sessions()
+    report = pair.sync(sessions=sessions)
+    assert MessageType.SYNC_ENTRIES in report.codes
+    assert all(session.finished for session in sessions)
+
+
 def test_an_answer_to_a_hello_is_not_answered() -> None:
     pair = Pair()
     left, right = pair.sessions()
