@@ -9,14 +9,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bootstrap.cli.asking import Result, hand_over
-from bootstrap.cli.chaos import BROKEN, SwarmsOption
+from bootstrap.cli.chaos import BROKEN, SwarmsOption, TraceOption
 from bootstrap.cli.chaos_screen import meter
 from bootstrap.cli.options import JsonOption, between
+from wire.errors import UsageError
 
 if TYPE_CHECKING:
     from bootstrap.live.play import Verdict
@@ -36,6 +38,7 @@ def live(
             "--root/--no-root", help="On network namespaces, or on loopback; by default whatever can be had here."
         ),
     ] = None,
+    trace: TraceOption = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave homes, logs and traces there.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -44,11 +47,32 @@ def live(
     from bootstrap.live.stories import make_plan
 
     plan = make_plan(name, seed=seed, swarms=swarms, seconds=between("--for", lasting, "1s", "24h"))
+    if trace is not None and not trace.parent.is_dir():
+        raise UsageError(f"--trace {trace}: there is no directory {trace.parent}")
     with meter(None, as_json) as show:
         verdict = play(plan, root=root, keep=keep, tell=lambda text: show(0, text))
-    result = _result(plan, verdict)
+    if trace is not None:
+        _write_page(trace, plan, verdict)
+    result = {**_result(plan, verdict), "page": None if trace is None else str(trace)}
     hand_over(result, as_json, _show)
     return BROKEN if result["violations"] else 0
+
+
+def _write_page(file: Path, plan: Plan, verdict: Verdict) -> None:
+    from bootstrap.live.timeline import live_page
+
+    count, evidence = len(plan.names), verdict.evidence
+    text = live_page(
+        plan.name,
+        plan.seed,
+        count,
+        deeds=verdict.deeds,
+        traced=evidence.traced,
+        peers={row["peer_id"]: row["swarm"] for status in evidence.final.values() for row in status["members"]},
+        violations=[(one.check, one.swarm, one.what) for one in verdict.broken],
+        command=f"zenmesh chaos live {plan.name} --swarms {count} --seed {plan.seed} --for {plan.seconds:g}s",
+    )
+    file.write_text(text, "utf-8")
 
 
 def _result(plan: Plan, verdict: Verdict) -> dict[str, Any]:
@@ -106,6 +130,7 @@ def _show(result: Result) -> None:
             "scenario": f"{result['scenario']}, seed {result['seed']}, {result['for_s']:g} s, on {result['ground']}",
             "held": None if broken else "everything",
             "broken": broken or None,
+            "page": result["page"],
             "kept": result["directory"],
         }
     )

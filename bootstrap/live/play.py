@@ -20,6 +20,7 @@ from bootstrap.live.checks import Broken, Evidence, judge
 from bootstrap.live.grounds import make_ground
 from bootstrap.live.stage import Stage, Stuck, Tell
 from bootstrap.live.stories import STORIES, Plan
+from bootstrap.live.timeline import Deed
 
 TERMINATED = 143  # as shells count it: 128 + SIGTERM
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -31,6 +32,7 @@ class Verdict:
 
     ground: str
     evidence: Evidence
+    deeds: list[Deed]
     broken: list[Broken]
     directory: Path | None
 
@@ -59,7 +61,13 @@ def play(plan: Plan, *, root: bool | None, keep: bool, tell: Tell) -> Verdict:
         evidence = stage.close(stuck)
         broken = judge(evidence)
         kept[0] = keep or bool(broken)
-        return Verdict(ground=ground.name, evidence=evidence, broken=broken, directory=directory if kept[0] else None)
+        return Verdict(
+            ground=ground.name,
+            evidence=evidence,
+            deeds=stage.deeds,
+            broken=broken,
+            directory=directory if kept[0] else None,
+        )
 
 
 @contextlib.contextmanager

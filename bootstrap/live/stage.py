@@ -16,6 +16,7 @@ from typing import Any
 from bootstrap.live.checks import Evidence, Finding, Sighting, Status
 from bootstrap.live.grounds import Ground
 from bootstrap.live.swarm import Swarm
+from bootstrap.live.timeline import Deed
 from bootstrap.live.writers import Writer
 from wire.errors import ZenmeshError
 
@@ -39,7 +40,7 @@ class Stage:
         self._ground = ground
         self._directory = directory
         self._tell = tell
-        self._steps: list[tuple[int, str]] = []
+        self.deeds: list[Deed] = []
 
     # the story's verbs
 
@@ -53,11 +54,11 @@ class Stage:
             swarm.arguments += ("--trace", str(self.trace_file(swarm.name)))
             swarm.launch = self._ground.launch(number)
         first.zenmesh("federation", "create", "--name", "chaos")
-        first.start()
+        self._start(first)
         self.until(lambda looks: looks[first.name]["lifecycle"] == "OPERATIONAL", "the founder runs", [first])
         for swarm in others:
             swarm.zenmesh("join", first.zenmesh("invite"))
-            swarm.start()
+            self._start(swarm)
         self.agree()
 
     def write(self, pause_s: float) -> None:
@@ -82,20 +83,21 @@ class Stage:
 
     def partition(self, *groups: Sequence[int]) -> None:
         """Cut the swarms into groups of their numbers, and wait until nobody has a link across."""
-        names = " | ".join(" ".join(self.swarms[number].name for number in group) for group in groups)
-        self.say(f"cut: {names}")
+        cut = tuple(tuple(self.swarms[number].name for number in group) for group in groups)
+        self.say(f"cut: {' | '.join(map(' '.join, cut))}", cut=cut)
         self._ground.partition(*groups)
         sides = {self.swarms[number].name: side for side, group in enumerate(groups) for number in group}
         self.until(lambda looks: not any(_across(name, sides, looks[name]) for name in looks), "the cut is noticed")
 
     def heal(self) -> None:
         """End the partition."""
-        self.say("healed")
+        self.say("healed", healed=True)
         self._ground.heal()
 
     def kill_all(self) -> None:
         """End every process at once, as a power cut would."""
-        self.say("all processes are killed (kill -9), in the middle of their writes")
+        everyone = tuple(swarm.name for swarm in self.swarms)
+        self.say("all processes are killed (kill -9), in the middle of their writes", killed=everyone)
         for swarm in self.swarms:
             if swarm.process is not None:
                 swarm.process.kill()
@@ -106,7 +108,7 @@ class Stage:
         """Start every process from its disk."""
         self.say("all start again from their disks")
         for swarm in self.swarms:
-            swarm.start()
+            self._start(swarm)
 
     def agree(self) -> None:
         """Wait until everyone is operational, linked to everyone, and all hold the same."""
@@ -120,10 +122,17 @@ class Stage:
 
     # looking
 
-    def say(self, text: str) -> None:
-        """One step of the story."""
-        self._steps.append((time.time_ns() // 1000, text))
+    def say(self, text: str, **deed: Any) -> None:
+        """One step of the story; `deed` are fields of `Deed`."""
+        self._did(text, **deed)
         self._tell(text)
+
+    def _did(self, text: str, **deed: Any) -> None:
+        self.deeds.append(Deed(wall_ms=time.time_ns() // 1_000_000, text=text, **deed))
+
+    def _start(self, swarm: Swarm) -> None:
+        self._did(f"{swarm.name} starts", started=(swarm.name,))
+        swarm.start()
 
     def look(self, swarms: Sequence[Swarm] | None = None) -> dict[str, Status]:
         """How everyone is who answers; noted as evidence."""

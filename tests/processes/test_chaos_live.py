@@ -31,8 +31,11 @@ def live(tmp_path: Path, *arguments: str) -> dict[str, Any]:
 
 @pytest.mark.netns
 def test_a_partition_on_namespaces(tmp_path: Path) -> None:
-    told = live(tmp_path, "partition", "--swarms", "3", "--for", "2s", "--root")
-    assert told["ground"] == "network namespaces"
+    page = tmp_path / "page.html"
+    (tmp_path / "homes").mkdir()
+    told = live(tmp_path / "homes", "partition", "--swarms", "3", "--for", "2s", "--root", "--trace", str(page))
+    assert (told["ground"], told["page"]) == ("network namespaces", str(page))
+    assert "cut: s2 s3 | s1" in page.read_text()
 
 
 def test_recovery_without_root(tmp_path: Path) -> None:
