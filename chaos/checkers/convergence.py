@@ -51,7 +51,7 @@ class Convergence(Checker):
                 node = host.process.node
                 unsigned = node.read_only_reason(host.clocks.monotonic(world.now))
                 yield f"{host.name} is {node.lifecycle}: {node.lifecycle_reason()}; {unsigned or 'it may sign'}"
-        held = ", ".join(f"{names} hold {what[:8]}" for what, names in sorted(_held(hosts).items()))
+        held = ", ".join(f"{names} hold {what}" for what, names in sorted(_held(hosts).items()))
         yield f"the core does not hold the same: {held}"
 
 
@@ -62,11 +62,11 @@ def _in_service(host: Host) -> bool:
 
 
 def _held(core: Sequence[Host]) -> dict[str, str]:
-    """Who holds which state root and chain, by its hash in hex."""
+    """Who holds which state root and block, by the beginnings of their hashes."""
     held: dict[str, str] = {}
     for host in core:
         if host.process is not None:
             context = host.process.node.context
-            what = context.replica.root().hex()[:8] + context.chain.head_hash.hex()[:8]
+            what = f"{context.replica.root().hex()[:8]} at block {context.chain.head_hash.hex()[:8]}"
             held[what] = f"{held[what]} {host.name}" if what in held else host.name
     return held

@@ -21,13 +21,14 @@ class OneChain(Checker):
     def __init__(self) -> None:
         self._heads: dict[int, bytes] = {}
         self._members: dict[int, bytes] = {}
-        self._judged: dict[Process, int] = {}
+        self._judged: dict[Process, tuple[bytes, bytes]] = {}
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         chain = process.node.context.chain
-        if self._judged.get(process) == chain.height or process.host.byzantine:
+        judged = (chain.head_hash, chain.state_hash)
+        if self._judged.get(process) == judged or process.host.byzantine:
             return
-        self._judged[process] = chain.height
+        self._judged[process] = judged
         if self._heads.setdefault(chain.height, chain.head_hash) != chain.head_hash:
             yield f"it holds another block at height {chain.height} than others"
         if self._members.setdefault(chain.height, chain.state_hash) != chain.state_hash:

@@ -1,0 +1,335 @@
+"""Checkers of what nodes do and owe (durable-first, acknowledged, honour, bounds, convergence): kept, then broken."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.checkers.base import Checker
+from chaos.checkers.bounds import CAPS, Bounds
+from chaos.checkers.convergence import Convergence
+from chaos.checkers.durability import Acknowledged, DurableFirst
+from chaos.checkers.honour import Honour
+from chaos.process import MAX_INBOX
+from crdt.owner_log import Flag
+from mesh.protocol.commands import Failure, FailureKind, MemoryGet, MemoryPut, MemoryRemove, Success
+from mesh.protocol.effects import Effect, Penalize, Publish, RecordKind, Reply, Send
+from mesh.protocol.lifecycle import Lifecycle
+from tests.support.hand_made import (
+    CAP,
+    HOMES,
+    Asks,
+    Ends,
+    Falls,
+    Happening,
+    Holds,
+    Is,
+    Persists,
+    Reads,
+    Releases,
+    Restarts,
+    Rule,
+    Stage,
+    Steps,
+    batch_of,
+    row,
+)
+from wire.errors import Offence
+from wire.frame import pack_message
+from wire.ids import sha256
+from wire.types import Channel, MessageType
+
+PEER = HOMES["s2"].peer
+
+
+def sent(kind: MessageType, payload: bytes) -> Effect:
+    return Send(peer=PEER, channel=Channel.MESH, message=pack_message(kind, payload))
+
+
+def published(payload: bytes) -> Effect:
+    return Publish(topic="state", message=pack_message(MessageType.BATCH, payload))
+
+
+FOURTH, FIFTH = batch_of("s1", 4), batch_of("s1", 5)
+DURABLE_FIRST = {
+    "a batch is durable before it is sent": Rule(
+        checker=DurableFirst,
+        good=(Persists("s1", FOURTH), Releases("s1", sent(MessageType.BATCH, FOURTH))),
+        bad=(Releases("s1", sent(MessageType.BATCH, FOURTH)), Persists("s1", FOURTH)),
+        said=("batch 4 leaves before it is durable",),
+    ),
+    "and before it is published": Rule(
+        checker=DurableFirst,
+        good=(Persists("s1", FOURTH), Persists("s1", FIFTH), Releases("s1", published(FOURTH))),
+        bad=(Persists("s1", FOURTH), Releases("s1", published(FIFTH)), Persists("s1", FIFTH)),
+        said=("batch 5 leaves before it is durable",),
+    ),
+    "durable is what is on one's own disk": Rule(
+        checker=DurableFirst,
+        good=(Persists("s1", FOURTH), Releases("s1", published(FOURTH))),
+        bad=(
+            Persists("s2", FOURTH),
+            Persists("s1", batch_of("s2", 4)),
+            Persists("s1", b"no batch", RecordKind.BLOCK),
+            Releases("s1", published(FOURTH)),
+        ),
+        said=("batch 4 leaves before it is durable",),
+    ),
+    "what was durable still is after a restart": Rule(
+        checker=DurableFirst,
+        good=(Persists("s1", FOURTH), Restarts("s1"), Releases("s1", published(FOURTH))),
+        bad=(Persists("s1", FOURTH), Restarts("s1"), Releases("s1", published(FIFTH))),
+        said=("batch 5 leaves before it is durable",),
+    ),
+    "what others wrote may be passed on": Rule(
+        checker=DurableFirst,
+        good=(
+            Releases("s1", published(batch_of("s2", 4))),
+            Releases("s1", sent(MessageType.PING, b"")),
+            Releases("s1", Reply(request_id=1, outcome=Success())),
+        ),
+        bad=(Releases("s2", published(batch_of("s2", 4))),),
+        said=("batch 4 leaves before it is durable",),
+    ),
+}
+
+
+def put(value: bytes) -> MemoryPut:
+    return MemoryPut(key="plan", value=value)
+
+
+DONE = Success()
+REFUSED = Failure(kind=FailureKind.FAILED, message="not now")
+
+
+def told(request: int, outcome: Success | Failure = DONE) -> Happening:
+    return Releases("s1", Reply(request_id=request, outcome=outcome))
+
+
+ALL_READ = [Reads(host, "s1", "plan", b"1") for host in ("s1", "s2", "s3")]
+EVERYONE = Ends("s1", "s2", "s3")
+MISSES = tuple(f"{host} does not read what was acknowledged: s1's 'plan'" for host in ("s1", "s2", "s3"))
+ACKNOWLEDGED = {
+    "a write that was acknowledged is read by everyone": Rule(
+        checker=Acknowledged,
+        good=(Asks("s1", 1, put(b"1")), told(1), *ALL_READ, EVERYONE),
+        bad=(Asks("s1", 1, put(b"1")), told(1), *ALL_READ[:2], EVERYONE),
+        said=MISSES[2:],
+    ),
+    "with the value that was written": Rule(
+        checker=Acknowledged,
+        good=(Asks("s1", 1, put(b"0")), told(1), Asks("s1", 2, put(b"1")), told(2), *ALL_READ, EVERYONE),
+        bad=(Asks("s1", 1, put(b"1")), told(1), Asks("s1", 2, put(b"0")), told(2), *ALL_READ, EVERYONE),
+        said=MISSES,
+    ),
+    "what was removed is gone": Rule(
+        checker=Acknowledged,
+        good=(Asks("s1", 1, put(b"1")), told(1), Asks("s1", 2, MemoryRemove(key="plan")), told(2), EVERYONE),
+        bad=(
+            Asks("s1", 1, put(b"1")),
+            told(1),
+            Asks("s1", 2, MemoryRemove(key="plan")),
+            told(2),
+            *ALL_READ[:1],
+            EVERYONE,
+        ),
+        said=MISSES[:1],
+    ),
+    "what was refused need not be there": Rule(
+        checker=Acknowledged,
+        good=(Asks("s1", 1, put(b"1")), told(1, REFUSED), EVERYONE),
+        bad=(Asks("s1", 1, put(b"1")), told(1), Asks("s1", 2, put(b"2")), told(2, REFUSED), EVERYONE),
+        said=MISSES,
+    ),
+    "a write without an answer may be read or not": Rule(
+        checker=Acknowledged,
+        good=(Asks("s1", 1, put(b"1")), told(1), Asks("s1", 2, put(b"2")), Restarts("s1"), EVERYONE),
+        bad=(Asks("s1", 1, put(b"2")), Asks("s1", 2, put(b"1")), told(2), EVERYONE),
+        said=MISSES,
+    ),
+    "an answer to another process is another's": Rule(
+        checker=Acknowledged,
+        good=(Asks("s1", 1, put(b"1")), Restarts("s1"), told(1), EVERYONE),
+        bad=(Restarts("s1"), Asks("s1", 1, put(b"1")), told(1), EVERYONE),
+        said=MISSES,
+    ),
+    "to read is to promise nothing": Rule(
+        checker=Acknowledged,
+        good=(Asks("s1", 1, MemoryGet(key="plan")), told(1), Releases("s1", published(FOURTH)), EVERYONE),
+        bad=(Asks("s1", 1, MemoryGet(key="plan")), told(1), Asks("s1", 2, put(b"1")), told(2), EVERYONE),
+        said=MISSES,
+    ),
+    "nothing is owed by who lied, lost its disk, or was not healed": Rule(
+        checker=Acknowledged,
+        good=(
+            Asks("s1", 1, put(b"1")),
+            told(1),
+            Ends("s2", "s3"),
+            Is("s1", rotten=True),
+            EVERYONE,
+            Is("s1", rotten=False, robbed=True),
+            EVERYONE,
+        ),
+        bad=(Asks("s1", 1, put(b"1")), told(1), Falls("s2"), Is("s3", byzantine=True), EVERYONE),
+        said=MISSES[:1],
+    ),
+}
+
+
+def charged(whom: str, offence: Offence = Offence.SIGNATURE) -> Effect:
+    return Penalize(peer=HOMES[whom].peer, offence=offence, detail="for no reason")
+
+
+HONOUR = {
+    "nobody charges the honest": Rule(
+        checker=Honour,
+        good=(Is("s2", byzantine=True), Releases("s1", charged("s2")), Releases("s1", published(FOURTH))),
+        bad=(Releases("s1", charged("s2")),),
+        said=("it charges s2, which is honest, with signature: for no reason",),
+    ),
+    "a liar may say what it likes": Rule(
+        checker=Honour,
+        good=(Is("s1", byzantine=True), Releases("s1", charged("s2"))),
+        bad=(Is("s1", byzantine=True), Releases("s3", charged("s2"))),
+        said=("it charges s2, which is honest, with signature: for no reason",),
+    ),
+    "who forgot what it signed contradicts itself": Rule(
+        checker=Honour,
+        good=(Is("s2", robbed=True), Releases("s1", charged("s2", Offence.FORK))),
+        bad=(Is("s2", rotten=True), Releases("s1", charged("s2", Offence.FORK))),
+        said=("it charges s2, which is honest, with fork: for no reason",),
+    ),
+    "clocks may differ": Rule(
+        checker=Honour,
+        good=(Releases("s1", charged("s2", Offence.FUTURE_CLOCK)),),
+        bad=(Releases("s1", charged("s2", Offence.REPLAY)),),
+        said=("it charges s2, which is honest, with replay: for no reason",),
+    ),
+    "strangers have no honour": Rule(
+        checker=Honour,
+        good=(Releases("s1", Penalize(peer="somebody", offence=Offence.DECODE, detail="garbage")),),
+        bad=(Releases("s1", charged("s3", Offence.DECODE)),),
+        said=("it charges s3, which is honest, with decode: for no reason",),
+    ),
+}
+
+# How full an actor's books are made: by the attribute, and what of it is one too many.
+BOOKS = {
+    "inbox": ("inbox", MAX_INBOX),
+    "links": ("links", CAP),
+    "strangers": ("strangers", CAP),
+    "contacts": ("contacts", CAP),
+    "logs": ("logs", 4096),
+    "foreign peers": ("foreign", CAP),
+}
+
+
+def filled(book: str, count: int) -> Happening:
+    attribute = BOOKS[book][0]
+    entries = range(count)
+    return Steps("s1", {attribute: dict.fromkeys(entries) if attribute == "logs" else list(entries)})
+
+
+BOUNDS = {
+    f"{book} are counted": Rule(
+        checker=Bounds,
+        good=(filled(book, cap),),
+        bad=(filled(book, cap + 1),),
+        said=(f"{cap + 1} {book}, at most {cap}",),
+    )
+    for book, (_, cap) in BOOKS.items()
+}
+
+GROWN = sha256(b"grown")
+MORE = sha256(b"more")
+
+
+def differ(*groups: tuple[str, bytes, bytes]) -> str:
+    """What is said of these hosts, with this state root, at this block."""
+    held = (f"{hosts} hold {root.hex()[:8]} at block {block.hex()[:8]}" for hosts, root, block in groups)
+    return f"the core does not hold the same: {', '.join(held)}"
+
+
+EMPTY = (bytes(32), sha256(b"genesis"))
+CONVERGENCE = {
+    "the core comes to hold one state": Rule(
+        checker=Convergence,
+        good=(EVERYONE,),
+        bad=(Steps("s2", {"root": MORE}), EVERYONE),
+        said=(differ(("s1 s3", *EMPTY), ("s2", MORE, EMPTY[1])),),
+    ),
+    "and one chain": Rule(
+        checker=Convergence,
+        good=(
+            Steps("s1", chain={"head_hash": GROWN}),
+            Steps("s2", chain={"head_hash": GROWN}),
+            Steps("s3", chain={"head_hash": GROWN}),
+            EVERYONE,
+        ),
+        bad=(Steps("s1", chain={"head_hash": GROWN}), Steps("s2", chain={"head_hash": GROWN}), EVERYONE),
+        said=(differ(("s1 s2", EMPTY[0], GROWN), ("s3", *EMPTY)),),
+    ),
+    "all of it runs": Rule(
+        checker=Convergence,
+        good=(Falls("s3"), Ends("s1", "s2")),
+        bad=(Falls("s3"), EVERYONE),
+        said=(
+            "s3 is down although nothing is wrong with it",
+            differ(("s1 s2", *EMPTY)),
+        ),
+    ),
+    "all of it is operational": Rule(
+        checker=Convergence,
+        good=(Steps("s3", {"lifecycle": Lifecycle.SYNCING}), Ends("s1", "s2")),
+        bad=(Steps("s3", {"lifecycle": Lifecycle.SYNCING}), EVERYONE),
+        said=(
+            "s3 is SYNCING: it waits; it may sign",
+            differ(("s1 s2 s3", *EMPTY)),
+        ),
+    ),
+    "but for who has to fear that it forgot what it signed": Rule(
+        checker=Convergence,
+        good=(
+            Steps("s2", {"lifecycle": Lifecycle.SYNCING}),
+            Steps("s3", {"lifecycle": Lifecycle.SYNCING}),
+            Is("s2", rotten=True),
+            Is("s3", robbed=True),
+            EVERYONE,
+        ),
+        bad=(Is("s3", robbed=True), Steps("s2", {"lifecycle": Lifecycle.SYNCING}), EVERYONE),
+        said=(
+            "s2 is SYNCING: it waits; it may sign",
+            differ(("s1 s2 s3", *EMPTY)),
+        ),
+    ),
+    "nothing is expected of who is known to have forked": Rule(
+        checker=Convergence,
+        good=(Holds("s1", row("s3", 4, flag=Flag.FORKED)), Steps("s3", {"root": MORE}), EVERYONE),
+        bad=(Holds("s1", row("s3", 4)), Steps("s3", {"root": MORE}), EVERYONE),
+        said=(differ(("s1 s2", *EMPTY), ("s3", MORE, EMPTY[1])),),
+    ),
+}
+
+RULES = {
+    f"{rule.checker.name}: {name}": rule
+    for rules in (DURABLE_FIRST, ACKNOWLEDGED, HONOUR, BOUNDS, CONVERGENCE)
+    for name, rule in rules.items()
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_checker_is_silent_while_the_rule_is_kept(name: str) -> None:
+    assert Stage(RULES[name].checker).play(*RULES[name].good) == []
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_checker_speaks_when_the_rule_is_broken(name: str) -> None:
+    assert tuple(Stage(RULES[name].checker).play(*RULES[name].bad)) == RULES[name].said
+
+
+def test_every_book_with_a_cap_is_filled() -> None:
+    assert set(BOOKS) == set(CAPS)
+
+
+def test_a_checker_that_overrides_nothing_says_nothing() -> None:
+    trace = (*DURABLE_FIRST["and before it is published"].bad, Steps("s1"), Holds("s1"), Asks("s1", 1, put(b"1")))
+    assert Stage(Checker).play(*trace, EVERYONE) == []
