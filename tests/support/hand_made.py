@@ -56,6 +56,7 @@ class Actor:
         self.foreign: list[object] = []
         self.logs: dict[object, object] = {}
         self.lifecycle = Lifecycle.OPERATIONAL
+        self.read_only = ""
 
     @property
     def node(self) -> Any:
@@ -80,7 +81,7 @@ class Actor:
             greeting=SimpleNamespace(foreign=self.foreign),
             lifecycle=self.lifecycle,
             lifecycle_reason=lambda: "it waits",
-            read_only_reason=lambda now: "",
+            read_only_reason=lambda now: self.read_only,
         )
 
     def _entry(self, swarm: bytes, key: str) -> object:

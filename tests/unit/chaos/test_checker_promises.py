@@ -295,9 +295,13 @@ CONVERGENCE = {
             Is("s3", robbed=True),
             EVERYONE,
         ),
-        bad=(Is("s3", robbed=True), Steps("s2", {"lifecycle": Lifecycle.SYNCING}), EVERYONE),
+        bad=(
+            Is("s3", robbed=True),
+            Steps("s2", {"lifecycle": Lifecycle.SYNCING, "read_only": "it asks what it wrote"}),
+            EVERYONE,
+        ),
         said=(
-            "s2 is SYNCING: it waits; it may sign",
+            "s2 is SYNCING: it waits; it asks what it wrote",
             differ(("s1 s2 s3", *EMPTY)),
         ),
     ),

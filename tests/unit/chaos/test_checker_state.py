@@ -32,6 +32,12 @@ AGREEMENT = {
         bad=(Holds("s1", row("s2", 4, "one")), Holds("s3", row("s2", 4, "other"))),
         said=("s2 wrote two batches with number 4",),
     ),
+    "also where nobody else had the first": Rule(
+        checker=Agreement,
+        good=(Is("s2", robbed=True), Holds("s2", row("s2", 4, "one")), Holds("s2", row("s2", 4, "other"))),
+        bad=(Holds("s2", row("s2", 4, "one")), Restarts("s2"), Holds("s2", row("s2", 4, "other"))),
+        said=("s2 wrote two batches with number 4",),
+    ),
     "what rotted before anybody else had it may be written anew": Rule(
         checker=Agreement,
         good=(Is("s2", rotten=True), Holds("s2", row("s2", 4, "one")), Holds("s2", row("s2", 4, "other"))),
