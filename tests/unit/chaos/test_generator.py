@@ -1,0 +1,209 @@
+"""The generator: a seed is a scenario, swarm testing, two phases, a core with a quorum, and files with garbage."""
+
+from __future__ import annotations
+
+import pytest
+
+from chaos.actions import (
+    AnyAction,
+    Clock,
+    Crash,
+    Cut,
+    Disk,
+    DiskFault,
+    Hangup,
+    Lag,
+    Lie,
+    Link,
+    Pause,
+    Remove,
+    Silence,
+    Start,
+    Stop,
+    Twin,
+    Write,
+)
+from chaos.generator import AMONG, KINDS, MEMOLESS, generate
+from chaos.runner import core_of
+from chaos.scenario import Scenario, dump, hosts_of, load
+from chaos.world import World
+from wire.errors import UsageError
+from wire.rng import Rng
+
+SEEDS = range(1, 201)
+SWARMS = 7
+SCENARIOS = [generate(seed, SWARMS) for seed in SEEDS]
+HOSTS = [f"s{number}" for number in range(1, SWARMS + 1)]
+
+# A kind of action, and what is typical of it.
+FAULTS: dict[str, type] = {
+    "crash": Crash,
+    "stop": Stop,
+    "pause": Pause,
+    "lag": Lag,
+    "cut": Cut,
+    "link": Link,
+    "hangup": Hangup,
+    "disk": Disk,
+    "clock": Clock,
+    "twin": Twin,
+    "silence": Silence,
+    "lie": Lie,
+}
+
+
+def holds(scenario: Scenario, kind: type) -> bool:
+    return any(isinstance(action, kind) for action in scenario.actions)
+
+
+def test_a_seed_is_a_scenario() -> None:
+    assert [generate(seed, SWARMS) for seed in SEEDS] == SCENARIOS
+    assert len({scenario.actions for scenario in SCENARIOS}) == len(SCENARIOS)
+    assert all(
+        (one.seed, one.swarms, one.name) == (seed, SWARMS, "random")
+        for seed, one in zip(SEEDS, SCENARIOS, strict=True)
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_on_in_some_seeds_and_off_in_others(fault: str) -> None:
+    on = sum(holds(scenario, FAULTS[fault]) for scenario in SCENARIOS)
+    assert len(SEEDS) // 20 <= on <= len(SEEDS) * 19 // 20
+
+
+def test_every_fault_of_a_disk_is_drawn() -> None:
+    faults = {action.fault for scenario in SCENARIOS for action in scenario.actions if isinstance(action, Disk)}
+    assert faults == set(DiskFault)
+
+
+def test_every_action_is_drawn() -> None:
+    drawn = {type(action) for scenario in SCENARIOS for action in scenario.actions}
+    assert drawn == {*FAULTS.values(), Start, Write, Remove}
+
+
+def test_kinds_have_weights() -> None:
+    """In one seed crashes are many and cuts few, in another the other way round."""
+    shares = []
+    for scenario in SCENARIOS:
+        crashes, cuts = (sum(isinstance(action, kind) for action in scenario.actions) for kind in (Crash, Cut))
+        if crashes and cuts:
+            shares.append(crashes / (crashes + cuts))
+    assert min(shares) < 0.3 < 0.7 < max(shares)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_names_hosts_that_exist_in_a_federation_of_any_size(kind: str) -> None:
+    for count in (1, 2, 7):
+        hosts = HOSTS[:count]
+        for seed in range(20):
+            actions: list[AnyAction] = KINDS[kind](Rng(seed), hosts, 1_000)
+            assert actions
+            assert {host for action in actions for host in hosts_of(action)} <= set(hosts)
+            assert min(action.at_ms for action in actions) >= 1_000
+
+
+@pytest.mark.parametrize("seed", SEEDS[:40])
+def test_bridges_join_two_groups_in_one_host(seed: int) -> None:
+    (cut,) = KINDS["bridge"](Rng(seed), HOSTS, 0)
+    assert isinstance(cut, Cut)
+    assert cut.both
+    assert not {*cut.sources} & {*cut.targets}
+    assert len({*HOSTS} - {*cut.sources} - {*cut.targets}) == 1
+
+
+def test_cuts_are_of_both_ways_and_of_one() -> None:
+    ways = {
+        action.both
+        for seed in range(40)
+        for action in KINDS["partition"](Rng(seed), HOSTS, 0)
+        if isinstance(action, Cut)
+    }
+    assert ways == {True, False}
+
+
+def test_those_who_may_be_hostile_or_frail_are_few() -> None:
+    for scenario in SCENARIOS:
+        hostile, frail = set(), set()
+        for action in scenario.actions:
+            if isinstance(action, Twin | Silence | Lie):
+                hostile.add(action.host)
+            if isinstance(action, Disk) and action.fault in (DiskFault.LOST, DiskFault.ROLLBACK, DiskFault.BIT_ROT):
+                frail.add(action.host)
+        assert 3 * len(hostile) < SWARMS
+        assert 2 * len(frail) < SWARMS
+
+
+def test_those_groups_are_of_kinds_that_exist() -> None:
+    assert set(AMONG) <= set(KINDS)
+
+
+def test_actions_stand_in_the_order_of_their_times() -> None:
+    for scenario in SCENARIOS:
+        times = [action.at_ms for action in scenario.actions]
+        assert times == sorted(times)
+        assert sum(isinstance(action, Write | Remove) for action in scenario.actions) == 120
+
+
+def test_some_seeds_verify_every_signature_anew() -> None:
+    assert [one.seed for one in SCENARIOS if not one.memo] == [seed for seed in SEEDS if seed % MEMOLESS == 0]
+
+
+@pytest.mark.parametrize("swarms", [1, 2, 3, 4, 7])
+def test_the_core_is_a_majority_without_the_hostile(swarms: int) -> None:
+    sizes = set()
+    for seed in range(1, 25):
+        world = World(Scenario(seed=seed, swarms=swarms))
+        if swarms > 3:
+            world.hosts["s2"].byzantine = True
+        core = core_of(world)
+        assert len(core) > swarms // 2
+        assert len({host.name for host in core}) == len(core)
+        assert not any(host.byzantine for host in core)
+        assert [host.name for host in core_of(world)] == [host.name for host in core]
+        sizes.add(len(core))
+    assert (len(sizes) > 1) == (swarms in (3, 7))  # elsewhere all who are able are just enough
+
+
+def test_nobody_is_healed_where_too_few_are_left() -> None:
+    world = World(Scenario(seed=1, swarms=3))
+    world.hosts["s1"].byzantine = world.hosts["s2"].byzantine = True
+    assert core_of(world) == []
+
+
+def test_a_core_may_be_named() -> None:
+    world = World(Scenario(seed=1, swarms=3, core=("s3", "s1")))
+    assert [host.name for host in core_of(world)] == ["s3", "s1"]
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS[::20], ids=lambda scenario: str(scenario.seed))
+def test_a_scenario_survives_its_file(scenario: Scenario) -> None:
+    assert load(dump(scenario)) == scenario
+
+
+ONE = '{"seed": 1, "swarms": 3, "actions": [%s]}'
+GARBAGE: dict[str, tuple[str, str]] = {
+    "nothing": ("", "truncated"),
+    "no JSON": ("seed: 1", "malformed"),
+    "bytes": ("\udcff\udcfe", "malformed"),
+    "a list": ("[]", "object"),
+    "no seed": ('{"swarms": 3}', "seed"),
+    "too many swarms": ('{"seed": 1, "swarms": 2001}', "swarms: 2001 is not within 1 to 2000"),
+    "no swarm": ('{"seed": 1, "swarms": 0}', "swarms: 0"),
+    "a time below nothing": ('{"seed": 1, "swarms": 3, "settle_s": -1}', "settle_s"),
+    "an unknown field": ('{"seed": 1, "swarms": 3, "sed": 2}', "sed"),
+    "another format": ('{"seed": 1, "swarms": 3, "format": 2}', "format"),
+    "an unknown action": (ONE % '{"do": "explode", "at_ms": 1}', "explode"),
+    "an action without a time": (ONE % '{"do": "start", "host": "s1"}', "at_ms"),
+    "an action with a field too many": (ONE % '{"do": "start", "at_ms": 1, "host": "s1", "other": "s2"}', "other"),
+    "a host that is none": (ONE % '{"do": "start", "at_ms": 1, "host": "s4"}', "no host is called 's4'"),
+    "a rate above one": (ONE % '{"do": "lie", "at_ms": 1, "host": "s1", "rate": 2, "for_ms": 1}', "rate"),
+    "a word of another table": (ONE % '{"do": "crash", "at_ms": 1, "host": "s1", "leaves": "dust"}', "dust"),
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_in_a_file_is_a_mistake_of_the_user(name: str) -> None:
+    text, said = GARBAGE[name]
+    with pytest.raises(UsageError, match="this is no scenario") as refused:
+        load(text.encode(errors="surrogateescape"))
+    assert said in str(refused.value)
