@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
@@ -42,7 +42,7 @@ from mesh.protocol.machine import Machine
 from mesh.protocol.node import Node
 from mesh.runtime import clock
 from mesh.runtime.allocator import give_back, one_arena
-from mesh.runtime.loop import Halted, NodeLoop
+from mesh.runtime.loop import Halted, Network, NodeLoop
 from mesh.runtime.mdns.codec import Advertisement
 from mesh.runtime.mdns.service import Mdns, open_mdns
 from mesh.runtime.reporting import LOGGER, Reporting, Show, configure_logging
@@ -59,9 +59,13 @@ SCRUB_PAUSE_S = 3600.0
 STOP_S = 5.0  # for last words and the clean mark
 FREE_MEMORY = "MemAvailable:"
 
+Between = Callable[[Network], Network]
 
-def run_daemon(home: Home, options: RunOptions, show: Show | None = None) -> None:
+
+def run_daemon(home: Home, options: RunOptions, show: Show | None = None, *, between: Between | None = None) -> None:
     """Be the node of `home` until told to stop. `show` gets every trace record, for a live view.
+
+    `between` puts something between the node and its network, such as what makes it lie.
 
     Raises:
         ConfigError: something in the home or the options is wrong; nothing was started.
@@ -78,7 +82,7 @@ def run_daemon(home: Home, options: RunOptions, show: Show | None = None) -> Non
         store, recovered = Store.open(home.state, expected=True)
         for damage in recovered.damage:
             LOGGER.error("damaged on disk: %s; members of the federation are asked to repair it", damage)
-        daemon = Daemon(home, config, store, recovered, Reporting(trace_file, show))
+        daemon = Daemon(home, config, store, recovered, Reporting(trace_file, show), between)
         try:
             trio.run(daemon.main)
         except BaseExceptionGroup as group:
@@ -98,12 +102,21 @@ class _Birth:
 class Daemon:
     """One running node: builds its parts, and is what the control API talks to."""
 
-    def __init__(self, home: Home, config: Config, store: Store, recovered: Recovered, reporting: Reporting) -> None:
+    def __init__(
+        self,
+        home: Home,
+        config: Config,
+        store: Store,
+        recovered: Recovered,
+        reporting: Reporting,
+        between: Between | None = None,
+    ) -> None:
         self._home = home
         self._config = config
         self._store = store
         self._recovered = recovered
         self._reporting = reporting
+        self._between = between
         self._rng = Rng(os.urandom(32))
         self._loop: NodeLoop | None = None
         self._network: Libp2pNetwork | None = None
@@ -116,7 +129,8 @@ class Daemon:
         birth = self._birth()
         async with AsyncExitStack() as stack:
             network = self._network = await stack.enter_async_context(self._open_network())
-            loop = self._loop = NodeLoop(birth.machine, network, self._store, self._reporting, self._upgrade)
+            outside = network if self._between is None else self._between(network)
+            loop = self._loop = NodeLoop(birth.machine, outside, self._store, self._reporting, self._upgrade)
             if self._config.mdns:
                 mdns = open_mdns(self._advertisement, loop.post, self._rng.split("mdns"))
                 self._mdns = await stack.enter_async_context(mdns)

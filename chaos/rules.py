@@ -7,18 +7,24 @@ wire, how signatures are verified. The honest rules are here; a canary is a subc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from mesh.protocol.commits import Commit, commits
 from mesh.protocol.effects import Effect
 from wire.rng import Rng
 
 if TYPE_CHECKING:
-    from chaos.host import Host
     from chaos.process import Process
 
 _REPLAYS = 64  # messages that a liar keeps to say again
 _BOMB = b"\x82\x04" + b"\x5a\x00\x40\x00\x00"  # a BATCH that claims four mebibytes and ends
+
+
+class Speaker(Protocol):
+    """Whoever speaks, known by name."""
+
+    @property
+    def name(self) -> str: ...
 
 
 class Rules:
@@ -36,7 +42,7 @@ class Rules:
     def booted(self, process: Process) -> None:
         """A node was made; a canary may cripple it."""
 
-    def spoken(self, host: Host, message: bytes) -> Iterator[bytes]:
+    def spoken(self, host: Speaker, message: bytes) -> Iterator[bytes]:
         """What `host` really sends for `message`: itself, unless it lies."""
         rate = self.lies.get(host.name)
         if rate is None:

@@ -27,10 +27,13 @@ if TYPE_CHECKING:
 
 def live(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="happy-path, partition, recovery or high-load.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="NAME", help="happy-path, partition, byzantine, recovery or high-load.", show_default=False
+        ),
     ],
     swarms: SwarmsOption = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Any number: who is cut off.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Any number: who is cut off, who lies.")] = 1,
     lasting: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long it goes on.")] = "30s",
     root: Annotated[
         bool | None,
@@ -92,8 +95,9 @@ def _result(plan: Plan, verdict: Verdict) -> dict[str, Any]:
                 "swarm": name,
                 "lifecycle": evidence.final[name]["lifecycle"] if name in evidence.final else None,
                 "height": evidence.final[name]["height"] if name in evidence.final else None,
+                "hostile": name in evidence.hostile,
                 "acknowledged": sum(write.swarm == name for write in evidence.written),
-                "converged": not unlike & {name, ""},
+                "converged": name not in evidence.hostile and not unlike & {name, ""},
                 "rss_bytes": most[name],
             }
             for name in plan.names
@@ -117,7 +121,7 @@ def _show(result: Result) -> None:
                 row["lifecycle"],
                 row["height"],
                 row["acknowledged"],
-                "yes" if row["converged"] else "no",
+                "it lies" if row["hostile"] else "yes" if row["converged"] else "no",
                 f"{row['rss_bytes'] / 1e6:.0f} MB",
             ]
             for row in result["swarms"]

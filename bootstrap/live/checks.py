@@ -52,8 +52,19 @@ class Evidence:
     written: Sequence[Write] = ()
     read: Mapping[str, Mapping[str, Mapping[str, object]]] = field(default_factory=dict)
     traced: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)  # lines of the trace files
+    hostile: tuple[str, ...] = ()  # swarms that lie: nothing is expected of them
     ended: Sequence[Finding] = ()  # nodes that ended though nobody ended them
     stuck: Sequence[Finding] = ()  # what the story waited for in vain
+
+    @property
+    def honest(self) -> list[str]:
+        """The swarms of which something is expected."""
+        return [swarm for swarm in self.swarms if swarm not in self.hostile]
+
+
+def caught(status: Status) -> set[str]:
+    """The swarms whose score with this node is below zero: it holds offences against them."""
+    return {row["swarm"] for row in status["peers"] if row["score"] < 0 and row["swarm"]}
 
 
 def told(evidence: Evidence) -> Iterator[Finding]:
@@ -64,32 +75,37 @@ def told(evidence: Evidence) -> Iterator[Finding]:
 def alive(evidence: Evidence) -> Iterator[Finding]:
     """No node ends by itself, and all answer in the end."""
     yield from evidence.ended
-    yield from ((swarm, "does not answer") for swarm in evidence.swarms if swarm not in evidence.final)
+    yield from ((swarm, "does not answer") for swarm in evidence.honest if swarm not in evidence.final)
 
 
 def converged(evidence: Evidence) -> Iterator[Finding]:
     """In the end all are operational and hold the same state."""
-    for swarm, status in evidence.final.items():
+    final = {swarm: status for swarm, status in evidence.final.items() if swarm in evidence.honest}
+    for swarm, status in final.items():
         if status["lifecycle"] != "OPERATIONAL":
             yield swarm, f"ended {status['lifecycle']}: {status['lifecycle_reason']}"
-    roots = {swarm: str(status["state_root"])[:12] for swarm, status in evidence.final.items()}
+    roots = {swarm: str(status["state_root"])[:12] for swarm, status in final.items()}
     if len(set(roots.values())) > 1:
         yield "", "states differ: " + ", ".join(f"{swarm} {root}" for swarm, root in roots.items())
 
 
 def durable(evidence: Evidence) -> Iterator[Finding]:
     """Everyone reads, in the end, every write that was acknowledged."""
-    for reader, memory in evidence.read.items():
-        lost = [w for w in evidence.written if memory.get(w.key, {}).get(w.swarm, _NOTHING) != w.value]
+    written = [write for write in evidence.written if write.swarm in evidence.honest]
+    for reader in evidence.honest:
+        if reader not in evidence.read:
+            continue
+        memory = evidence.read[reader]
+        lost = [w for w in written if memory.get(w.key, {}).get(w.swarm, _NOTHING) != w.value]
         if lost:
             first = f"{lost[0].key} of {lost[0].swarm}"
-            yield reader, f"does not read {len(lost)} of {len(evidence.written)} acknowledged writes, first {first}"
+            yield reader, f"does not read {len(lost)} of {len(written)} acknowledged writes, first {first}"
 
 
 def forward(evidence: Evidence) -> Iterator[Finding]:
     """No node's chain, and nothing that it holds of a swarm's log, ever gets shorter."""
     highest: dict[tuple[str, str], int] = {}
-    for seen in evidence.sightings:
+    for seen in _honest_sightings(evidence):
         lengths = {f"log of {row['swarm']}": row["seq"] for row in seen.status["members"]}
         for what, length in {"chain": seen.status["height"], **lengths}.items():
             before = highest.get((seen.swarm, what), 0)
@@ -101,7 +117,7 @@ def forward(evidence: Evidence) -> Iterator[Finding]:
 def one_chain(evidence: Evidence) -> Iterator[Finding]:
     """Whoever is at one height of the chain names the same members, whenever and whoever it is."""
     known: dict[int, tuple[str, list[str]]] = {}
-    for seen in evidence.sightings:
+    for seen in _honest_sightings(evidence):
         if seen.status["role"] == "applicant":
             continue  # it has no chain yet
         members = sorted(row["swarm_id"] for row in seen.status["members"])
@@ -112,16 +128,24 @@ def one_chain(evidence: Evidence) -> Iterator[Finding]:
 
 
 def unblamed(evidence: Evidence) -> Iterator[Finding]:
-    """No node's trace blames another, and none finds damage on its disk."""
-    for swarm, lines in evidence.traced.items():
-        for line in lines:
-            if line["kind"] in BLAME:
+    """No honest node's trace blames an honest one, and none finds damage on its disk."""
+    liars = {*evidence.hostile, *_peers(evidence, evidence.hostile)}
+    for swarm in evidence.honest:
+        for line in evidence.traced.get(swarm, ()):
+            if line["kind"] in BLAME and liars.isdisjoint((line.get("swarm"), line.get("peer"))):
                 yield swarm, f"{line['kind']}: " + " ".join(f"{k}={line[k]}" for k in line if k not in _STAMPS)
+
+
+def exposed(evidence: Evidence) -> Iterator[Finding]:
+    """Every honest node that answers counts each liar's offences under the liar's name."""
+    for swarm in evidence.honest:
+        unknown = set(evidence.hostile) - caught(evidence.final[swarm]) if swarm in evidence.final else ()
+        yield from ((swarm, f"never caught {liar} lying") for liar in sorted(unknown))
 
 
 def lean(evidence: Evidence) -> Iterator[Finding]:
     """A node takes less memory than `MAX_RSS`."""
-    for swarm in evidence.swarms:
+    for swarm in evidence.honest:
         most = max((seen.status["rss_bytes"] for seen in evidence.sightings if seen.swarm == swarm), default=0)
         if most >= MAX_RSS:
             yield swarm, f"took {most / 1e6:.0f} MB of memory; less than {MAX_RSS / 1e6:.0f} is allowed"
@@ -135,6 +159,7 @@ CHECKS: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
     "forward": forward,
     "one-chain": one_chain,
     "honour": unblamed,
+    "blame": exposed,
     "memory": lean,
 }
 
@@ -146,6 +171,16 @@ def judge(evidence: Evidence) -> list[Broken]:
         for name, check in CHECKS.items()
         for swarm, what in check(evidence)
     ]
+
+
+def _honest_sightings(evidence: Evidence) -> Iterator[Sighting]:
+    return (seen for seen in evidence.sightings if seen.swarm in evidence.honest)
+
+
+def _peers(evidence: Evidence, swarms: Sequence[str]) -> set[str]:
+    """The peer ids of swarms, as anybody saw them."""
+    rows = (row for seen in evidence.sightings for row in seen.status["members"])
+    return {row["peer_id"] for row in rows if row["swarm"] in swarms}
 
 
 _NOTHING = object()

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bootstrap.live.checks import Evidence, Finding, Sighting, Status
+from bootstrap.live.checks import Evidence, Finding, Sighting, Status, caught
 from bootstrap.live.grounds import Ground
-from bootstrap.live.swarm import Swarm
+from bootstrap.live.swarm import LIAR, Swarm
 from bootstrap.live.timeline import Deed
 from bootstrap.live.writers import Writer
 from wire.errors import ZenmeshError
@@ -110,10 +110,29 @@ class Stage:
         for swarm in self.swarms:
             self._start(swarm)
 
+    def corrupt(self, number: int) -> None:
+        """From now on a swarm lies: its node starts again with a crooked tongue, and nothing is expected of it."""
+        swarm = self.swarms[number]
+        self.evidence.hostile = (*self.evidence.hostile, swarm.name)
+        self.say(f"{swarm.name} turns hostile: three in ten of its messages are lies", killed=(swarm.name,))
+        swarm.end(signal.SIGTERM)
+        swarm.command = LIAR
+        self._start(swarm)
+
+    def wait_for_blame(self) -> None:
+        """Wait until every honest node has caught each hostile one lying."""
+        self.until(lambda looks: not self._uncaught(looks), "every honest node has caught the liar", self.honest)
+
     def agree(self) -> None:
-        """Wait until everyone is operational, linked to everyone, and all hold the same."""
-        self.until(lambda looks: _agreed(looks, len(self.swarms)), "everyone holds the same")
-        self.say("everyone is operational and holds the same")
+        """Wait until everyone honest is operational, linked to everyone honest, and all of them hold the same."""
+        honest = [swarm.name for swarm in self.honest]
+        self.until(lambda looks: _agreed(looks, honest, len(self.swarms)), "everyone holds the same", self.honest)
+        self.say(f"everyone{' honest' if self.evidence.hostile else ''} is operational and holds the same")
+
+    @property
+    def honest(self) -> list[Swarm]:
+        """Those of whom something is expected."""
+        return [swarm for swarm in self.swarms if swarm.name not in self.evidence.hostile]
 
     def finish_writing(self) -> None:
         """The last writes are acknowledged or refused; nobody writes any more."""
@@ -188,14 +207,20 @@ class Stage:
         """Where the node of this swarm writes its trace."""
         return self._directory / f"{name}.trace"
 
+    def _uncaught(self, looks: Mapping[str, Status]) -> list[str]:
+        """Who among those that answered has not caught every hostile swarm."""
+        hostile = set(self.evidence.hostile)
+        return [name for name, look in looks.items() if hostile - caught(look)]
+
     def _ended(self) -> list[Finding]:
-        ended = [(swarm.name, swarm.process.poll()) for swarm in self.swarms if swarm.process is not None]
+        ended = [(swarm.name, swarm.process.poll()) for swarm in self.honest if swarm.process is not None]
         return [(name, f"ended with exit code {code}") for name, code in ended if code is not None]
 
 
-def _agreed(looks: Mapping[str, Status], count: int) -> bool:
+def _agreed(looks: Mapping[str, Status], honest: Sequence[str], count: int) -> bool:
     same = {(status["state_root"], status["height"], status["lifecycle"]) for status in looks.values()}
-    linked = all(sum(bool(row["connected"]) for row in look["members"]) >= count - 1 for look in looks.values())
+    rows = [row for look in looks.values() for row in look["members"]]
+    linked = all(row["connected"] for row in rows if row["swarm"] in honest)
     full = all(len(look["members"]) == count for look in looks.values())
     return linked and full and len(same) == 1 and next(iter(same))[2] == "OPERATIONAL"
 

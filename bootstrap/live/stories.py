@@ -1,7 +1,7 @@
 """The stories: what happens to a live federation, by name, as calls of the stage's verbs.
 
-What is left open (who is cut off) is drawn by the seed. A plan is made before anything starts, so that a wrong wish
-is answered at once; what it cannot decide is the exact moment at which real processes do what.
+What is left open (who is cut off, who lies) is drawn by the seed. A plan is made before anything starts, so that a
+wrong wish is answered at once; what it cannot decide is the exact moment at which real processes do what.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ BUSY_WRITES_PER_MINUTE = 1000  # of all swarms of `high-load`
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is going to be done. `sides` are the groups of swarms, by number, of a partition."""
+    """What is going to be done. `sides` are the groups of swarms, by number, of a partition; `liar` is a number."""
 
     name: str
     names: tuple[str, ...]
     seed: int
     seconds: float
     sides: tuple[tuple[int, ...], tuple[int, ...]]
+    liar: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Story:
     """A story, how many swarms it has unless told otherwise, and how it is played."""
 
     swarms: int
+    least: int = MIN_SWARMS
     what: str
     play: Callable[[Stage, Plan], None]
 
@@ -79,9 +81,21 @@ def _high_load(stage: Stage, plan: Plan) -> None:
     stage.agree()
 
 
+def _byzantine(stage: Stage, plan: Plan) -> None:
+    stage.form()
+    stage.write(60 / WRITES_PER_MINUTE)
+    stage.corrupt(plan.liar)
+    stage.last(plan.seconds)
+    stage.wait_for_writes(1)
+    stage.wait_for_blame()
+    stage.finish_writing()
+    stage.agree()
+
+
 STORIES: dict[str, Story] = {
     "happy-path": Story(swarms=3, what="users write, nothing goes wrong", play=_happy_path),
     "partition": Story(swarms=7, what="a minority is cut off; both sides go on writing", play=_partition),
+    "byzantine": Story(swarms=4, least=3, what="one swarm lies while the others write", play=_byzantine),
     "recovery": Story(swarms=5, what="all are killed while they write, and start from their disks", play=_recovery),
     "high-load": Story(swarms=10, what="1000 writes a minute", play=_high_load),
 }
@@ -95,9 +109,10 @@ def make_plan(name: str, *, seed: int, swarms: int | None, seconds: float) -> Pl
     """
     if name not in STORIES:
         raise UsageError(f"no live scenario {name!r}; there are: {', '.join(STORIES)}")
-    count = STORIES[name].swarms if swarms is None else swarms
-    if not MIN_SWARMS <= count <= MAX_SWARMS:
-        raise UsageError(f"--swarms {count}: live scenarios have {MIN_SWARMS} to {MAX_SWARMS}")
+    story = STORIES[name]
+    count = story.swarms if swarms is None else swarms
+    if not story.least <= count <= MAX_SWARMS:
+        raise UsageError(f"--swarms {count}: {name} has {story.least} to {MAX_SWARMS}")
     order = list(range(count))
     Random(f"{name} {seed}").shuffle(order)
     few = minority(count)
@@ -107,6 +122,7 @@ def make_plan(name: str, *, seed: int, swarms: int | None, seconds: float) -> Pl
         seed=seed,
         seconds=seconds,
         sides=(tuple(sorted(order[few:])), tuple(sorted(order[:few]))),
+        liar=order[0],
     )
 
 

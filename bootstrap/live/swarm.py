@@ -21,6 +21,7 @@ from mesh.api.client import CallFailed, Client
 from wire.errors import NotRunning, Unavailable
 
 ZENMESH = (sys.executable, "-m", "bootstrap.cli")
+LIAR = (sys.executable, "-m", "bootstrap.live.liar")
 ANSWER_S = 10.0
 STOP_S = 10.0
 
@@ -29,11 +30,12 @@ Launch = Callable[..., "subprocess.Popen[bytes]"]
 
 @dataclass(slots=True)
 class Swarm:
-    """One home and its process. `arguments` are those of `zenmesh run`; `launch` replaces Popen."""
+    """One home and its process. `arguments` are those of `command`, a node's; `launch` replaces Popen."""
 
     name: str
     path: Path
     arguments: tuple[str, ...] = ()
+    command: tuple[str, ...] = (*ZENMESH, "run")
     launch: Launch = subprocess.Popen
     process: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +49,7 @@ class Swarm:
 
     def start(self) -> None:
         """Start the node in the background; its log lies beside the home."""
-        command = [*ZENMESH, "run", "--home", str(self.path), *self.arguments]
+        command = [*self.command, "--home", str(self.path), *self.arguments]
         with self.path.with_suffix(".log").open("ab") as log:
             self.process = self.launch(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True

@@ -23,8 +23,8 @@ def live(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     told: dict[str, Any] = ran.json
     conforms(told, "chaos-live")
     assert told["violations"] == []
-    assert [row["lifecycle"] for row in told["swarms"]] == ["OPERATIONAL"] * len(told["swarms"])
-    assert all(row["converged"] and row["acknowledged"] for row in told["swarms"])
+    assert {row["lifecycle"] for row in told["swarms"] if not row["hostile"]} == {"OPERATIONAL"}
+    assert all(row["converged"] and row["acknowledged"] for row in told["swarms"] if not row["hostile"])
     assert list(tmp_path.iterdir()) == []
     return told
 
@@ -41,6 +41,11 @@ def test_a_partition_on_namespaces(tmp_path: Path) -> None:
 def test_recovery_without_root(tmp_path: Path) -> None:
     told = live(tmp_path, "recovery", "--swarms", "3", "--for", "2s", "--no-root")
     assert told["ground"] == "loopback relays"
+
+
+def test_a_liar_without_root(tmp_path: Path) -> None:
+    told = live(tmp_path, "byzantine", "--swarms", "3", "--for", "1s", "--no-root")
+    assert [row["hostile"] for row in told["swarms"]].count(True) == 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)

@@ -11,7 +11,9 @@ from bootstrap.live.checks import CHECKS, MAX_RSS, Evidence, Sighting, Write, ju
 
 
 def status(**changed: object) -> dict[str, Any]:
-    rows = [{"swarm": name, "swarm_id": name * 2, "seq": 5, "connected": True} for name in "ab"]
+    rows = [
+        {"swarm": name, "swarm_id": name * 2, "seq": 5, "connected": True, "peer_id": f"12D3{name}"} for name in "ab"
+    ]
     return {
         "lifecycle": "OPERATIONAL",
         "lifecycle_reason": "",
@@ -19,6 +21,7 @@ def status(**changed: object) -> dict[str, Any]:
         "height": 2,
         "role": "queen",
         "members": rows,
+        "peers": [],
         "rss_bytes": 70_000_000,
         **changed,
     }
@@ -29,7 +32,7 @@ def seen(swarm: str, **changed: object) -> Sighting:
 
 
 def members(*rows: tuple[str, int]) -> list[dict[str, Any]]:
-    return [{"swarm": name, "swarm_id": name * 2, "seq": seq} for name, seq in rows]
+    return [{"swarm": name, "swarm_id": name * 2, "seq": seq, "peer_id": f"12D3{name}"} for name, seq in rows]
 
 
 def good() -> Evidence:
@@ -87,6 +90,7 @@ BAD: dict[str, tuple[str, str, str, Callable[[Evidence], object]]] = {
         "banned: peer=x",
         lambda e: e.traced.update(b=[{"at_us": 1, "wall_ms": 1, "kind": "banned", "peer": "x"}]),
     ),
+    "a liar goes unnoticed": ("blame", "a", "never caught b", lambda e: setattr(e, "hostile", ("b",))),
     "memory": ("memory", "b", "100 MB", lambda e: e.sightings.append(seen("b", rss_bytes=MAX_RSS))),
 }
 
@@ -98,6 +102,42 @@ def test_a_check_finds_what_it_is_there_for(name: str) -> None:
     spoil(evidence)
     assert [(one.check, one.swarm) for one in judge(evidence)] == [(check, swarm)]
     assert what in judge(evidence)[0].what
+
+
+def with_liar() -> Evidence:
+    """The first swarm has caught the second lying."""
+    evidence = good()
+    evidence.hostile = ("b",)
+    evidence.final = {"a": status(peers=[{"swarm": "b", "score": -50.0}])}
+    return evidence
+
+
+OF_A_LIAR: dict[str, Callable[[Evidence], object]] = {
+    "its lifecycle and state": lambda e: setattr(
+        e, "final", {**e.final, "b": status(state_root="f" * 64, lifecycle="SYNCING")}
+    ),
+    "what it reads": lambda e: e.read.update(b={}),
+    "its writes": lambda e: setattr(e, "written", [Write(swarm="b", key="x", value=1)]),
+    "its chain": lambda e: e.sightings.append(seen("b", height=0)),
+    "its members": lambda e: e.sightings.append(seen("b", members=members(("c", 0)))),
+    "its memory": lambda e: e.sightings.append(seen("b", rss_bytes=MAX_RSS)),
+    "whom it bans": lambda e: e.traced.update(b=[{"kind": "banned", "peer": "12D3a"}]),
+    "who bans it": lambda e: e.traced.update(a=[{"kind": "banned", "peer": "12D3b"}]),
+    "a fork of it": lambda e: e.traced.update(a=[{"kind": "fork_found", "swarm": "b", "seq": 1}]),
+}
+
+
+@pytest.mark.parametrize("name", OF_A_LIAR)
+def test_of_a_liar_nothing_is_expected(name: str) -> None:
+    evidence = with_liar()
+    OF_A_LIAR[name](evidence)
+    assert judge(evidence) == []
+
+
+def test_an_honest_one_is_not_banned_because_another_lies() -> None:
+    evidence = with_liar()
+    evidence.traced = {"a": [{"kind": "banned", "peer": "12D3a"}]}
+    assert [one.check for one in judge(evidence)] == ["honour"]
 
 
 def test_every_check_is_shown_failing() -> None:

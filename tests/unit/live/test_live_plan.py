@@ -25,6 +25,10 @@ def test_the_seed_decides_who_is_cut_off() -> None:
     assert {number for seed in range(50) for number in plan(seed=seed).sides[1]} == set(range(7))
 
 
+def test_the_seed_decides_who_lies() -> None:
+    assert {plan("byzantine", seed=seed).liar for seed in range(50)} == set(range(4))
+
+
 def test_a_story_has_a_number_of_swarms_of_its_own() -> None:
     assert {name: len(plan(name).names) for name in STORIES} == {
         name: story.swarms for name, story in STORIES.items()
@@ -33,7 +37,12 @@ def test_a_story_has_a_number_of_swarms_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("name", "swarms", "told"),
-    [("tsunami", None, ", ".join(STORIES)), ("partition", 1, "2 to 16"), ("partition", 17, "2 to 16")],
+    [
+        ("tsunami", None, ", ".join(STORIES)),
+        ("partition", 1, "2 to 16"),
+        ("partition", 17, "2 to 16"),
+        ("byzantine", 2, "3 to 16"),
+    ],
 )
 def test_a_wish_that_cannot_be(name: str, swarms: int | None, told: str) -> None:
     with pytest.raises(UsageError, match=told):
