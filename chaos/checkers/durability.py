@@ -1,41 +1,76 @@
 """S4: nothing leaves a node before what it rests on is durable; what was acknowledged to a user is never lost.
 
-A host's own batches may be sent, by whatever message, only once they are durable on its disk. Blocks that the creator
-certified likewise. And every write that was answered with success is read in the end, by everyone in the core.
+A host's own batches may be sent, or spoken of as the head of its log, only once they are durable on its disk. And
+every write that was answered with success is read in the end, by everyone in the core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
 
 from chaos.checkers.base import Checker
-from crdt.batch import parse
+from crdt.batch import Header, parse, parse_header
 from crdt.ops import Author
+from crdt.sync.messages import Batches, Hello, Snapshot, VectorRow
 from mesh.protocol.commands import MemoryPut, MemoryRemove, Operation, Success
 from mesh.protocol.effects import Effect, Persist, Publish, RecordKind, Reply, Send
 from mesh.protocol.memory import COLLECTION
+from mesh.protocol.messages import Heartbeat
+from wire import cbor, cose
 from wire.frame import pack_message, unpack_message
-from wire.types import MessageType
+from wire.types import REGISTRY, MessageType
 
 if TYPE_CHECKING:
     from chaos.host import Host
     from chaos.process import Process
     from chaos.world import World
 
-_BATCH = pack_message(MessageType.BATCH, b"")[:-1]  # what every message of this type begins with
+_StructT = TypeVar("_StructT", bound=Struct)
+_Claim = Header | Heartbeat | VectorRow  # a log and how far it goes
+
+
+def _opened(raw: bytes, kind: MessageType, struct: type[_StructT]) -> _StructT:
+    return cbor.decode_as(raw, struct, REGISTRY[kind].limit)
+
+
+def _batches(raw: bytes) -> list[Header]:
+    return [parse(one).signed.header for one in _opened(raw, MessageType.SYNC_BATCHES, Batches).batches]
+
+
+def _snapshot(raw: bytes) -> list[Header]:
+    return [parse_header(_opened(raw, MessageType.SYNC_SNAPSHOT, Snapshot).head).header]
+
+
+# What each kind of message says of logs.
+CLAIMS: dict[MessageType, Callable[[bytes], Iterable[_Claim]]] = {
+    MessageType.BATCH: lambda raw: [parse(raw).signed.header],
+    MessageType.HEARTBEAT: lambda raw: [cbor.decode_as(cose.parse(raw).payload, Heartbeat)],
+    MessageType.SYNC_HELLO: lambda raw: _opened(raw, MessageType.SYNC_HELLO, Hello).rows,
+    MessageType.SYNC_BATCHES: _batches,
+    MessageType.SYNC_SNAPSHOT: _snapshot,
+}
+_BEGINNINGS = {pack_message(kind, b"")[:-1]: claims for kind, claims in CLAIMS.items()}  # of messages of a type
+_LENGTHS = sorted({len(beginning) for beginning in _BEGINNINGS})
 _Place = tuple[str, str]  # a host and a key
 
 
 class DurableFirst(Checker):
-    """Remembers the last own batch that each author made durable."""
+    """Remembers the last own batch that each author made durable, or that a process found on its disk at its start.
+
+    (A crash may strike behind a write and before it is told; the store makes durable what it finds.)
+    """
 
     name = "durable-first"
 
     def __init__(self) -> None:
         self._durable: dict[Author, int] = {}
+        self._met: dict[Process, None] = {}
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
+        self._meet(process)
         if record.kind is RecordKind.BATCH:
             header = parse(record.body).signed.header
             author = process.node.context.me.author
@@ -44,15 +79,25 @@ class DurableFirst(Checker):
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
+        self._meet(process)
         if not isinstance(effect, Send | Publish):
             return
-        if not effect.message.startswith(_BATCH):
+        found = (_BEGINNINGS.get(effect.message[:length]) for length in _LENGTHS)
+        claims = next((one for one in found if one is not None), None)
+        if claims is None:
             return
-        header = parse(unpack_message(effect.message)[1]).signed.header
         author = process.node.context.me.author
-        mine = (header.swarm, header.term) == (author.swarm, author.term)
-        if mine and header.seq > self._durable.get(author, header.seq if process.host.boots > 1 else 0):
-            yield f"batch {header.seq} leaves before it is durable"
+        for claim in claims(unpack_message(effect.message)[1]):
+            mine = (claim.swarm, claim.term) == (author.swarm, author.term)
+            if mine and claim.seq > self._durable.get(author, 0):
+                yield f"batch {claim.seq} leaves before it is durable"
+
+    def _meet(self, process: Process) -> None:
+        if process not in self._met:
+            self._met[process] = None
+            author = process.node.context.me.author
+            head = process.node.context.replica.head(author)
+            self._durable[author] = max(self._durable.get(author, 0), head.seq if head is not None else 0)
 
 
 class Acknowledged(Checker):

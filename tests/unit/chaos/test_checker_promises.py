@@ -7,13 +7,16 @@ import pytest
 from chaos.checkers.base import Checker
 from chaos.checkers.bounds import CAPS, Bounds
 from chaos.checkers.convergence import Convergence
-from chaos.checkers.durability import Acknowledged, DurableFirst
+from chaos.checkers.durability import CLAIMS, Acknowledged, DurableFirst
 from chaos.checkers.honour import Honour
 from chaos.process import MAX_INBOX
+from crdt.batch import parse
 from crdt.owner_log import Flag
+from crdt.sync import messages as sync
 from mesh.protocol.commands import Failure, FailureKind, MemoryGet, MemoryPut, MemoryRemove, Success
 from mesh.protocol.effects import Effect, Penalize, Publish, RecordKind, Reply, Send
 from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.messages import Heartbeat
 from tests.support.hand_made import (
     CAP,
     HOMES,
@@ -32,11 +35,13 @@ from tests.support.hand_made import (
     Steps,
     batch_of,
     row,
+    served,
 )
+from wire import cbor, cose
 from wire.errors import Offence
 from wire.frame import pack_message
-from wire.ids import sha256
-from wire.types import Channel, MessageType
+from wire.ids import ZERO_DIGEST, sha256
+from wire.types import Channel, ContentType, MessageType
 
 PEER = HOMES["s2"].peer
 
@@ -49,7 +54,17 @@ def published(payload: bytes) -> Effect:
     return Publish(topic="state", message=pack_message(MessageType.BATCH, payload))
 
 
-FOURTH, FIFTH = batch_of("s1", 4), batch_of("s1", 5)
+THIRD, FOURTH, FIFTH = (batch_of("s1", number) for number in (3, 4, 5))
+OWN_ROW = served(FOURTH).row
+BEAT = Heartbeat(bytes(32), 0, OWN_ROW.swarm, OWN_ROW.term, 0, 4, 0, 0, 0, ZERO_DIGEST, ZERO_DIGEST, 0)
+VECTOR = sync.Hello(1, 0, 0, 0, ZERO_DIGEST, (sync.VectorRow(*OWN_ROW),))
+SAYINGS = {
+    MessageType.BATCH: FOURTH,
+    MessageType.HEARTBEAT: cose.seal(ContentType.HEARTBEAT, cbor.encode_struct(BEAT), HOMES["s1"].queen, bytes(32)),
+    MessageType.SYNC_HELLO: cbor.encode_struct(VECTOR),
+    MessageType.SYNC_BATCHES: cbor.encode_struct(sync.Batches((batch_of("s2", 9), FOURTH), 0)),
+    MessageType.SYNC_SNAPSHOT: cbor.encode_struct(sync.Snapshot(parse(FOURTH).signed.envelope.raw, 0, False)),
+}
 DURABLE_FIRST = {
     "a batch is durable before it is sent": Rule(
         checker=DurableFirst,
@@ -80,6 +95,21 @@ DURABLE_FIRST = {
         bad=(Persists("s1", FOURTH), Restarts("s1"), Releases("s1", published(FIFTH))),
         said=("batch 5 leaves before it is durable",),
     ),
+    "what a process found on its disk is durable": Rule(
+        checker=DurableFirst,
+        good=(Holds("s1", served(FOURTH)), Releases("s1", published(FOURTH))),
+        bad=(Releases("s1", published(THIRD)), Holds("s1", served(FOURTH)), Releases("s1", published(FOURTH))),
+        said=("batch 3 leaves before it is durable", "batch 4 leaves before it is durable"),
+    ),
+    **{
+        f"{kind.name} says nothing too early": Rule(
+            checker=DurableFirst,
+            good=(Persists("s1", FOURTH), Releases("s1", sent(kind, payload))),
+            bad=(Persists("s1", THIRD), Releases("s1", sent(kind, payload))),
+            said=("batch 4 leaves before it is durable",),
+        )
+        for kind, payload in SAYINGS.items()
+    },
     "what others wrote may be passed on": Rule(
         checker=DurableFirst,
         good=(
@@ -332,6 +362,10 @@ def test_a_checker_speaks_when_the_rule_is_broken(name: str) -> None:
 
 def test_every_book_with_a_cap_is_filled() -> None:
     assert set(BOOKS) == set(CAPS)
+
+
+def test_every_message_that_says_how_far_a_log_goes_is_tried() -> None:
+    assert set(SAYINGS) == set(CLAIMS)
 
 
 def test_a_checker_that_overrides_nothing_says_nothing() -> None:
