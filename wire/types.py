@@ -43,6 +43,7 @@ class MessageType(IntEnum):
     TX_SUBMIT = 12
     HELD = 13
     REFUSAL = 14
+    SEEK = 15
     SYNC_HELLO = 32
     SYNC_WANT = 33
     SYNC_BATCHES = 34
@@ -101,6 +102,7 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.TX_SUBMIT: Spec((Channel.MESH,), 64 * KIB, "as the transaction says", stranger=True),
     MessageType.HELD: Spec((Channel.MESH,), 64 * KIB, _LINK),
     MessageType.REFUSAL: Spec((Channel.PRIORITY,), 4 * KIB, _LINK, stranger=True),
+    MessageType.SEEK: Spec((Channel.MESH,), 4 * KIB, _LINK),
     MessageType.SYNC_HELLO: Spec((Channel.SYNC,), 1 * MIB, _LINK),
     MessageType.SYNC_WANT: Spec((Channel.SYNC,), 1 * MIB, _LINK),
     MessageType.SYNC_BATCHES: Spec((Channel.SYNC,), 640 * KIB, "queen key of each (swarm, term)"),

@@ -14,4 +14,6 @@ class Sleeping(Rules):
     """A node wants no session with anybody: it lives on what it is told in passing."""
 
     def booted(self, process: Process) -> None:
-        process.node.syncing.want = lambda peer: None  # type: ignore[method-assign]
+        doubts = process.node.syncing.doubts
+        doubts.certain = lambda peer: None  # type: ignore[method-assign]
+        doubts.differs = lambda peer, root: None  # type: ignore[method-assign]

@@ -1,12 +1,8 @@
 """What a swarm says about itself: DISCOVERY (where and with what) and HEARTBEAT (how far), both signed.
 
 DISCOVERY goes to each new link and on gossip when something changed, else once a minute; while the federation is
-small also straight to each member. A node passes on to each new link what it knows of others, so that members learn
-of each other through third parties: of as many as `introductions` says, drawn at random, because all of everyone to
-everyone would be n³ messages when a federation starts. Who is met that way passes on others in turn, so that a
-newcomer with one link knows all after about log n steps, and the minute's gossip mends the rest. A process is told
-once: what it has learnt does not go with the link. HEARTBEAT is the
-digest of a swarm's state on gossip: who misses something sees it there.
+small also straight to each member. What it heard of others a node tells who asks (`mesh.protocol.seeking`). HEARTBEAT
+is the digest of a swarm's state on gossip: who misses something sees it there.
 """
 
 from __future__ import annotations
@@ -51,7 +47,6 @@ class Announcing:
         self._own: bytes | None = None
         self._booked: dict[bytes, None] = {}  # the bytes of `announcements`: most that come are known already
         self._held: dict[SwarmId, bytes] = {}
-        self._introduced: dict[SwarmId, bytes] = {}  # the boot nonce of the process that was told of others
 
     # speaking
 
@@ -78,23 +73,9 @@ class Announcing:
             out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.HEARTBEAT, beat)))
 
     def introduce(self, link: Link, out: Outbox) -> None:
-        """Tell a new link of ourselves first, then of others."""
-        context = self._context
-        assert link.hello is not None, "members have said HELLO"
-        assert link.swarm is not None, "members are introduced"
-        known: list[bytes] = []
-        if self._introduced.get(link.swarm) != link.hello.boot_nonce:
-            known = [announcement.raw for swarm, announcement in self.announcements.items() if swarm != link.swarm]
-            self._introduced[link.swarm] = link.hello.boot_nonce
-        if len(known) > context.config.introductions:
-            known = context.rng.sample(known, context.config.introductions)
-        for raw in ([self._own] if self._own else []) + known:
-            out.send(link.peer, Channel.MESH, MessageType.DISCOVERY, raw)
-
-    def parted(self, link: Link) -> None:
-        """A link is gone. Where no probe was ever answered, what we told may not have arrived."""
-        if link.swarm is not None and link.rtt is None:
-            self._introduced.pop(link.swarm, None)
+        """Tell a new link where we are."""
+        if self._own is not None:
+            out.send(link.peer, Channel.MESH, MessageType.DISCOVERY, self._own)
 
     def next_deadline(self) -> Instant:
         return min(self._next_announce, self._next_heartbeat)

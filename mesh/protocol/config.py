@@ -72,7 +72,7 @@ class NodeConfig:
     flush_bytes: int = 240 * 1024
 
     direct_members: int = 16  # up to so many members, batches also go straight to each
-    introductions: int = 16  # others that a new link is told of
+    seek_pause: int = seconds(1)  # between two questions to new links after members that cannot be reached
     gossip_interval: int = seconds(0.5)  # two gossip messages a second per owner: gossip is dear
     gossip_batch_limit: int = 200 * 1024  # bytes; larger batches are fetched by anti-entropy
 
@@ -82,6 +82,9 @@ class NodeConfig:
     stranger_deadline: int = seconds(10)
     max_strangers: int = 16
     max_links: int = 256
+    full_mesh: int = 128  # up to so many others, each is a neighbour
+    neighbours: int = 64  # beyond that: so many, on average
+    few_links: int = 4  # with fewer, a node that misses neighbours calls on any member
     max_book: int = 1024  # peers with addresses
     max_addresses: int = 16  # per peer
     book_interval: int = seconds(5)

@@ -12,6 +12,7 @@ from crdt.replica import Replica
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.dialer import Dialer
 from mesh.protocol.links import Links
+from mesh.protocol.neighbours import neighbours
 from mesh.protocol.scores import Scores
 from mesh.protocol.verifier import MemoVerifier
 from wire.ids import FederationId, PeerId, SwarmId
@@ -68,6 +69,8 @@ class Context:
     started: Instant
     addresses: tuple[str, ...] = ()
     counters: Counter[str] = field(default_factory=Counter)
+    _neighbours: list[SwarmId] = field(default_factory=list)
+    _epoch: int | None = None  # of `_neighbours`
 
     def wall_ms(self, now: Instant) -> int:
         return self.wall.now(now)
@@ -94,3 +97,10 @@ class Context:
     def others(self) -> list[SwarmId]:
         """Every other member, in the chain's order."""
         return [member.swarm for member in self.chain.members() if member.swarm != self.me.swarm]
+
+    def neighbours(self) -> list[SwarmId]:
+        """The members that this node keeps links with: in all but large federations, every other one."""
+        if self._epoch != self.chain.epoch:
+            self._neighbours = neighbours(self.me.swarm, self.others(), self.config)
+            self._epoch = self.chain.epoch
+        return self._neighbours

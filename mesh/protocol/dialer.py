@@ -48,6 +48,7 @@ class Dialer:
         self._wanted: dict[PeerId, None] = {}
         self._linked: dict[PeerId, None] = {}
         self._idle: dict[PeerId, Contact] = {}
+        self._missing: dict[PeerId, None] = {}
         self._soonest: Instant | None = None  # of the idle ones, once it was asked for
         self._dirty = False
         self._next_save: Instant = 0
@@ -72,11 +73,7 @@ class Dialer:
         """`peer` may be reached at `addresses`; True if any of them is news."""
         if peer == self._me:
             return False
-        contact = self._book.get(peer)
-        if contact is None:
-            if len(self._book) >= self._config.max_book:
-                self._forget_one()
-            contact = self._book[peer] = Contact()
+        contact = self._contact(peer)
         news = [address for address in dict.fromkeys(addresses) if address not in contact.addresses]
         if not news:
             return False
@@ -96,25 +93,42 @@ class Dialer:
 
     def unlinked(self) -> list[PeerId]:
         """Peers that are wanted and not linked."""
-        return [peer for peer in self._wanted if peer not in self._linked]
+        return list(self._missing)
+
+    @property
+    def missing(self) -> bool:
+        """Some wanted peer is not linked."""
+        return bool(self._missing)
+
+    def lost_track(self) -> list[PeerId]:
+        """Those not linked that have no address, or could not be reached at any."""
+        missing = ((peer, self._book.get(peer)) for peer in self._missing)
+        return [peer for peer, contact in missing if contact is None or contact.failures or not contact.addresses]
 
     # attempts
+
+    def visit(self, peers: Iterable[PeerId], out: Outbox) -> None:
+        """Dial, once, one of `peers` at random that is at rest and has an address, wanted or not."""
+        known = ((peer, self._book.get(peer)) for peer in peers if peer not in self._linked)
+        resting = [peer for peer, contact in known if contact and contact.addresses and not contact.dialing]
+        if resting:
+            self._dial(self._rng.choice(resting), out)
 
     def want(self, peers: Iterable[PeerId], now: Instant) -> None:
         """From now on exactly `peers` are to be linked; those linked already are not dialled."""
         wanted = dict.fromkeys(peer for peer in peers if peer != self._me)
         for peer in wanted:
             if peer not in self._wanted:
-                contact = self._book.setdefault(peer, Contact())
+                contact = self._contact(peer)
                 contact.next_dial = now + (self._config.dial_yield if self._me > peer else 0)
         self._wanted = wanted
-        for peer in (*wanted, *self._idle):
+        for peer in (*wanted, *self._missing):
             self._sort(peer)
 
     def linked(self, peer: PeerId, address: str, inbound: bool) -> None:
         """A link stands: remember the address that worked."""
-        contact = self._book.setdefault(peer, Contact())
-        contact.failures, contact.dialing, contact.last_error = 0, False, ""
+        contact = self._contact(peer)
+        contact.dialing, contact.last_error = False, ""
         if not inbound and address:
             contact.addresses = [address, *(a for a in contact.addresses if a != address)]
             del contact.addresses[self._config.max_addresses :]
@@ -122,18 +136,24 @@ class Dialer:
         self._linked[peer] = None
         self._sort(peer)
 
-    def lost(self, peer: PeerId, now: Instant) -> None:
-        """A link is gone: dial again soon."""
+    def established(self, peer: PeerId) -> None:
+        """Both sides of a link have said HELLO: the backoff ends."""
+        self._contact(peer).failures = 0
+
+    def closed(self, peer: PeerId, established: bool, cause: str, now: Instant) -> None:
+        """A connection is gone. One that was `established` is dialled again soon; one that came to nothing failed."""
         self._linked.pop(peer, None)
         contact = self._book.get(peer)
-        if contact is not None:
+        if contact is not None and established:
             contact.dialing = False
             contact.next_dial = now + self._pause(0)
             self._sort(peer)
+        elif contact is not None:
+            self.failed(peer, cause, now)
 
     def failed(self, peer: PeerId, cause: str, now: Instant) -> None:
         """The last address of an attempt failed."""
-        contact = self._book.setdefault(peer, Contact())
+        contact = self._contact(peer)
         contact.dialing, contact.last_error = False, cause
         contact.next_dial = now + self._pause(contact.failures)
         contact.failures += 1
@@ -141,10 +161,8 @@ class Dialer:
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Start the attempts that are due and save the book now and then."""
-        for peer, contact in [(peer, contact) for peer, contact in self._idle.items() if contact.next_dial <= now]:
-            contact.dialing = True
-            out.add(Dial(peer=peer, addresses=tuple(contact.addresses)))
-            self._sort(peer)
+        for peer in [peer for peer, contact in self._idle.items() if contact.next_dial <= now]:
+            self._dial(peer, out)
         if self._dirty and now >= self._next_save:
             self._dirty, self._next_save = False, now + self._config.book_interval
             out.add(SaveFile(name=BOOK_FILE, data=self._encoded(), durable=False))
@@ -157,10 +175,29 @@ class Dialer:
             self._soonest = min(contact.next_dial for contact in self._idle.values())
         return min(self._soonest, self._next_save) if self._dirty else self._soonest
 
+    def _dial(self, peer: PeerId, out: Outbox) -> None:
+        contact = self._book[peer]
+        contact.dialing = True
+        out.add(Dial(peer=peer, addresses=tuple(contact.addresses)))
+        self._sort(peer)
+
+    def _contact(self, peer: PeerId) -> Contact:
+        """What is known of `peer`, if only that it exists."""
+        contact = self._book.get(peer)
+        if contact is None:
+            if len(self._book) >= self._config.max_book:
+                self._forget_one()
+            contact = self._book[peer] = Contact()
+        return contact
+
     def _sort(self, peer: PeerId) -> None:
         """Put a contact among the idle ones, or take it out."""
         self._soonest = None
         contact = self._book.get(peer)
+        if peer in self._wanted and peer not in self._linked:
+            self._missing[peer] = None
+        else:
+            self._missing.pop(peer, None)
         resting = contact is not None and contact.addresses and not contact.dialing
         if contact is not None and resting and peer in self._wanted and peer not in self._linked:
             self._idle[peer] = contact

@@ -21,6 +21,7 @@ from mesh.protocol.messages import (
     JoinOutcome,
     Ping,
     Refusal,
+    Seek,
 )
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.topics import state_topic
@@ -56,6 +57,7 @@ class Dispatch:
             MessageType.HELD: self._held,
             MessageType.DISCOVERY: self._discovery,
             MessageType.HEARTBEAT: self._heartbeat,
+            MessageType.SEEK: self._seek,
             MessageType.JOIN_REQUEST: self._join_request,
             MessageType.JOIN_FORWARD: self._join_forward,
             MessageType.JOIN_OUTCOME: self._join_outcome,
@@ -152,7 +154,7 @@ class Dispatch:
 
     def _hello(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         if self._node.greeting.on_hello(link, cbor.decode_as(payload, Hello), now, out):
-            self._node.established(link, out)
+            self._node.established(link, now, out)
 
     def _refusal(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         self._node.greeting.on_refusal(link, cbor.decode_as(payload, Refusal), out)
@@ -160,12 +162,12 @@ class Dispatch:
     def _ping(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         ping = cbor.decode_as(payload, Ping)
         self._node.greeting.on_ping(link, ping, now, out)
-        self._node.syncing.compare_root(link.peer, ping.state_root)
+        self._node.syncing.compare_root(link.peer, ping.state_root, now)
 
     def _pong(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         pong = cbor.decode_as(payload, Ping)
         self._node.greeting.on_pong(link, pong, now, out)
-        self._node.syncing.compare_root(link.peer, pong.state_root)
+        self._node.syncing.compare_root(link.peer, pong.state_root, now)
 
     def _chain_request(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         self._node.greeting.on_chain_request(link, cbor.decode_as(payload, ChainRequest), out)
@@ -188,6 +190,9 @@ class Dispatch:
 
     def _discovery(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         self._node.announcing.on_discovery(payload, now)
+
+    def _seek(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.seeking.on_seek(link, cbor.decode_as(payload, Seek), now, out)
 
     def _heartbeat(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         self._on_heartbeat(payload)

@@ -54,8 +54,9 @@ class Greeting:
         if context.links.get(peer) is not None:
             context.dialer.linked(peer, address, inbound)  # a dial crossed with another: the link stands already
             return
-        if len(context.links) >= context.config.max_links or self._too_many_strangers(peer):
+        if self._too_many_strangers(peer) or len(context.links) >= context.config.max_links:
             out.disconnect(peer, "too many links")
+            self._make_room(out)
             return
         link = context.links.up(peer, address, inbound, now)
         context.dialer.linked(peer, address, inbound)
@@ -70,7 +71,7 @@ class Greeting:
         """Say HELLO, once per link."""
         if link.greeted:
             return
-        link.greeted = True
+        link.greeted, link.greeted_at = True, now
         context = self._context
         hello = Hello(
             protocol_version=PROTOCOL_VERSION,
@@ -103,16 +104,18 @@ class Greeting:
         if link.swarm is not None and hello.swarm != link.swarm:
             raise ProtocolViolation("HELLO names another swarm than the chain does")
         fresh = link.hello is None
+        # The other side lost the link and made it anew before we noticed: it knows nothing of what we said.
+        anew = not fresh and now >= link.greeted_at + context.config.stranger_deadline // 2
         context.links.heard(link, hello)
-        if fresh and link.greeted_early:
-            link.greeted = False  # what we said then was said to a joiner, which did not listen yet
+        if anew or (fresh and link.greeted_early):
+            link.greeted = False  # to a joiner we spoke before it listened
         if hello.height > context.chain.height:
             self.request_chain(link, out)
         elif link.swarm is None:
             self.refuse(link, NOT_A_MEMBER, "the federation's chain names no such member", out)
             return False
         self.greet(link, now, out)
-        return fresh and link.established
+        return (fresh or anew) and link.established
 
     def refuse(self, link: Link, code: str, reason: str, out: Outbox) -> None:
         """Say why, then close."""
@@ -195,9 +198,10 @@ class Greeting:
                 context.counters["strangers_timed_out"] += 1
                 self.refuse(link, NOT_A_MEMBER, "no HELLO of a member and no join request in time", out)
                 context.links.down(link.peer)
-                context.dialer.lost(link.peer, now)
+                context.dialer.closed(link.peer, False, "no HELLO of a member", now)
 
     def on_ping(self, link: Link, ping: Ping, now: Instant, out: Outbox) -> None:
+        self._context.links.pinged(link, now)
         out.send(link.peer, Channel.PRIORITY, MessageType.PONG, self._probe(ping.nonce, now))
         self._compare(link, ping, out)
 
@@ -224,7 +228,9 @@ class Greeting:
     # helpers
 
     def _wanted(self) -> list[PeerId]:
-        return [PeerId(member.peer) for member in self._context.chain.members()]
+        chain = self._context.chain
+        members = (chain.member(swarm) for swarm in self._context.neighbours())
+        return [PeerId(member.peer) for member in members if member is not None]
 
     def _held_of(self, swarm: SwarmId | None) -> HeldRow | None:
         """What we hold of the newest term of the peer's own log."""
@@ -233,6 +239,13 @@ class Greeting:
             return None
         newest = max(rows, key=lambda row: row.term)
         return HeldRow(swarm=newest.swarm, term=newest.term, seq=newest.seq, head=newest.hash)
+
+    def _make_room(self, out: Outbox) -> None:
+        """The longest visit of a member that is no neighbour ends. Who was sent off now comes again."""
+        neighbours = frozenset(self._context.neighbours())
+        visitor = next((link for link in self._context.links.members() if link.swarm not in neighbours), None)
+        if visitor is not None:
+            out.disconnect(visitor.peer, "its place is needed")
 
     def _too_many_strangers(self, peer: PeerId) -> bool:
         context = self._context

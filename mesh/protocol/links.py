@@ -1,9 +1,11 @@
 """Live links and the probes on them.
 
 A link is a secured connection to a peer id that the transport has proven. It begins as a stranger's; it becomes a
-member's when the chain maps the peer id to a swarm. Each period one ping goes to each member's link (at most
-`pings_per_second`, round robin beyond that, so that the cost per node is constant); the pong shows that the member
-lives, how far its chain is and whether its state differs, and how far its clock is from ours. `missed_probes` in a
+member's when the chain maps the peer id to a swarm. Each period one ping passes over each member's link (a node sends
+at most `pings_per_second`; with more links the period is longer, so that the cost per node is constant). The two ends
+take turns, because a ping shows as much as its pong: that the other lives, how far its chain is, whether its state
+differs. So who was asked asks back a period later, and who was answered waits a quarter longer for that; where the
+other's turn passes in silence, this end asks, and a lost pong is asked for again each period. `missed_probes` in a
 row close the link, and the dialer starts over.
 
 A link's standing changes through `Links` alone, so that nobody has to look through all links to find the few that
@@ -22,6 +24,8 @@ from wire.ids import PeerId, SwarmId
 from wire.time import SECOND, Instant
 
 _CLOCK_SAMPLES = 8
+_GRACE = 4  # who was answered gives the other's ping a period and such a part of it
+_LONGEST_TURN = 3  # periods between two pings of ours, however often the other side asks
 _TOGETHER = 16  # pings due within such a part of a period are sent together: a node with many links wakes less often
 
 
@@ -36,13 +40,17 @@ class Link:
     swarm: SwarmId | None = None
     hello: Hello | None = None
     greeted: bool = False
+    greeted_at: Instant = 0
     greeted_early: bool = False  # as soon as the chain named it, before it said anything
     asked_chain: bool = False
+    sought: Instant | None = None  # when it last asked after others
     told: tuple[int, int] = (0, 0)  # (term, seq) of the newest batch of its own that it sent here
     early: bool = False  # it sent a batch that our clock says is from the future
     last_heard: Instant = 0
     height: int = 0
     next_ping: Instant = 0
+    last_ping: Instant = 0
+    planned: int = 0  # its one valid entry in the heap of pings
     ping_nonce: int = 0
     ping_sent: Instant | None = None
     missed: int = 0
@@ -79,7 +87,8 @@ class Links:
     def up(self, peer: PeerId, address: str, inbound: bool, now: Instant) -> Link:
         """A link to `peer` stands."""
         self.down(peer)
-        link = Link(peer=peer, address=address, inbound=inbound, since=now, last_heard=now, next_ping=now)
+        link = Link(peer=peer, address=address, inbound=inbound, since=now, last_heard=now, last_ping=now)
+        link.next_ping = now + (self._config.profile.probe if inbound else 0)  # who dialled begins
         self._links[peer] = self._waiting[peer] = link
         return link
 
@@ -179,13 +188,21 @@ class Links:
                     lost.append(link)
                     continue
             link.ping_nonce += 1
-            link.ping_sent = now
+            link.ping_sent = link.last_ping = now
             due.append(link)
         return due, lost
 
     def ping_period(self) -> int:
-        """Microseconds between two pings of one link: the profile's, stretched when there are many members."""
-        return max(self._config.profile.probe, self.established * SECOND // self._config.pings_per_second)
+        """Microseconds between two pings over one link, of which every other is ours: the profile's, or more when
+        there are many links."""
+        return max(self._config.profile.probe, self.established * SECOND // (2 * self._config.pings_per_second))
+
+    def pinged(self, link: Link, now: Instant) -> None:
+        """The other side asked: the next turn is ours, unless an answer to us is still out."""
+        if link.ping_sent is None:
+            period = self.ping_period()
+            turn = min(now + period, link.last_ping + _LONGEST_TURN * period)
+            link.next_ping = max(link.next_ping, turn)
 
     def pong(self, link: Link, pong: Ping, wall_ms: int, now: Instant) -> bool:
         """Book a PONG; False when it answers no ping of ours."""
@@ -196,6 +213,8 @@ class Links:
         link.clock_offsets_ms.append(pong.wall_ms - (wall_ms - round_trip // 2_000))
         del link.clock_offsets_ms[:-_CLOCK_SAMPLES]
         link.ping_sent, link.missed = None, 0
+        period = self.ping_period()
+        link.next_ping = max(link.next_ping, link.last_ping + period + period // _GRACE)
         return True
 
     def next_deadline(self) -> Instant | None:
@@ -208,13 +227,19 @@ class Links:
 
     def _plan(self, link: Link) -> None:
         self._numbers += 1
-        heapq.heappush(self._pings, (link.next_ping, self._numbers, link))
+        link.planned = self._numbers
+        heapq.heappush(self._pings, (link.next_ping, link.planned, link))
 
     def _next_ping(self) -> Instant | None:
-        """When the next ping is due; links that went meanwhile are dropped from the heap on the way."""
+        """When the next ping is due; on the way links that went meanwhile leave the heap, and those whose turn was
+        put off move."""
         while self._pings:
-            at, _, link = self._pings[0]
-            if self._established.get(link.peer) is link and link.next_ping == at:
+            at, number, link = self._pings[0]
+            if self._established.get(link.peer) is not link or number != link.planned:
+                heapq.heappop(self._pings)
+            elif link.next_ping != at:
+                heapq.heappop(self._pings)
+                self._plan(link)
+            else:
                 return at
-            heapq.heappop(self._pings)
         return None

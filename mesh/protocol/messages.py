@@ -19,6 +19,7 @@ Address = Annotated[str, Meta(min_length=1, max_length=255)]
 Addresses = Annotated[tuple[Address, ...], Meta(max_length=16)]
 
 PROTOCOL_VERSION = 1
+MAX_SOUGHT = 64
 
 
 class HeldRow(Struct, frozen=True, array_like=True):
@@ -100,6 +101,19 @@ class Discovery(Struct, frozen=True, array_like=True):
     timestamp_ms: Natural
 
 
+class Sought(Struct, frozen=True, array_like=True):
+    """A member that the sender cannot reach, and the `timestamp_ms` of its newest DISCOVERY held; 0 without one."""
+
+    swarm: Bytes16
+    timestamp_ms: Natural
+
+
+class Seek(Struct, frozen=True, array_like=True):
+    """Where are these members? Each newer DISCOVERY that the receiver holds is the answer."""
+
+    members: Annotated[tuple[Sought, ...], Meta(max_length=MAX_SOUGHT)]
+
+
 class ChainRequest(Struct, frozen=True, array_like=True):
     """Send me blocks from `from_height` on."""
 
@@ -146,6 +160,8 @@ MESSAGE_STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Ping,
     Heartbeat,
     Discovery,
+    Sought,
+    Seek,
     ChainRequest,
     ChainBlocks,
     JoinForward,

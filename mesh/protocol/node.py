@@ -34,6 +34,7 @@ from mesh.protocol.lifecycle import Lifecycle, Surroundings, lifecycle_of, lifec
 from mesh.protocol.links import Link
 from mesh.protocol.operations import Operations
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.seeking import Seeking
 from mesh.protocol.startup import DiskReport, Startup, Verdict
 from mesh.protocol.syncing import Syncing
 from mesh.protocol.terms import Terms
@@ -55,6 +56,7 @@ class Node:
         self.writer = Writer(context)
         self.syncing = Syncing(context)
         self.announcing = Announcing(context)
+        self.seeking = Seeking(context, self.announcing)
         self.admission = Admission(context, secrets)
         self.terms = Terms(context, self.startup)
         self.compaction = Compaction(context)
@@ -91,6 +93,7 @@ class Node:
         out = Outbox()
         self.greeting.tick(now, out)
         self.context.dialer.tick(now, out)
+        self.seeking.tick(now, out)
         self.syncing.tick(now, out)
         self.writer.tick(now, out)
         self.admission.tick(now, out)
@@ -107,6 +110,7 @@ class Node:
         deadlines = [
             self.context.links.next_deadline(),
             self.context.dialer.next_deadline(),
+            self.seeking.next_deadline(),
             self.syncing.next_deadline(),
             self.writer.next_deadline(),
             self._signing_deadline(),
@@ -167,20 +171,26 @@ class Node:
     def chain_grew(self, now: Instant, out: Outbox) -> None:
         """The chain changed: membership, keys and terms follow."""
         for link in self.greeting.chain_grew(now, out):
-            self.established(link, out)
+            self.established(link, now, out)
         self.terms.chain_grew()
         self.announcing.chain_grew(now)
 
-    def established(self, link: Link, out: Outbox) -> None:
+    def established(self, link: Link, now: Instant, out: Outbox) -> None:
         """Both sides of a link have said HELLO as members."""
         assert link.hello is not None, "an established link has said HELLO"
         assert link.swarm is not None, "an established link is a member's"
+        self.context.dialer.established(link.peer)
         claimed = self.startup.answer(link.swarm, link.hello.yours)
+        if self.context.links.established == 1:
+            self.announcing.changed(now)  # nobody heard what was said before
         self.announcing.introduce(link, out)
-        if link.hello.state_root == self.context.replica.root() and not claimed:
+        self.seeking.met(link, now, out)
+        if claimed:
+            self.syncing.want(link.peer)
+        elif link.hello.state_root == self.context.replica.root():
             self.syncing.agrees(link.peer)
         else:
-            self.syncing.want(link.peer)
+            self.syncing.differs(link.peer, link.hello.state_root)
 
     # events
 
@@ -220,12 +230,11 @@ class Node:
 
     def _peer_down(self, peer: PeerId, reason: str, now: Instant, out: Outbox) -> None:
         link = self.context.links.down(peer)
+        self.context.dialer.closed(peer, link is not None and link.established, reason, now)
         if link is not None:
             if link.swarm is not None:
                 self.startup.void(link.swarm)
-            self.announcing.parted(link)
             self.syncing.peer_down(peer)
-            self.context.dialer.lost(peer, now)
             out.trace(TraceKind.LINK_DOWN, peer=peer, reason=reason)
 
     def _found(

@@ -150,17 +150,18 @@ class Startup:
         context = self._context
         if not context.others():
             return f"; the disk was damaged, and no other member is known that could confirm it. {RECOVER_HINT}"
-        silent = ", ".join(context.name_of(swarm) for swarm in context.others() if swarm not in self._answers)
+        silent = ", ".join(context.name_of(swarm) for swarm in context.neighbours() if swarm not in self._answers)
         return (
             f"; the log on disk was damaged, so every other member must confirm it: {silent} did not. {RECOVER_HINT}"
         )
 
     def majority_answered(self) -> bool:
-        """More than half of all members, this one included, have said what they hold."""
-        population = self._context.population()
+        """More than half of those who could, this node included, have said what they hold."""
+        neighbours = self._context.neighbours()
+        population = len(neighbours) + 1
         if 2 * (len(self._answers) + 1) <= population:
             return False  # whoever they are: asked at every event, so the common case is cheap
-        answered = sum(1 for swarm in self._context.others() if swarm in self._answers)
+        answered = sum(1 for swarm in neighbours if swarm in self._answers)
         return 2 * (answered + 1) > population
 
     def next_deadline(self) -> Instant | None:
@@ -185,7 +186,7 @@ class Startup:
         return 0 if head is None else head.seq
 
     def _may_sign(self, now: Instant) -> bool:
-        others = self._context.others()
+        others = self._context.neighbours()
         if self._disk.clean:
             return True
         if self._disk.damaged:  # what was lost may have been sent to a few only, or name members that are forgotten

@@ -1,9 +1,9 @@
 """Anti-entropy: when to compare with whom, and what follows from what arrives.
 
 A session compares version vectors with one peer and moves what either side lacks (`crdt.sync`). It is opened
-when HELLO shows another state root than ours, when probes do, when a batch arrives whose predecessors do not, and
-every `sync_round` with a few random members, whatever seems to be in order. Batches outside sessions (direct or
-gossip) are the fast path; a session is what makes loss harmless.
+when HELLO or probes show another state root than ours (`mesh.protocol.doubts`), when a batch arrives whose
+predecessors do not, and every `sync_round` with a few random members, whatever seems to be in order. Batches outside
+sessions (direct or gossip) are the fast path; a session is what makes loss harmless.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from crdt.replica import Receipt, ReceiptStatus
 from crdt.sync.session import BatchAccepted, ForkFound, SnapshotInstalled, SyncEvent, SyncSession
 from crdt.sync.staging import Staging
 from mesh.protocol.context import Context
+from mesh.protocol.doubts import Doubts
 from mesh.protocol.effects import Publish, RecordKind, SaveFile, Send
 from mesh.protocol.links import Link
 from mesh.protocol.messages import Held, HeldRow
@@ -25,8 +26,6 @@ from wire.errors import Offence
 from wire.ids import PeerId
 from wire.time import Instant
 from wire.types import Channel, MessageType
-
-_STALE_MATCHES = 2  # probes in a row that show another root before a session is opened: writes in flight are normal
 
 
 def owner_file(author: Author) -> str:
@@ -49,8 +48,7 @@ class Syncing:
         self._staging = Staging()
         self._nonce = context.started
         self._pause_until: dict[PeerId, Instant] = {}
-        self._mismatches: dict[PeerId, int] = {}
-        self._wanted: dict[PeerId, None] = {}
+        self.doubts = Doubts(context.config)
         self._finished: dict[PeerId, None] = {}
         self._next_round: Instant = context.started + context.config.profile.sync_round
 
@@ -133,18 +131,16 @@ class Syncing:
         self._finished[peer] = None
 
     def want(self, peer: PeerId) -> None:
-        """Open a session with `peer` as soon as bounds allow."""
-        self._wanted[peer] = None
+        """Open a session with `peer` as soon as bounds allow, whatever its state root is."""
+        self.doubts.certain(peer)
 
-    def compare_root(self, peer: PeerId, root: bytes) -> None:
+    def differs(self, peer: PeerId, root: bytes) -> None:
+        """HELLO showed that `peer` holds another state: open a session unless that is over by then."""
+        self.doubts.differs(peer, root)
+
+    def compare_root(self, peer: PeerId, root: bytes, now: Instant) -> None:
         """A probe showed `peer`'s state root."""
-        if root == self._context.replica.root():
-            self._mismatches.pop(peer, None)
-            return
-        self._mismatches[peer] = self._mismatches.get(peer, 0) + 1
-        if self._mismatches[peer] >= _STALE_MATCHES:
-            self._mismatches[peer] = 0
-            self.want(peer)
+        self.doubts.probe(peer, root, self._context.replica.root(), now)
 
     def on_message(self, link: Link, code: int, payload: bytes, now: Instant, out: Outbox) -> bool:
         """One message of the sync channel; True when a session with that member is over by it."""
@@ -205,8 +201,7 @@ class Syncing:
         """The link is gone, and with it the session."""
         self._active.pop(peer, None)
         self._pause_until.pop(peer, None)
-        self._mismatches.pop(peer, None)
-        self._wanted.pop(peer, None)
+        self.doubts.forget(peer)
         self._finished.pop(peer, None)
 
     def tick(self, now: Instant, out: Outbox) -> None:
@@ -221,29 +216,32 @@ class Syncing:
             peers = [link.peer for link in self._context.links.members()]
             for peer in self._context.rng.sample(peers, config.sync_fanout):
                 self.want(peer)
-        for peer in list(self._wanted):
-            if len(self._active) >= config.sync_sessions:
-                break
-            self._start_wanted(peer, now, out)
+        if self.doubts and len(self._active) < config.sync_sessions:
+            for peer in self.doubts.settled(self._context.replica.root()):
+                self.agrees(peer)
+            for peer in self.doubts.wanted():
+                if len(self._active) >= config.sync_sessions:
+                    break
+                self._start_wanted(peer, now, out)
 
     def next_deadline(self) -> Instant:
         config = self._context.config
-        if not self._active and not self._wanted:
+        if not self._active and not self.doubts:
             return self._next_round
         deadlines = [active.progress_at + config.sync_deadline for active in self._active.values()]
         if len(self._active) < config.sync_sessions:
-            idle = [peer for peer in self._wanted if peer not in self._active]
-            deadlines += [self._pause_until.get(peer, 0) for peer in idle]
+            idle = [peer for peer in self.doubts.wanted() if peer not in self._active]
+            deadlines += [max(self._pause_until.get(peer, 0), self.doubts.opens(peer)) for peer in idle]
         return min([*deadlines, self._next_round])
 
     def _start_wanted(self, peer: PeerId, now: Instant, out: Outbox) -> None:
         link = self._context.links.get(peer)
         if link is None or not link.established:
-            del self._wanted[peer]
+            self.doubts.forget(peer)
             return
-        if peer in self._active or now < self._pause_until.get(peer, 0):
+        if peer in self._active or now < max(self._pause_until.get(peer, 0), self.doubts.opens(peer)):
             return
-        del self._wanted[peer]
+        self.doubts.begun(peer, now)
         active = self._open(peer, now)
         out.trace(TraceKind.SYNC_STARTED, peer=peer)
         self._pump(peer, active, out)

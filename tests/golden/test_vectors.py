@@ -53,6 +53,7 @@ BODIES: dict[int, type[msgspec.Struct]] = {
     MessageType.JOIN_OUTCOME: messages.JoinOutcome,
     MessageType.HELD: messages.Held,
     MessageType.REFUSAL: messages.Refusal,
+    MessageType.SEEK: messages.Seek,
     MessageType.JOIN_REQUEST: JoinRequest,
     MessageType.JOIN_RESPONSE: JoinResponse,
 }

@@ -11,7 +11,7 @@ from mesh.protocol.config import NodeConfig
 from mesh.protocol.dialer import Dialer
 from mesh.protocol.effects import Dial
 from mesh.protocol.links import Link, Links
-from mesh.protocol.messages import Hello
+from mesh.protocol.messages import Hello, Ping
 from mesh.protocol.outbox import Outbox
 from tests.support.realm import Realm, swarm
 from wire.errors import ProtocolViolation
@@ -26,7 +26,8 @@ HELLO = Hello(1, bytes(32), bytes(16), 1, bytes(16), 0, 0, bytes(32), 0, None, "
 
 changes = st.tuples(st.sampled_from(["join", "promote", "bump", "leave"]), st.sampled_from(sorted(CERTS)))
 steps = st.tuples(
-    st.sampled_from(["up", "down", "belongs", "stranger", "heard", "wait", "ping"]), st.sampled_from(PEERS[:2])
+    st.sampled_from(["up", "down", "belongs", "stranger", "heard", "wait", "ping", "pinged", "pong"]),
+    st.sampled_from(PEERS[:2]),
 )
 dialings = st.tuples(
     st.sampled_from(["learn", "want", "linked", "lost", "failed", "tick"]), st.sampled_from(PEERS), st.integers(0, 3)
@@ -65,9 +66,13 @@ def test_a_membership_finds_whom_a_look_through_all_finds(story: list[tuple[str,
 def step(links: Links, what: str, peer: PeerId, now: int) -> None:
     link = links.get(peer)
     if what == "up" and link is None:
-        links.up(peer, "", True, now)
+        links.up(peer, "", now % 2 == 0, now)
     elif what == "ping":
         links.due_pings(now)
+    elif link is not None and what == "pinged":
+        links.pinged(link, now)
+    elif link is not None and what == "pong":
+        links.pong(link, Ping(link.ping_nonce, 0, 0, bytes(32)), 0, now)
     elif link is not None and what == "down":
         links.down(peer)
     elif link is not None and what in ("belongs", "stranger"):
@@ -122,7 +127,7 @@ def test_the_dialer_looks_at_all_who_are_idle(story: list[tuple[str, PeerId, int
                 dialer.linked(peer, "x", inbound=bool(count))
                 linked[peer] = None
             case "lost":
-                dialer.lost(peer, now)
+                dialer.closed(peer, count == 0, "gone", now)
                 linked.pop(peer, None)
             case "failed":
                 dialer.failed(peer, "refused", now)

@@ -44,6 +44,7 @@ _BODIES: dict[MessageType, str] = {
     MessageType.TX_SUBMIT: "[transaction](chain.md#transactions)",
     MessageType.HELD: "[Held](messages.md#held)",
     MessageType.REFUSAL: "[Refusal](messages.md#refusal)",
+    MessageType.SEEK: "[Seek](messages.md#seek)",
     MessageType.SYNC_HELLO: "[Hello](sync.md#sync_hello)",
     MessageType.SYNC_WANT: "[Wants](sync.md#sync_want)",
     MessageType.SYNC_BATCHES: "[Batches](sync.md#sync_batches)",

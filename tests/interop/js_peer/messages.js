@@ -20,6 +20,7 @@ const VectorRow = record([
 const Want = record([
   ['swarm', swarm], ['term', uint], ['seq', uint], ['hash', hash], ['anew', bool], ['stream', bool], ['after', bytes(0, 32)]
 ])
+const Sought = record([['swarm', swarm], ['timestamp_ms', uint]])
 const envelope = nullable(bytes(1, 16384))
 
 // Statements inside envelopes.
@@ -50,6 +51,7 @@ const REGISTRY = [
   [12, 'TX_SUBMIT', 'mesh', 64 * KIB],
   [13, 'HELD', 'mesh', 64 * KIB, record([['rows', list(HeldRow, 512)]])],
   [14, 'REFUSAL', 'priority', 4 * KIB, record([['code', text(0, 32)], ['reason', text(0, 512)]])],
+  [15, 'SEEK', 'mesh', 4 * KIB, record([['members', list(Sought, 64)]])],
   [32, 'SYNC_HELLO', 'sync', 1024 * KIB, record([
     ['nonce', uint], ['answers', uint], ['epoch', uint], ['height', uint], ['root', hash], ['rows', list(VectorRow, 4096)]
   ])],

@@ -19,6 +19,7 @@ import { makePromote } from './transactions.js'
 const PERIOD_MS = 1000
 const PROMOTE_EVERY = 2 // periods
 const EARLY_AT_MOST = 64
+const SOUGHT_AT_MOST = 64
 const SOFTWARE = 'zenmesh-js-peer/1'
 
 export class Peer {
@@ -74,7 +75,8 @@ export class Peer {
     const onMessage = (publisher, name, payload) => this.#gossiped(publisher, name, payload)
     this.gossip = new Gossip({ pubsub: network.services.pubsub, state, onMessage, onOffence, tell })
     Object.assign(this.#handlers, this.links.handlers, this.replica.handlers, {
-      DISCOVERY: (_, envelope) => this.#discovered(envelope, 'mesh')
+      DISCOVERY: (_, envelope) => this.#discovered(envelope, 'mesh'),
+      SEEK: (peer, seek) => this.#sought(peer, seek)
     })
     setInterval(() => this.#turn(), PERIOD_MS)
   }
@@ -89,6 +91,8 @@ export class Peer {
   #turn () {
     this.#turns += 1
     this.links.turn()
+    const { established } = this.links
+    if (established.length > 0) this.#seek(established[this.#turns % established.length])
     const me = this.chain.membership.swarm(this.self.swarm)
     if (this.#synced && me?.state === LEARNER && this.#turns % PROMOTE_EVERY === 0) this.#askForPromotion()
   }
@@ -103,8 +107,31 @@ export class Peer {
 
   #established (peer, hello) {
     this.replica.checkOwn(hello.yours)
-    for (const envelope of this.#discoveries.values()) this.lanes.send(peer, 'DISCOVERY', envelope)
+    const own = this.#discoveries.get(hex(this.self.swarm))
+    if (own !== undefined) this.lanes.send(peer, 'DISCOVERY', own)
+    this.#seek(peer)
     this.replica.openSession(peer)
+  }
+
+  // Asks `peer` where those members are that there is no link to.
+  #seek (peer) {
+    const linked = new Set(this.network.getConnections().map(({ remotePeer }) => String(remotePeer)))
+    const members = this.chain.membership.members
+      .filter(({ swarm, terms, term }) => !equal(swarm, this.self.swarm) && !linked.has(terms.get(term).peer))
+      .map(({ swarm }) => ({ swarm, timestamp_ms: this.#heardAt(swarm) }))
+    if (members.length > 0) this.lanes.send(peer, 'SEEK', { members: members.slice(0, SOUGHT_AT_MOST) })
+  }
+
+  #sought (peer, { members }) {
+    for (const { swarm, timestamp_ms: held } of members) {
+      if (this.#heardAt(swarm) > held) this.lanes.send(peer, 'DISCOVERY', this.#discoveries.get(hex(swarm)))
+    }
+  }
+
+  // The timestamp of the latest DISCOVERY of a swarm; 0 without one.
+  #heardAt (swarm) {
+    const envelope = this.#discoveries.get(hex(swarm))
+    return envelope === undefined ? 0n : judge('DISCOVERY', envelope, this.state).timestamp_ms
   }
 
   #grown () {

@@ -23,6 +23,8 @@ from mesh.protocol.messages import (
     JoinOutcome,
     Ping,
     Refusal,
+    Seek,
+    Sought,
 )
 from tests.support.protocol_examples import CREATED_MS, NODE, QUEEN
 from tests.support.vectors.form import File, Section, Vector
@@ -151,6 +153,7 @@ def _bodies() -> dict[MessageType, list[Struct]]:
         MessageType.JOIN_OUTCOME: [JoinOutcome(_NONCE, cbor.encode_struct(accepted))],
         MessageType.HELD: [Held((held,)), Held(())],
         MessageType.REFUSAL: [Refusal("not-a-member", "this node serves members of acme only")],
+        MessageType.SEEK: [Seek((Sought(bytes(range(16)), _NOW), Sought(bytes(range(1, 17)), 0))), Seek(())],
         MessageType.JOIN_REQUEST: [request, JoinRequest(None, None, None, None)],
         MessageType.JOIN_RESPONSE: [
             accepted,

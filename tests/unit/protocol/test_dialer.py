@@ -125,7 +125,75 @@ def test_a_lost_link_is_dialled_again_soon() -> None:
     machine.learn(A, ["x"], "mdns", 0)
     machine.want([A, B], 0)
     machine.linked(A, "x", inbound=False)
-    machine.lost(A, 10 * SECOND)
+    machine.established(A)
+    machine.closed(A, True, "", 10 * SECOND)
     deadline = machine.next_deadline()
     assert deadline is not None
     assert deadline <= 10 * SECOND + CONFIG.dial_base * 1.25
+
+
+def test_a_connection_that_came_to_nothing_counts_as_a_failure() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    now, pauses = 0, []
+    for _ in range(5):
+        assert len(dials(machine, now)) == 1
+        machine.linked(A, "x", inbound=False)
+        machine.closed(A, False, "too many links", now)
+        deadline = machine.next_deadline()
+        assert deadline is not None
+        pauses.append(deadline - now)
+        now = deadline
+    assert pauses[-1] > 2 * pauses[0]
+    machine.established(A)
+    machine.closed(A, True, "", now)
+    deadline = machine.next_deadline()
+    assert deadline is not None
+    assert deadline - now <= CONFIG.dial_base * 1.25
+
+
+def test_a_dial_that_the_node_itself_refused_may_be_tried_again() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    assert len(dials(machine, 0)) == 1
+    machine.closed(A, False, "too many links", 0)
+    assert len(dials(machine, SECOND)) == 1
+
+
+def test_strangers_do_not_fill_the_book() -> None:
+    machine = Dialer(NodeConfig(max_book=8), PeerId("0"), Rng(1))
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    for number in range(50):
+        machine.linked(PeerId(f"p{number}"), "x", inbound=True)
+        machine.closed(PeerId(f"p{number}"), False, "not a member", 0)
+    assert len(machine.contacts()) <= 8
+    assert machine.addresses(A)
+
+
+def test_those_whom_one_lost_track_of_have_no_address_or_a_bad_one() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A, B], 0)
+    assert machine.missing
+    assert machine.lost_track() == [B]
+    machine.failed(A, "refused", 0)
+    assert machine.lost_track() == [A, B]
+    machine.linked(A, "x", inbound=False)
+    machine.linked(B, "y", inbound=True)
+    assert machine.lost_track() == []
+    assert not machine.missing
+
+
+def test_a_visit_goes_to_somebody_at_rest_and_is_not_repeated() -> None:
+    machine, out = dialer(), Outbox()
+    for peer in (A, B):
+        machine.learn(peer, ["x"], "mdns", 0)
+    machine.linked(B, "x", inbound=True)
+    machine.visit([A, B, PeerId("nowhere")], out)
+    machine.visit([A, B], out)
+    assert out.effects == [Dial(peer=A, addresses=("x",))]
+    machine.failed(A, "refused", 0)
+    assert machine.next_deadline() is None or dials(machine, 100 * SECOND) == []

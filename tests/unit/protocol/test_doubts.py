@@ -1,0 +1,93 @@
+"""Which roots call for a session, and when such a session is no longer worth it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.doubts import Doubts
+from wire.ids import PeerId
+from wire.time import SECOND
+
+CONFIG = NodeConfig()
+PERIOD = CONFIG.profile.probe
+OWN, NEWER, X, Y = b"own", b"newer", b"x", b"y"
+PEERS = {letter: PeerId(letter) for letter in "abcdef"}
+A = PEERS["a"]
+
+
+@pytest.mark.parametrize(
+    ("probes", "wanted"),
+    [
+        pytest.param([("a", X, OWN, 0)], "", id="one other root: writes may be on their way"),
+        pytest.param([("a", X, OWN, 0), ("a", Y, NEWER, 10)], "a", id="two in a row of one peer, whatever they are"),
+        pytest.param([("a", X, OWN, 0), ("b", Y, OWN, 10)], "", id="two peers, two roots"),
+        pytest.param([("a", X, OWN, 0), ("a", OWN, OWN, 10), ("a", X, OWN, 20)], "", id="the same in between"),
+        pytest.param([("a", X, OWN, 0), ("b", X, OWN, 499_999)], "", id="seen before, too short a time ago"),
+        pytest.param([("a", X, OWN, 0), ("b", X, OWN, 500_000)], "b", id="seen before, and it stands"),
+        pytest.param([("a", X, OWN, 0), ("b", X, NEWER, 500_000)], "", id="seen before our own root changed"),
+    ],
+)
+def test_probes_call_for_a_session(probes: list[tuple[str, bytes, bytes, int]], wanted: str) -> None:
+    doubts = Doubts(CONFIG)
+    for peer, root, own, now in probes:
+        doubts.probe(PEERS[peer], root, own, now)
+    assert doubts.wanted() == [PEERS[letter] for letter in wanted]
+
+
+def test_a_doubt_is_over_when_we_hold_what_the_peer_showed() -> None:
+    doubts = Doubts(CONFIG)
+    doubts.differs(A, X)
+    assert doubts.settled(OWN) == []
+    assert doubts.settled(X) == [A]
+    assert not doubts
+
+
+def test_a_doubt_is_over_when_the_peer_shows_what_we_hold() -> None:
+    doubts = Doubts(CONFIG)
+    doubts.differs(A, X)
+    doubts.probe(A, OWN, OWN, 0)
+    assert not doubts
+
+
+def test_what_is_certain_stays_whatever_the_roots_say() -> None:
+    doubts = Doubts(CONFIG)
+    doubts.certain(A)
+    doubts.differs(A, OWN)
+    doubts.probe(A, OWN, OWN, 0)
+    assert doubts.settled(OWN) == []
+    assert doubts.wanted() == [A]
+
+
+def test_a_few_doubts_lead_to_sessions_at_once_and_the_others_wait() -> None:
+    doubts = Doubts(CONFIG)
+    for number, peer in enumerate(PEERS.values()):
+        doubts.differs(peer, b"%d" % number)
+    for number, peer in enumerate(list(PEERS.values())[: CONFIG.sync_sessions]):
+        assert doubts.opens(peer) == 0
+        doubts.begun(peer, SECOND + number)
+    assert doubts.wanted() == [PEERS["e"], PEERS["f"]]
+    assert doubts.opens(PEERS["e"]) == SECOND + PERIOD
+    doubts.begun(PEERS["e"], SECOND + PERIOD)
+    assert doubts.opens(PEERS["f"]) == SECOND + PERIOD + 1
+
+
+def test_what_is_certain_waits_for_nobody() -> None:
+    doubts = Doubts(CONFIG)
+    for number in range(CONFIG.sync_sessions):
+        doubts.differs(A, X)
+        doubts.begun(A, number)
+    doubts.certain(A)
+    assert doubts.opens(A) == 0
+    doubts.begun(A, 10)
+    doubts.differs(A, X)
+    assert doubts.opens(A) == PERIOD  # the certain one took no place
+
+
+def test_a_lost_link_leaves_nothing_behind() -> None:
+    doubts = Doubts(CONFIG)
+    doubts.probe(A, X, OWN, 0)
+    doubts.differs(A, X)
+    doubts.forget(A)
+    doubts.probe(A, Y, OWN, 1)
+    assert not doubts

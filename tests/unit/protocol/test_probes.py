@@ -1,0 +1,140 @@
+"""Probes in turns: who asks next, and how soon silence is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.links import Link, Links
+from mesh.protocol.messages import Hello, Ping
+from wire.ids import PeerId, SwarmId
+from wire.time import SECOND
+
+CONFIG = NodeConfig()
+PERIOD = CONFIG.profile.probe
+HELLO = Hello(1, bytes(32), bytes(16), 1, bytes(16), 0, 0, bytes(32), 0, None, "x", "test")
+
+
+def established(links: Links, *, inbound: bool = False, name: str = "a") -> Link:
+    link = links.up(PeerId(name), "", inbound, 0)
+    links.belongs(link, SwarmId(name.encode() * 16))
+    links.heard(link, HELLO)
+    return link
+
+
+def pong(links: Links, link: Link, now: int) -> bool:
+    return links.pong(link, Ping(link.ping_nonce, 0, 0, bytes(32)), 0, now)
+
+
+def test_who_dialled_asks_first() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    assert links.due_pings(0) == ([link], [])
+
+
+def test_who_was_dialled_waits_for_a_period() -> None:
+    links = Links(CONFIG)
+    link = established(links, inbound=True)
+    assert links.next_deadline() == PERIOD
+    assert links.due_pings(PERIOD // 2) == ([], [])
+    assert links.due_pings(PERIOD) == ([link], [])
+
+
+def test_who_was_answered_leaves_the_next_turn_to_the_other() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    links.due_pings(0)
+    assert pong(links, link, 1_000)
+    assert links.next_deadline() == PERIOD + PERIOD // 4
+
+
+def test_who_was_asked_asks_back_a_period_later() -> None:
+    links = Links(CONFIG)
+    link = established(links, inbound=True)
+    links.pinged(link, PERIOD // 2)
+    assert links.next_deadline() == PERIOD // 2 + PERIOD
+
+
+def test_two_ends_share_one_ping_a_period() -> None:
+    ends = [Links(CONFIG), Links(CONFIG)]
+    sides = [established(ends[0]), established(ends[1], inbound=True)]
+    asked = [0, 0]
+    while (now := min(end.next_deadline() or 0 for end in ends)) <= 20 * PERIOD:
+        for own, other in ((0, 1), (1, 0)):
+            for link in ends[own].due_pings(now)[0]:
+                asked[own] += 1
+                ends[other].pinged(sides[other], now + 500)
+                assert pong(ends[own], link, now + 1_000)
+    assert asked == [10, 10]
+
+
+def test_an_unanswered_ping_is_asked_again_however_often_the_other_asks() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    links.due_pings(0)
+    links.pinged(link, PERIOD // 2)
+    assert links.next_deadline() == PERIOD
+    assert links.due_pings(PERIOD) == ([link], [])
+    assert link.missed == 1
+
+
+def test_who_only_asks_is_asked_after_three_periods() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    links.due_pings(0)
+    assert pong(links, link, 1_000)
+    for step in range(1, 30):
+        links.pinged(link, step * PERIOD // 10)
+    assert links.next_deadline() == 3 * PERIOD
+
+
+def test_three_misses_in_a_row_lose_the_link() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    outcomes = [links.due_pings(number * PERIOD) for number in range(4)]
+    assert outcomes == [([link], []), ([link], []), ([link], []), ([], [link])]
+
+
+def test_a_pong_ends_the_row_of_misses() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    links.due_pings(0)
+    links.due_pings(PERIOD)
+    assert pong(links, link, PERIOD + 1_000)
+    assert link.missed == 0
+
+
+def test_an_answer_to_an_older_ping_counts_for_nothing() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    links.due_pings(0)
+    links.due_pings(PERIOD)
+    assert not links.pong(link, Ping(link.ping_nonce - 1, 0, 0, bytes(32)), 0, PERIOD + 1_000)
+    assert link.ping_sent == PERIOD
+
+
+@pytest.mark.parametrize(
+    ("links_held", "period"),
+    [
+        pytest.param(1, PERIOD, id="few"),
+        pytest.param(32, PERIOD, id="as many as the bound allows"),
+        pytest.param(64, 2 * PERIOD, id="twice as many"),
+    ],
+)
+def test_the_period_is_longer_with_many_links(links_held: int, period: int) -> None:
+    assert PERIOD == SECOND
+    links = Links(replace(CONFIG, pings_per_second=16))
+    for number in range(links_held):
+        established(links, name=chr(ord("!") + number))
+    assert links.ping_period() == period
+
+
+def test_pings_due_about_the_same_time_leave_together() -> None:
+    links = Links(CONFIG)
+    first, second, third = (established(links, name=name) for name in "abc")
+    second.next_ping, third.next_ping = PERIOD // 20, PERIOD // 2
+    assert links.due_pings(0) == ([first, second], [])
+    assert links.next_deadline() == PERIOD // 2
+    assert links.due_pings(PERIOD // 2) == ([third], [])
