@@ -74,12 +74,16 @@ def _write_page(file: Path, plan: Plan, verdict: Verdict) -> None:
         peers={row["peer_id"]: row["swarm"] for status in evidence.final.values() for row in status["members"]},
         violations=[(one.check, one.swarm, one.what) for one in verdict.broken],
         command=f"zenmesh chaos live {plan.name} --swarms {count} --seed {plan.seed} --for {plan.seconds:g}s",
+        ground=verdict.ground,
     )
     file.write_text(text, "utf-8")
 
 
 def _result(plan: Plan, verdict: Verdict) -> dict[str, Any]:
+    from bootstrap.live.lag import lags
+
     evidence = verdict.evidence
+    lag = lags(evidence.traced, evidence.honest)
     unlike = {one.swarm for one in verdict.broken if one.check in ("alive", "convergence", "durability")}
     most = {
         name: max((seen.status["rss_bytes"] for seen in evidence.sightings if seen.swarm == name), default=0)
@@ -97,6 +101,8 @@ def _result(plan: Plan, verdict: Verdict) -> dict[str, Any]:
                 "height": evidence.final[name]["height"] if name in evidence.final else None,
                 "hostile": name in evidence.hostile,
                 "acknowledged": sum(write.swarm == name for write in evidence.written),
+                "lag_median_ms": lag[name].median if name in lag else None,
+                "lag_longest_ms": lag[name].longest if name in lag else None,
                 "converged": name not in evidence.hostile and not unlike & {name, ""},
                 "rss_bytes": most[name],
             }
@@ -114,13 +120,15 @@ def _show(result: Result) -> None:
 
     say("")
     table(
-        ["swarm", "lifecycle", "height", "acknowledged", "converged", "memory"],
+        ["swarm", "lifecycle", "height", "acknowledged", "lag", "longest", "converged", "memory"],
         [
             [
                 row["swarm"],
                 row["lifecycle"],
                 row["height"],
                 row["acknowledged"],
+                _time(row["lag_median_ms"]),
+                _time(row["lag_longest_ms"]),
                 "it lies" if row["hostile"] else "yes" if row["converged"] else "no",
                 f"{row['rss_bytes'] / 1e6:.0f} MB",
             ]
@@ -138,3 +146,7 @@ def _show(result: Result) -> None:
             "kept": result["directory"],
         }
     )
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else f"{ms} ms" if ms < 1_000 else f"{ms / 1_000:.1f} s"

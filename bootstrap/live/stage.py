@@ -114,7 +114,11 @@ class Stage:
         """From now on a swarm lies: its node starts again with a crooked tongue, and nothing is expected of it."""
         swarm = self.swarms[number]
         self.evidence.hostile = (*self.evidence.hostile, swarm.name)
-        self.say(f"{swarm.name} turns hostile: three in ten of its messages are lies", killed=(swarm.name,))
+        self.say(
+            f"{swarm.name} turns hostile: three in ten of its messages are lies",
+            lies=swarm.name,
+            killed=(swarm.name,),
+        )
         swarm.end(signal.SIGTERM)
         swarm.command = LIAR
         self._start(swarm)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chaos.actions import Cut
+from bootstrap.live.liar import RATE
+from chaos.actions import Cut, Lie
 from chaos.checkers import Violation
 from chaos.scenario import Scenario
 from chaos.timeline import page
@@ -31,6 +32,7 @@ class Deed:
     text: str
     cut: tuple[tuple[str, ...], ...] = ()
     healed: bool = False
+    lies: str = ""  # the swarm that lies from now on
     killed: tuple[str, ...] = ()
     started: tuple[str, ...] = ()
 
@@ -45,6 +47,7 @@ def live_page(
     peers: Mapping[str, str],
     violations: Sequence[tuple[str, str, str]],
     command: str,
+    ground: str,
 ) -> str:
     """The HTML text. `peers` names the swarm of a peer id; a violation is its check, its swarm and what is wrong."""
     begin = min([deed.wall_ms for deed in deeds] + [line["wall_ms"] for lines in traced.values() for line in lines])
@@ -52,28 +55,32 @@ def live_page(
     for record in sorted([*_deeds(deeds, begin), *_lines(traced, peers, begin)], key=lambda record: record.at):
         trace.note(record.at, record.host, record.kind, *record.values)
     end = trace.records[-1].at if trace.records else 0
-    scenario = Scenario(name=name, seed=seed, swarms=swarms, actions=tuple(_cuts(deeds, begin, end)))
+    scenario = Scenario(name=name, seed=seed, swarms=swarms, actions=tuple(_faults(deeds, begin, end)))
     title = f"{name}, live: {violations[0][0] if violations else 'held'}"
     broken = [Violation(check, end, swarm, what) for check, swarm, what in violations]
-    return page(trace, scenario, title=title, violations=broken, command=command)
+    return page(trace, scenario, title=title, violations=broken, command=command, ground=ground)
 
 
 def _deeds(deeds: Sequence[Deed], begin: int) -> Iterator[Record]:
     for deed in deeds:
         at = (deed.wall_ms - begin) * MILLISECOND
-        yield Record(at, "", Kind.FAULT, ("cut" if deed.cut else "step", deed.text))
+        if not deed.started:  # the mark on its lane says so
+            yield Record(at, "", Kind.FAULT, ("cut" if deed.cut else "lie" if deed.lies else "step", deed.text))
         yield from (Record(at, swarm, Kind.STATE, ("down", deed.text)) for swarm in deed.killed)
         yield from (Record(at, swarm, Kind.STATE, ("started", None)) for swarm in deed.started)
 
 
-def _cuts(deeds: Sequence[Deed], begin: int, end: int) -> Iterator[Cut]:
-    """Each partition as the action that leaves the record of its beginning."""
+def _faults(deeds: Sequence[Deed], begin: int, end: int) -> Iterator[Cut | Lie]:
+    """Each partition and each liar as the action that leaves the record of its beginning."""
     for deed in deeds:
         if len(deed.cut) > 1:
             over = [other.wall_ms - begin for other in deeds if other.wall_ms >= deed.wall_ms and other.healed]
             until = min(over, default=end // MILLISECOND)
             at = deed.wall_ms - begin
             yield Cut(at_ms=at, sources=deed.cut[0], targets=deed.cut[1], for_ms=max(0, until - at))
+        elif deed.lies:
+            at = deed.wall_ms - begin
+            yield Lie(at_ms=at, host=deed.lies, rate=RATE, for_ms=max(0, end // MILLISECOND - at))
 
 
 def _lines(traced: Mapping[str, Sequence[Line]], peers: Mapping[str, str], begin: int) -> Iterator[Record]:
@@ -91,7 +98,19 @@ def _record(at: int, swarm: str, line: Line, peers: Mapping[str, str]) -> Iterab
         case "batch_applied":
             message = f"{line['swarm']}/{line['term']}/{line['seq']}"
             return [Record(at, swarm, Kind.ARRIVED, (message, line["swarm"]))]
-        case kind:
-            told = {key: peers.get(value, value) for key, value in line.items() if key not in _STAMPS}
-            detail = " ".join(f"{key}={value}" for key, value in told.items())
-            return [Record(at, swarm, Kind.NODE, (kind, detail))]
+        case ("banned" | "fork_found" | "damage") as kind:
+            return [
+                Record(at, "", Kind.FAULT, (kind, f"{swarm}: {_told(line, peers)}")),
+                _plain(at, swarm, line, peers),
+            ]
+        case _:
+            return [_plain(at, swarm, line, peers)]
+
+
+def _plain(at: int, swarm: str, line: Line, peers: Mapping[str, str]) -> Record:
+    return Record(at, swarm, Kind.NODE, (line["kind"], _told(line, peers)))
+
+
+def _told(line: Line, peers: Mapping[str, str]) -> str:
+    fields = {key: peers.get(value, value) for key, value in line.items() if key not in _STAMPS}
+    return " ".join(f"{key}={value}" for key, value in fields.items())

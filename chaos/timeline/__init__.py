@@ -28,8 +28,19 @@ _PARTS = ("html", "css", "js")
 _ESCAPES = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 
 
-def page(trace: Trace, scenario: Scenario, *, title: str, violations: Sequence[Violation], command: str = "") -> str:
-    """The HTML text of the page; `command` is what runs the same again, by default the one of a named scenario."""
+def page(
+    trace: Trace,
+    scenario: Scenario,
+    *,
+    title: str,
+    violations: Sequence[Violation],
+    command: str = "",
+    ground: str = "",
+) -> str:
+    """The HTML text of the page; `command` is what runs the same again, by default the one of a named scenario.
+
+    `ground` is where real processes ran, in real time; nothing in the simulated world.
+    """
     records = with_violations(trace.records, violations)
     parts = {name: resources.files("chaos.timeline").joinpath(f"page.{name}").read_text("utf-8") for name in _PARTS}
     facts: dict[str, Any] = {
@@ -39,6 +50,7 @@ def page(trace: Trace, scenario: Scenario, *, title: str, violations: Sequence[V
         "swarms": scenario.swarms,
         "canary": scenario.canary,
         "digest": trace.digest,
+        "ground": ground,
         "left_out": trace.count - len(trace.records),
         "command": command or again(scenario),
     }

@@ -612,8 +612,10 @@
       button.addEventListener("click", () => { jump(mark.at); pin([mark.index]); });
       by("violations").append(button);
     }
-    const facts = { scenario: data.scenario, seed: data.seed, swarms: data.swarms, "virtual time": `${seconds(data.end, 2)} s`,
-      records: records.length, digest: data.digest };
+    const facts = { scenario: data.scenario, seed: data.seed, swarms: data.swarms };
+    facts[data.ground ? "real time" : "virtual time"] = `${seconds(data.end, 2)} s`;
+    facts.records = records.length;
+    if (data.ground) facts.ground = data.ground; else facts.digest = data.digest;
     if (data.canary) facts.canary = data.canary;
     if (data.left_out) facts["earlier records left out"] = data.left_out;
     for (const [name, value] of Object.entries(facts)) by("facts").append(fact(name, value));

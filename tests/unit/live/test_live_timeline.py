@@ -32,6 +32,7 @@ def data_of(
         peers={"12D3s2": "s2"},
         violations=violations,
         command="zenmesh chaos live partition",
+        ground="loopback relays",
     )
     found = re.search(r"<script[^>]*>(\{.*?)</script>", text, re.DOTALL)
     assert found
@@ -99,6 +100,21 @@ def test_a_killed_process_is_down_until_it_starts() -> None:
 def test_peers_have_the_names_of_their_swarms() -> None:
     data = data_of(s1=[line(1, "link_up", peer="12D3s2", inbound=True)])
     assert records(data, Kind.NODE)[0][2] == ["link_up", "peer=s2 inbound=True"]
+
+
+def test_a_liar_lies_to_the_end() -> None:
+    data = data_of(Deed(wall_ms=BEGIN + 10, text="s1 lies", lies="s1"), s1=[line(0, "member"), line(70, "member")])
+    assert [(span["from"], span["until"], span["sides"]) for span in data["spans"]] == [(10_000, 70_000, [[0], []])]
+
+
+def test_a_ban_is_told_above_the_lanes_too() -> None:
+    data = data_of(s1=[line(3, "banned", peer="12D3s2")])
+    assert (3_000, None, ["banned", "s1: peer=s2"]) in records(data, Kind.FAULT)
+    assert (3_000, "s1", ["banned", "peer=s2"]) in records(data, Kind.NODE)
+
+
+def test_the_page_knows_where_it_happened() -> None:
+    assert data_of(s1=[line(1, "member")])["ground"] == "loopback relays"
 
 
 def test_what_broke_stands_at_the_end() -> None:
