@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from bootstrap.live.netns import Lan, missing
+from bootstrap.live.netns import Lan, missing, sweep
 from bootstrap.live.relays import Relays
 from bootstrap.live.swarm import Launch, Swarm
 from wire.errors import Unavailable
@@ -49,7 +49,10 @@ def make_ground(count: int, *, root: bool | None) -> Ground:
     reason = missing() if root is not False else None
     if root and reason is not None:
         raise Unavailable(f"no network namespaces: {reason}")
-    return LoopbackGround(count) if root is False or reason is not None else LanGround(count)
+    if root is False or reason is not None:
+        return LoopbackGround(count)
+    sweep()
+    return LanGround(count)
 
 
 class LanGround:

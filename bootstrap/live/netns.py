@@ -18,7 +18,9 @@ import contextlib
 import functools
 import itertools
 import os
+import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +30,8 @@ from typing import Any
 _SERIAL = itertools.count()
 _STOP_S = 3.0
 _COMMAND_S = 20.0
+_NAMESPACES = Path("/run/netns")
+_NAME = r"zm(\d+)x\d+(?:n\d+|sw)"  # of a namespace, with the id of the process that made it
 
 # Duplicate address detection would keep IPv6 addresses unusable for a second; router advertisements are not wanted.
 _IPV6_SETTINGS = {"accept_dad": 0, "dad_transmits": 0, "accept_ra": 0}
@@ -54,6 +58,19 @@ def missing() -> str | None:
     except (RuntimeError, OSError, subprocess.TimeoutExpired) as error:
         return f"no network namespaces here: {error}"
     return None
+
+
+def sweep(run: int | None = None) -> None:
+    """Remove the namespaces of processes that are dead, and of `run`, with all that still runs in them."""
+    for file in _NAMESPACES.glob("zm*"):
+        maker = re.fullmatch(_NAME, file.name)
+        if maker is None or (int(maker[1]) != run and Path("/proc", maker[1]).exists()):
+            continue
+        with contextlib.suppress(RuntimeError):  # somebody else sweeps too
+            for pid in _command("ip", "netns", "pids", file.name).split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            _command("ip", "netns", "del", file.name)
 
 
 class Lan:
@@ -177,7 +194,7 @@ class Lan:
                 process.wait()
         self._processes.clear()
         for name in [*self._names, self._switch]:
-            if Path("/run/netns", name).exists():
+            if Path(_NAMESPACES, name).exists():
                 with contextlib.suppress(RuntimeError):
                     _command("ip", "netns", "del", name)
 

@@ -1,7 +1,8 @@
 """A live run from its plan to its verdict, with nothing left behind: no process, no namespace, no relay, no home.
 
 Whatever ends it (the story's end, Ctrl-C, SIGTERM, a mistake of ours), everything is ended in order, and while that
-happens further signals wait. Homes, logs and traces stay where they lie when something broke or when asked to.
+happens further signals wait; after `kill -9` a keeper does it. Homes, logs and traces stay where they lie when
+something broke or when asked to.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import FrameType
 
 from bootstrap.live.checks import Broken, Evidence, judge
 from bootstrap.live.grounds import make_ground
+from bootstrap.live.keeper import kept_clean
 from bootstrap.live.stage import Stage, Stuck, Tell
 from bootstrap.live.stories import STORIES, Plan
 from bootstrap.live.timeline import Deed
@@ -48,6 +50,7 @@ def play(plan: Plan, *, root: bool | None, keep: bool, tell: Tell) -> Verdict:
         directory = Path(tempfile.mkdtemp(prefix=f"zenmesh-live-{os.getpid()}-"))
         kept = [keep]
         stack.callback(lambda: None if kept[0] else shutil.rmtree(directory, ignore_errors=True))
+        stack.enter_context(kept_clean(directory, keep=keep))
         ground = make_ground(len(plan.names), root=root)
         stack.callback(ground.close)
         stage = Stage(plan.names, ground, directory, tell)

@@ -48,6 +48,24 @@ def test_a_liar_without_root(tmp_path: Path) -> None:
     assert [row["hostile"] for row in told["swarms"]].count(True) == 1
 
 
+@pytest.mark.netns
+def test_a_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
+    """After `kill -9` nobody of it can clean up: the keeper ends the nodes and removes homes and namespaces."""
+    command = [*ZENMESH, "chaos", "live", "happy-path", "--swarms", "2", "--for", "1h", "--root"]
+    run = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL)
+    for _ in patiently(60.0):
+        if list(tmp_path.glob("*/s1.trace")):
+            break
+    run.kill()
+    run.wait()
+    for _ in patiently(60.0):
+        left = [*tmp_path.iterdir(), *Path("/run/netns").glob(f"zm{run.pid}x*")]
+        if not left and not [line for line in processes() if str(tmp_path) in line]:
+            break
+    else:
+        raise AssertionError(left)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=lambda how: how.name)
 def test_a_run_that_is_ended_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
     """Ended while nodes run: the command's exit code says so, and neither process nor file stays."""
