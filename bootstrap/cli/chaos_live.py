@@ -29,11 +29,13 @@ def live(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="happy-path, partition, byzantine, recovery or high-load.", show_default=False
+            metavar="NAME",
+            help="happy-path, partition, byzantine, recovery, high-load or random.",
+            show_default=False,
         ),
     ],
     swarms: SwarmsOption = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Any number: who is cut off, who lies.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", metavar="SEED", help="Any number: whom what befalls.")] = 1,
     lasting: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long it goes on.")] = "30s",
     root: Annotated[
         bool | None,

@@ -20,6 +20,7 @@ from pathlib import Path
 RELAY_HOST = "127.0.0.1"
 NODE_HOST = "127.0.0.2"  # dialers get their own ports on RELAY_HOST: none can take a node's while it is down
 _CHUNK = 1 << 16
+_LOOKS = 5  # at the kernel's table, which may leave out a row while others come and go
 
 
 class Relays:
@@ -84,7 +85,7 @@ class Relays:
 
     def _relay(self, connection: socket.socket, port: int, target: int) -> None:
         with connection:
-            dialer = self._node_at(port)
+            dialer = self._node_at(port, connection.getsockname()[1])
             if dialer is None:
                 return
             self._wait_open(dialer, target)
@@ -106,20 +107,22 @@ class Relays:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _node_at(self, port: int) -> int | None:
-        """The node whose process has the connected socket at this local port; None: no node, or gone already."""
-        inode = _inode_of(port)
-        for number, pid in list(self.pids.items()):
-            if inode is not None and f"socket:[{inode}]" in _open_files(pid):
-                return number
+    def _node_at(self, port: int, relay_port: int) -> int | None:
+        """The node whose process has the socket from `port` to a relay's; None: no node, or gone already."""
+        for _ in range(_LOOKS):
+            inode = _inode_of(port, relay_port)
+            for number, pid in list(self.pids.items()):
+                if inode is not None and f"socket:[{inode}]" in _open_files(pid):
+                    return number
         return None
 
 
-def _inode_of(port: int) -> str | None:
-    """The socket that is connected from this port of the relays' host, as the kernel numbers it."""
-    local = f"{int.from_bytes(socket.inet_aton(RELAY_HOST), 'little'):08X}:{port:04X}"
+def _inode_of(port: int, relay_port: int) -> str | None:
+    """The socket that is connected from one port of the relays' host to another, as the kernel numbers it."""
+    host = f"{int.from_bytes(socket.inet_aton(RELAY_HOST), 'little'):08X}"
+    ends = [f"{host}:{port:04X}", f"{host}:{relay_port:04X}"]  # a local port alone may have several sockets
     rows = (line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines())
-    return next((row[9] for row in rows if row[1] == local), None)
+    return next((row[9] for row in rows if row[1:3] == ends), None)
 
 
 def _open_files(pid: int) -> list[str]:

@@ -40,6 +40,7 @@ class Stage:
         self._ground = ground
         self._directory = directory
         self._tell = tell
+        self._hanging: Swarm | None = None
         self.deeds: list[Deed] = []
 
     # the story's verbs
@@ -104,6 +105,35 @@ class Stage:
         for swarm in self.swarms:
             swarm.end(signal.SIGKILL)
 
+    def pause(self, number: int, seconds: float) -> None:
+        """A process hangs for a while, with all its connections (SIGSTOP)."""
+        swarm = self.swarms[number]
+        self.say(f"{swarm.name} hangs for {seconds:.1f} s (SIGSTOP)", paused=(swarm.name,))
+        self._hanging = swarm
+        swarm.send(signal.SIGSTOP)
+        self.last(seconds)
+        swarm.send(signal.SIGCONT)
+        self._hanging = None
+        self.say(f"{swarm.name} goes on (SIGCONT)", resumed=(swarm.name,))
+
+    def kill(self, number: int, seconds: float) -> None:
+        """A process ends at once, and after a while starts from its disk."""
+        swarm = self.swarms[number]
+        self.say(f"{swarm.name} is killed (kill -9), for {seconds:.1f} s", killed=(swarm.name,))
+        swarm.end(signal.SIGKILL)
+        self.last(seconds)
+        self._start(swarm)
+
+    def isolate(self, number: int, seconds: float) -> None:
+        """A swarm is cut off from all others for a while, which may be too short to be noticed."""
+        others = [other for other in range(len(self.swarms)) if other != number]
+        sides = ([number], others)
+        cut = tuple(tuple(self.swarms[member].name for member in side) for side in sides)
+        self.say(f"{cut[0][0]} is cut off for {seconds:.1f} s", cut=cut)
+        self._ground.partition(*sides)
+        self.last(seconds)
+        self.heal()
+
     def start_all(self) -> None:
         """Start every process from its disk."""
         self.say("all start again from their disks")
@@ -161,7 +191,7 @@ class Stage:
         """How everyone is who answers; noted as evidence."""
         looks: dict[str, Status] = {}
         for swarm in swarms or self.swarms:
-            if status := swarm.ask("status"):
+            if swarm is not self._hanging and (status := swarm.ask("status")):
                 looks[swarm.name] = status
                 self.evidence.sightings.append(Sighting(swarm=swarm.name, status=status))
         return looks

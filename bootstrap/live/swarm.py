@@ -55,6 +55,11 @@ class Swarm:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal, if there is one."""
+        if self.process is not None:
+            self.process.send_signal(number)
+
     def call(self, operation: str, **fields: object) -> dict[str, Any]:
         """What the node answers. Raises NotRunning or CallFailed."""
         return Client(find_socket(Home(self.path).path), timeout_s=ANSWER_S).call(operation, fields)

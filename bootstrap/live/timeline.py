@@ -35,6 +35,8 @@ class Deed:
     lies: str = ""  # the swarm that lies from now on
     killed: tuple[str, ...] = ()
     started: tuple[str, ...] = ()
+    paused: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
 
 
 def live_page(
@@ -68,6 +70,8 @@ def _deeds(deeds: Sequence[Deed], begin: int) -> Iterator[Record]:
             yield Record(at, "", Kind.FAULT, ("cut" if deed.cut else "lie" if deed.lies else "step", deed.text))
         yield from (Record(at, swarm, Kind.STATE, ("down", deed.text)) for swarm in deed.killed)
         yield from (Record(at, swarm, Kind.STATE, ("started", None)) for swarm in deed.started)
+        yield from (Record(at, swarm, Kind.STATE, ("paused", deed.text)) for swarm in deed.paused)
+        yield from (Record(at, swarm, Kind.STATE, ("resumed", None)) for swarm in deed.resumed)
 
 
 def _faults(deeds: Sequence[Deed], begin: int, end: int) -> Iterator[Cut | Lie]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.live.stories import STORIES, Plan, make_plan
+from bootstrap.live.stories import STORIES, Plan, Trouble, make_plan
 from tests.support.commands import command
 from wire.errors import UsageError
 
@@ -27,6 +27,15 @@ def test_the_seed_decides_who_is_cut_off() -> None:
 
 def test_the_seed_decides_who_lies() -> None:
     assert {plan("byzantine", seed=seed).liar for seed in range(50)} == set(range(4))
+
+
+def test_the_seed_decides_all_faults_and_they_fill_the_time() -> None:
+    plans = [make_plan("random", seed=seed, swarms=3, seconds=30.0).faults for seed in range(20)]
+    assert plans == [make_plan("random", seed=seed, swarms=3, seconds=30.0).faults for seed in range(20)]
+    assert len(set(plans)) == len(plans)
+    assert {fault.trouble for faults in plans for fault in faults} == set(Trouble)
+    assert {fault.swarm for faults in plans for fault in faults} == set(range(3))
+    assert all(30 <= sum(fault.quiet_s + fault.for_s for fault in faults) < 41 for faults in plans)
 
 
 def test_a_story_has_a_number_of_swarms_of_its_own() -> None:

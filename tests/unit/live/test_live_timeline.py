@@ -102,6 +102,20 @@ def test_peers_have_the_names_of_their_swarms() -> None:
     assert records(data, Kind.NODE)[0][2] == ["link_up", "peer=s2 inbound=True"]
 
 
+def test_a_process_that_hangs_is_paused_until_it_goes_on() -> None:
+    data = data_of(
+        Deed(wall_ms=BEGIN, text="start", started=("s1",)),
+        Deed(wall_ms=BEGIN + 10, text="hangs", paused=("s1",)),
+        Deed(wall_ms=BEGIN + 30, text="goes on", resumed=("s1",)),
+        s1=[line(40, "member")],
+    )
+    assert [stretch[:3] for stretch in data["lanes"][0]] == [
+        [0, 10_000, "running"],
+        [10_000, 30_000, "paused"],
+        [30_000, 40_000, "running"],
+    ]
+
+
 def test_a_liar_lies_to_the_end() -> None:
     data = data_of(Deed(wall_ms=BEGIN + 10, text="s1 lies", lies="s1"), s1=[line(0, "member"), line(70, "member")])
     assert [(span["from"], span["until"], span["sides"]) for span in data["spans"]] == [(10_000, 70_000, [[0], []])]
