@@ -13,6 +13,7 @@ A message of an unknown type code is the receiver's to count and ignore, so that
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import zstandard
 
@@ -35,7 +36,13 @@ _VALUE_SIZES = {24: 1, 25: 2, 26: 4}  # what the low bits of a head say of the b
 
 def pack_message(code: int, payload: bytes) -> bytes:
     """A message of type `code` (see `wire.types`)."""
-    return b"".join((_PAIR, cbor.head(0, code), cbor.head(2, len(payload)), payload))
+    return _beginning(code, len(payload)) + payload
+
+
+@lru_cache(maxsize=4096)
+def _beginning(code: int, size: int) -> bytes:
+    """What stands before a payload of `size` bytes; most messages are small, and of few types."""
+    return _PAIR + cbor.head(0, code) + cbor.head(2, size)
 
 
 def unpack_message(message: bytes, limit: int = MAX_BODY) -> tuple[int, bytes]:
@@ -44,13 +51,13 @@ def unpack_message(message: bytes, limit: int = MAX_BODY) -> tuple[int, bytes]:
         raise DecodeError(f"{len(message)} bytes where {limit} are allowed", Offence.OVERSIZE)
     try:
         code, at = _value(message, 1)
-        _, at = _value(message, at)
+        size, at = _value(message, at)
     except IndexError as error:
         raise DecodeError("not a [type code, payload] message") from error
-    payload = message[at:]
-    if code >= MAX_CODE or pack_message(code, payload) != message:  # whatever else it may be: it has one spelling
+    # Whatever else its beginning may be: it has one spelling.
+    if code >= MAX_CODE or message[:at] != _beginning(code, size) or len(message) - at != size:
         raise DecodeError("not a [type code, payload] message")
-    return code, payload
+    return code, message[at:]
 
 
 def _value(message: bytes, at: int) -> tuple[int, int]:

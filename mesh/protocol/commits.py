@@ -22,9 +22,14 @@ class Commit:
     rest: tuple[Effect, ...]
 
 
+_RECORDS = frozenset((Compact, Persist))
+
+
 def commits(effects: Sequence[Effect]) -> Iterator[Commit]:
     """`effects` cut before each compaction."""
-    if not effects:
+    if _RECORDS.isdisjoint(map(type, effects)):  # as a rule
+        if effects:
+            yield Commit(compact=None, records=(), rest=tuple(effects))
         return
     cuts = [index for index, effect in enumerate(effects) if isinstance(effect, Compact)]
     for start, end in zip([0, *cuts], [*cuts, len(effects)], strict=True):

@@ -30,7 +30,9 @@ class Compaction:
 
     def after(self, out: Outbox) -> None:
         """Account for the records of one call; compact when it is time."""
-        self._written += sum(len(effect.body) for effect in out.effects if isinstance(effect, Persist))
+        for effect in out.effects:
+            if isinstance(effect, Persist):
+                self._written += len(effect.body)
         if self._written >= self._context.config.compact_bytes:
             self._compact(dict(self._context.replica.dirty), out)
 

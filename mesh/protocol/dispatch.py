@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 Handler = Callable[[Link, bytes, Instant, Outbox], None]
 
 FIRST_SYNC, LAST_SYNC = MessageType.SYNC_HELLO, MessageType.SYNC_HEADER
+_TYPES: dict[int, MessageType] = {kind.value: kind for kind in MessageType}
+_RECEIVED = {kind: f"received_{kind.name.lower()}" for kind in MessageType}  # names of counters
 
 
 class Dispatch:
@@ -137,9 +139,8 @@ class Dispatch:
     def _unpack(self, message: bytes, channel: Channel) -> tuple[MessageType | None, bytes]:
         """(type, payload) of a message that may travel here; type None for one that this version does not know."""
         code, payload = unpack_message(message)
-        try:
-            kind = MessageType(code)
-        except ValueError:
+        kind = _TYPES.get(code)
+        if kind is None:
             self._node.context.counters["unknown_messages"] += 1
             return None, b""
         spec = REGISTRY[kind]
@@ -147,7 +148,7 @@ class Dispatch:
             raise ProtocolViolation(f"{kind.name} on channel {channel}")
         if len(payload) > spec.limit:
             raise DecodeError(f"{kind.name} of {len(payload)} bytes, {spec.limit} are allowed", Offence.OVERSIZE)
-        self._node.context.counters[f"received_{kind.name.lower()}"] += 1
+        self._node.context.counters[_RECEIVED[kind]] += 1
         return kind, payload
 
     # handlers

@@ -7,8 +7,9 @@ nothing is sent that could be forgotten.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
+
+import msgspec
 
 from consensus.tickets import Anchor
 from mesh.protocol.commands import Outcome
@@ -27,16 +28,14 @@ class RecordKind(IntEnum):
     SIGNED_HEAD = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Persist:
+class Persist(msgspec.Struct, frozen=True, kw_only=True):
     """Append a record to the journal, fsynced."""
 
     kind: RecordKind
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveFile:
+class SaveFile(msgspec.Struct, frozen=True, kw_only=True):
     """Replace the file `name` of the home atomically; with `durable`, fsynced."""
 
     name: str
@@ -44,15 +43,13 @@ class SaveFile:
     durable: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compact:
+class Compact(msgspec.Struct, frozen=True, kw_only=True):
     """Save `snapshots` (name to bytes) durably, then drop the journal written so far, which they cover."""
 
     snapshots: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """Queue `message` for `peer` on `channel`; best effort."""
 
     peer: PeerId
@@ -60,55 +57,48 @@ class Send:
     message: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publish:
+class Publish(msgspec.Struct, frozen=True, kw_only=True):
     """Publish `message` on a gossip topic; best effort, lossy."""
 
     topic: str
     message: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscribe:
+class Subscribe(msgspec.Struct, frozen=True, kw_only=True):
     """Join a gossip topic for the life of the process."""
 
     topic: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dial:
+class Dial(msgspec.Struct, frozen=True, kw_only=True):
     """Try to connect to `peer`, one address after another."""
 
     peer: PeerId
     addresses: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disconnect:
+class Disconnect(msgspec.Struct, frozen=True, kw_only=True):
     """Close every connection to `peer`."""
 
     peer: PeerId
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
+class Trust(msgspec.Struct, frozen=True, kw_only=True):
     """Lift (or restore) the narrow limits under which a stranger's link is kept."""
 
     peer: PeerId
     trusted: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to the command `request_id`."""
 
     request_id: int
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Penalize:
+class Penalize(msgspec.Struct, frozen=True, kw_only=True):
     """`peer` committed `offence`: count it. Scores and bans are the node's own business."""
 
     peer: PeerId
@@ -116,15 +106,13 @@ class Penalize:
     detail: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """A record of what happened, for logs, checkers and golden files."""
 
-    record: TraceRecord = field()
+    record: TraceRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Joined:
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
     """A joiner was admitted: the interpreter replaces it by the node of this federation."""
 
     genesis: bytes
@@ -132,13 +120,11 @@ class Joined:
     anchor: Anchor | None  # the block that the ticket names; None where no ticket was needed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settle:
+class Settle(msgspec.Struct, frozen=True, kw_only=True):
     """Others have confirmed that nothing this node signed is missing on disk: the store may forget its doubt."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Halt:
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
     """Stop the process: going on would be wrong. `reason` is a sentence for the operator."""
 
     reason: str

@@ -21,6 +21,7 @@ EXACT = (
     *(inspect.EnumType, inspect.LiteralType, inspect.UnionType, inspect.ListType, inspect.DictType),
     *(inspect.TupleType, inspect.VarTupleType, inspect.NamedTupleType, inspect.StructType, inspect.Field),
 )
+SEAM = ("mesh.protocol.events", "mesh.protocol.effects")  # what passes between a node and its interpreter, in memory
 
 
 def parts(value: Any) -> Iterator[inspect.Type]:
@@ -41,8 +42,8 @@ def inexact(struct: type[Struct]) -> list[str]:
 
 
 def all_structs() -> list[type[Struct]]:
-    """Every Struct that a pure package defines."""
-    pure = [source.module for source in modules(*PURE)]
+    """Every Struct of a message: all that a pure package defines."""
+    pure = [source.module for source in modules(*PURE) if source.module not in SEAM]
     for module in pure:
         importlib.import_module(module)
     waiting, found = [Struct], {}
