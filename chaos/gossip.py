@@ -80,10 +80,17 @@ class Gossip:
         self._spread(subscriber, letter, None)
 
     def _spread(self, subscriber: _Subscriber, letter: Letter, source: str | None) -> None:
-        self._fill(subscriber)
-        for name, neighbour in list(subscriber.mesh.items()):
-            if name != source and letter.number not in self._subscribers[name].seen:  # it says IDONTWANT
-                self._pass(subscriber.host, neighbour, letter)
+        if len(subscriber.mesh) < DEGREE_LOW:
+            self._fill(subscriber)
+        host, linked = subscriber.host, self._world.links.linked
+        for name, neighbour in subscriber.mesh.items():
+            if name != source and linked(host, neighbour) and not self._has(name, letter):  # it says IDONTWANT
+                self._pass(host, neighbour, letter)
+
+    def _has(self, name: str, letter: Letter) -> bool:
+        """A host takes part and has seen a letter."""
+        subscriber = self._subscribers.get(name)
+        return subscriber is not None and letter.number in subscriber.seen
 
     def _pass(self, source: Host, target: Host, letter: Letter) -> None:
         world, way = self._world, self._world.links.conditions(source, target)
@@ -93,7 +100,7 @@ class Gossip:
                 letter if message is letter.message else Letter(world.number(), letter.author, letter.topic, message)
             )
             for _ in range(copies):
-                delay = world.links.delay(source, target, len(message))
+                delay = world.links.delay(way, len(message))
                 if delay is None or (way.corrupt and self._rng.random() < way.corrupt):
                     continue
                 if way.reorder and self._rng.random() < way.reorder:
@@ -156,9 +163,8 @@ class Gossip:
         subscriber.recent.append([])
         if letters:
             for other in self._listeners(subscriber):
-                listener = self._subscribers.get(other.name)
                 for letter in letters:
-                    if listener is not None and letter.number not in listener.seen:
+                    if other.name in self._subscribers and not self._has(other.name, letter):
                         self._pass(subscriber.host, other, letter)
 
     def _listeners(self, subscriber: _Subscriber) -> Iterator[Host]:

@@ -9,6 +9,7 @@ probes time out, or the other comes back.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -51,18 +52,21 @@ class Conditions:
 
 @dataclass(eq=False, slots=True)
 class Connection:
-    """A secured connection. `ends` holds who still thinks that it stands; `arrivals` keeps each stream in order."""
+    """A secured connection. `standing` holds who still thinks that it stands; `arrivals` keeps each stream in order.
 
-    ends: dict[str, Host]
+    By the name of a host: who is `beyond` it, and the conditions of its `way` to there.
+    """
+
+    beyond: dict[str, Host]
+    ways: dict[str, Conditions]
+    standing: set[str]
     arrivals: dict[tuple[str, Channel], int] = field(default_factory=dict)
     waiting: dict[str, list[tuple[Channel, bytes, int]]] = field(default_factory=dict)
 
     def other(self, host: Host) -> Host | None:
         """The other end, if it still stands there."""
-        for name, end in self.ends.items():
-            if name != host.name:
-                return end
-        return None
+        other = self.beyond[host.name]
+        return other if other.name in self.standing else None
 
 
 class Links:
@@ -72,8 +76,8 @@ class Links:
         self._world = world
         self._rng = world.rng.split("links")
         self._conditions: dict[tuple[str, str], Conditions] = {}
-        self._links: dict[str, dict[PeerId, Connection]] = {}
-        self._trusted: dict[str, dict[PeerId, None]] = {}
+        self._links: defaultdict[str, dict[PeerId, Connection]] = defaultdict(dict)
+        self._trusted: defaultdict[str, dict[PeerId, None]] = defaultdict(dict)
 
     # reading
 
@@ -87,10 +91,10 @@ class Links:
 
     def of(self, host: Host) -> dict[PeerId, Connection]:
         """The links that a host thinks it has."""
-        return self._links.setdefault(host.name, {})
+        return self._links[host.name]
 
     def trusts(self, host: Host, peer: PeerId) -> bool:
-        return peer in self._trusted.get(host.name, {})
+        return peer in self._trusted[host.name]
 
     def neighbours(self, host: Host) -> Iterator[Host]:
         """Hosts that gossip may pass to and from: linked and trusted at both ends."""
@@ -106,16 +110,18 @@ class Links:
 
     def gossip_passes(self, host: Host, other: Host) -> bool:
         """`other` is one of the neighbours of `host`."""
-        connection = self.of(host).get(other.peer)
-        linked = connection is not None and connection.other(host) is other
-        return linked and self._trust_each_other(host, other.peer, other)
+        return self.linked(host, other) and self._trust_each_other(host, other.peer, other)
+
+    def linked(self, host: Host, other: Host) -> bool:
+        """A link of `host` leads to `other`, who still knows of it."""
+        connection = self._links[host.name].get(other.peer)
+        return connection is not None and connection.other(host) is other
 
     def _trust_each_other(self, host: Host, peer: PeerId, other: Host) -> bool:
         return self.trusts(host, peer) and self.trusts(other, host.peer)
 
-    def delay(self, source: Host, target: Host, size: int) -> int | None:
+    def delay(self, way: Conditions, size: int) -> int | None:
         """How long `size` bytes take on a way that is open; None when they are lost."""
-        way = self.conditions(source, target)
         if not way.open or (way.loss and self._rng.random() < way.loss):
             return None
         delay = way.delay + (self._rng.randbelow(way.jitter) if way.jitter else 0)
@@ -134,23 +140,19 @@ class Links:
         if connection is None:
             return
         number = world.number()
-        other = connection.other(host)
+        beyond, other = connection.beyond[host.name], connection.other(host)
         world.trace.note(
-            world.now, host.name, Kind.SENT, number, other.name if other else peer, channel.name,
-            type_name(message), len(message),
-        )  # fmt: skip
+            world.now, host.name, Kind.SENT, number, beyond.name, channel.name, type_name(message), len(message)
+        )
         world.trace.content(message)
-        target = other or world.host_of(peer)
-        if target is not None and not self.conditions(host, target).open:
-            self._hold(host, target, connection, channel, message, number)
+        if not connection.ways[host.name].open:
+            self._hold(host, connection, channel, message, number)
         elif other is None:
             self._broken(host, connection, "the other side knows of no such connection")
         else:
             self._pass(host, other, connection, channel, message, number)
 
-    def _hold(
-        self, host: Host, target: Host, connection: Connection, channel: Channel, message: bytes, number: int
-    ) -> None:
+    def _hold(self, host: Host, connection: Connection, channel: Channel, message: bytes, number: int) -> None:
         waiting = connection.waiting.setdefault(host.name, [])
         if len(waiting) < MAX_WAITING:
             waiting.append((channel, message, number))
@@ -160,10 +162,10 @@ class Links:
     def _pass(
         self, host: Host, other: Host, connection: Connection, channel: Channel, message: bytes, number: int
     ) -> None:
-        world, way = self._world, self.conditions(host, other)
+        world, way = self._world, connection.ways[host.name]
         for forged in world.rules.spoken(host, message):
             message = forged
-            delay = self.delay(host, other, len(message))
+            delay = self.delay(way, len(message))
             corrupted = bool(way.corrupt) and self._rng.random() < way.corrupt
             if corrupted or (delay is None and channel in _LOSSLESS):
                 world.trace.note(world.now, host.name, Kind.LOST, number, "the connection broke")
@@ -179,7 +181,7 @@ class Links:
             world.at(at, partial(self._arrive, other, connection, event, number, host.name))
 
     def _arrive(self, host: Host, connection: Connection, event: MessageReceived, number: int, source: str) -> None:
-        if host.process is None or host.name not in connection.ends:
+        if host.process is None or host.name not in connection.standing:
             return
         self._world.trace.note(self._world.now, host.name, Kind.ARRIVED, number, source)
         host.process.feed(event)
@@ -222,7 +224,11 @@ class Links:
             if stale.other(target) is not None:
                 return  # two dials crossed, or a twin is connected: the first stays
             self._end(target, stale, "replaced by a new connection")
-        connection = Connection({host.name: host, target.name: target})
+        connection = Connection(
+            beyond={host.name: target, target.name: host},
+            ways={host.name: self.conditions(host, target), target.name: self.conditions(target, host)},
+            standing={host.name, target.name},
+        )
         self.of(host)[target.peer] = connection
         self.of(target)[host.peer] = connection
         host.process.feed(PeerUp(peer=target.peer, address=address, inbound=False))
@@ -244,7 +250,7 @@ class Links:
     def gone(self, host: Host, silently: bool) -> None:
         """The process of `host` is no more; `silently` when no kernel is left that closes its connections."""
         for connection in list(self.of(host).values()):
-            connection.ends.pop(host.name, None)
+            connection.standing.discard(host.name)
             other = connection.other(host)
             if other is not None and not silently:
                 self._tell(host, other, connection, "the other side went away")
@@ -263,7 +269,7 @@ class Links:
 
     def trust(self, host: Host, peer: PeerId, trusted: bool) -> None:
         """A host lets a peer into its gossip, or no more."""
-        book = self._trusted.setdefault(host.name, {})
+        book = self._trusted[host.name]
         if trusted and peer in self.of(host):
             book[peer] = None
         elif not trusted:
@@ -286,11 +292,12 @@ class Links:
 
     def _end(self, host: Host, connection: Connection, reason: str) -> None:
         """`host` learns that a connection is no more."""
-        if connection.ends.pop(host.name, None) is None:
+        if host.name not in connection.standing:
             return
+        connection.standing.discard(host.name)
         links = self.of(host)
         for peer in [peer for peer, link in links.items() if link is connection]:
             del links[peer]
-            self._trusted.get(host.name, {}).pop(peer, None)
+            self._trusted[host.name].pop(peer, None)
             if host.process is not None:
                 host.process.feed(PeerDown(peer=peer, reason=reason))

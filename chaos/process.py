@@ -132,13 +132,14 @@ class Process:
         deadline = self.node.next_deadline()
         if deadline is not None and deadline <= now:
             self._guarded(self._tick, now)
-        if self.alive:
-            self._schedule()
+        else:
+            self._wake_by(deadline)
 
     def _tick(self, now: int) -> None:
         self.carry_out(self.node.tick(now))
         left = self.node.next_deadline() if self.alive else None
         assert left is None or left > now, "a tick left a deadline in the past: the node would spin"
+        self._wake_by(left)
 
     def stop(self) -> None:
         """End in order."""
@@ -147,7 +148,7 @@ class Process:
     def reschedule(self) -> None:
         """The clocks were changed: timers fall due at another time."""
         self._wake_at = None
-        self._schedule()
+        self._wake_by(self.node.next_deadline())
 
     def _last_words(self) -> None:
         self.carry_out(self.node.stop(self.host.clocks.monotonic(self.world.now)))
@@ -162,7 +163,7 @@ class Process:
         self._guarded(self._react, event, now)
         if self.alive:
             self.world.watch(self, event)
-            self._schedule()
+            self._wake_by(self.node.next_deadline())
 
     def _react(self, event: InEvent, now: int) -> None:
         self.carry_out(self.node.handle(event, now))
@@ -172,8 +173,8 @@ class Process:
             self.feed(WallClock(ms=self.host.clocks.wall_ms(self.world.now)))
             self.world.later(_WALL_PERIOD, self._tell_wall)
 
-    def _schedule(self) -> None:
-        deadline = self.node.next_deadline() if self.alive else None
+    def _wake_by(self, deadline: int | None) -> None:
+        """Have a wake-up planned for `deadline`, on the node's own clock."""
         if deadline is None:
             self._wake_at = None
             return
@@ -201,6 +202,8 @@ class Process:
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Release effects in order, each after what stands before it is durable."""
+        if not effects:
+            return
         for commit in self.world.rules.commits(effects):
             if commit.compact is not None:
                 self.store.compact(dict(commit.compact.snapshots))

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from wire.types import MessageType
 
 RING = 4096  # records kept when not all are
+_TYPE_NAMES: dict[int, str] = {kind.value: kind.name for kind in MessageType}
 _BLOCK = 1 << 16  # bytes that are hashed together
 
 Value = str | int | bool | None
@@ -93,7 +94,4 @@ class Trace:
 def type_name(message: bytes) -> str:
     """The name of a message's type, by its first bytes: CBOR `[code, payload]`."""
     code = message[1] if len(message) > 1 and message[1] < 24 else message[2] if len(message) > 2 else -1
-    try:
-        return MessageType(code).name
-    except ValueError:
-        return "unknown"
+    return _TYPE_NAMES.get(code, "unknown")

@@ -70,7 +70,8 @@ class Context:
     addresses: tuple[str, ...] = ()
     counters: Counter[str] = field(default_factory=Counter)
     _neighbours: list[SwarmId] = field(default_factory=list)
-    _epoch: int | None = None  # of `_neighbours`
+    _population: int = 0
+    _epoch: int | None = None  # of `_neighbours` and `_population`
 
     def wall_ms(self, now: Instant) -> int:
         return self.wall.now(now)
@@ -92,7 +93,8 @@ class Context:
 
     def population(self) -> int:
         """How many members there are, this one included even before the chain names it."""
-        return len(self.chain.members()) + (self.chain.member(self.me.swarm) is None)
+        self._follow()
+        return self._population
 
     def others(self) -> list[SwarmId]:
         """Every other member, in the chain's order."""
@@ -100,7 +102,12 @@ class Context:
 
     def neighbours(self) -> list[SwarmId]:
         """The members that this node keeps links with: in all but large federations, every other one."""
-        if self._epoch != self.chain.epoch:
-            self._neighbours = neighbours(self.me.swarm, self.others(), self.config)
-            self._epoch = self.chain.epoch
+        self._follow()
         return self._neighbours
+
+    def _follow(self) -> None:
+        """Work out anew what follows from the chain, once it has grown: it is asked for after every event."""
+        if self._epoch != self.chain.epoch:
+            self._epoch = self.chain.epoch
+            self._neighbours = neighbours(self.me.swarm, self.others(), self.config)
+            self._population = len(self.chain.members()) + (self.chain.member(self.me.swarm) is None)

@@ -62,6 +62,16 @@ class Node:
         self.compaction = Compaction(context)
         self.operations = Operations(self)
         self.dispatch = Dispatch(self)
+        self._deadlines = (
+            context.links.next_deadline,
+            context.dialer.next_deadline,
+            self.seeking.next_deadline,
+            self.syncing.next_deadline,
+            self.writer.next_deadline,
+            self._signing_deadline,
+            self.admission.next_deadline,
+            self.terms.next_deadline,
+        )
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
         self._settled = False
@@ -107,17 +117,8 @@ class Node:
 
     def next_deadline(self) -> Instant | None:
         """When `tick` next has something to do."""
-        deadlines = [
-            self.context.links.next_deadline(),
-            self.context.dialer.next_deadline(),
-            self.seeking.next_deadline(),
-            self.syncing.next_deadline(),
-            self.writer.next_deadline(),
-            self._signing_deadline(),
-            self.admission.next_deadline(),
-            self.terms.next_deadline(),
-        ]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        deadlines = [deadline for ask in self._deadlines if (deadline := ask()) is not None]
+        return min(deadlines) if deadlines else None
 
     def _signing_deadline(self) -> Instant | None:
         if not self.startup.confirmed:
