@@ -12,6 +12,7 @@ from collections import deque
 from enum import StrEnum
 from typing import NamedTuple
 
+from wire.frame import code_of
 from wire.types import MessageType
 
 RING = 4096  # records kept when not all are
@@ -92,6 +93,5 @@ class Trace:
 
 
 def type_name(message: bytes) -> str:
-    """The name of a message's type, by its first bytes: CBOR `[code, payload]`."""
-    code = message[1] if len(message) > 1 and message[1] < 24 else message[2] if len(message) > 2 else -1
-    return _TYPE_NAMES.get(code, "unknown")
+    """The name of a message's type."""
+    return _TYPE_NAMES.get(code_of(message), "unknown")

@@ -60,6 +60,12 @@ def unpack_message(message: bytes, limit: int = MAX_BODY) -> tuple[int, bytes]:
     return code, message[at:]
 
 
+def code_of(message: bytes) -> int:
+    """The type code of a message that is well-formed; whatever stands in its place in another, -1 behind its end."""
+    at = 2 if message[1:2] == b"\x18" else 1
+    return message[at] if len(message) > at else -1
+
+
 def _value(message: bytes, at: int) -> tuple[int, int]:
     """The value in the CBOR head at `at`, and where what follows it begins; raises IndexError behind the end."""
     value = message[at] & 31

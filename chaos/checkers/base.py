@@ -38,9 +38,14 @@ class Checker:
     """Override what the invariant needs; every method may yield sentences."""
 
     name: ClassVar[str]
+    judges: ClassVar[tuple[type[Effect], ...]] = ()  # the effects that `releasing` is about
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         """`process` has handled `event`."""
+        return iter(())
+
+    def grew(self, world: World, process: Process) -> Iterator[str]:
+        """The chain of `process` has another head than before, or is looked at for the first time."""
         return iter(())
 
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
@@ -56,7 +61,7 @@ class Checker:
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
-        """An effect is about to leave `process`."""
+        """An effect, one of those that this checker `judges`, is about to leave `process`."""
         return iter(())
 
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:

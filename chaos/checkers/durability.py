@@ -16,11 +16,11 @@ from crdt.batch import Header, parse, parse_header
 from crdt.ops import Author
 from crdt.sync.messages import Batches, Hello, Snapshot, VectorRow
 from mesh.protocol.commands import MemoryPut, MemoryRemove, Operation, Success
-from mesh.protocol.effects import Effect, Persist, Publish, RecordKind, Reply, Send
+from mesh.protocol.effects import Effect, Persist, Publish, RecordKind, Reply, Send, Subscribe
 from mesh.protocol.memory import COLLECTION
 from mesh.protocol.messages import Heartbeat
 from wire import cbor, cose
-from wire.frame import pack_message, unpack_message
+from wire.frame import code_of, unpack_message
 from wire.types import REGISTRY, MessageType
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ CLAIMS: dict[MessageType, Callable[[bytes], Iterable[_Claim]]] = {
     MessageType.SYNC_BATCHES: _batches,
     MessageType.SYNC_SNAPSHOT: _snapshot,
 }
-_BEGINNINGS = {pack_message(kind, b"")[:-1]: claims for kind, claims in CLAIMS.items()}  # of messages of a type
-_LENGTHS = sorted({len(beginning) for beginning in _BEGINNINGS})
+_CLAIMS: dict[int, Callable[[bytes], Iterable[_Claim]]] = {kind.value: claims for kind, claims in CLAIMS.items()}
 _Place = tuple[str, str]  # a host and a key
 
 
@@ -64,6 +63,7 @@ class DurableFirst(Checker):
     """
 
     name = "durable-first"
+    judges = (Send, Publish, Subscribe)  # to subscribe is the first thing that a process does
 
     def __init__(self) -> None:
         self._durable: dict[Author, int] = {}
@@ -81,13 +81,14 @@ class DurableFirst(Checker):
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         self._meet(process)
         if not isinstance(effect, Send | Publish):
-            return
-        found = (_BEGINNINGS.get(effect.message[:length]) for length in _LENGTHS)
-        claims = next((one for one in found if one is not None), None)
+            return iter(())
+        claims = _CLAIMS.get(code_of(effect.message))
         if claims is None:
-            return
-        author = process.node.context.me.author
-        for claim in claims(unpack_message(effect.message)[1]):
+            return iter(())
+        return self._overtaking(process.node.context.me.author, claims(unpack_message(effect.message)[1]))
+
+    def _overtaking(self, author: Author, claims: Iterable[_Claim]) -> Iterator[str]:
+        for claim in claims:
             mine = (claim.swarm, claim.term) == (author.swarm, author.term)
             if mine and claim.seq > self._durable.get(author, 0):
                 yield f"batch {claim.seq} leaves before it is durable"
@@ -104,6 +105,7 @@ class Acknowledged(Checker):
     """Remembers every write that a user was told is done, in the order of the writes."""
 
     name = "acknowledged"
+    judges = (Reply,)
 
     def __init__(self) -> None:
         self._asked: dict[tuple[Process, int], MemoryPut | MemoryRemove] = {}

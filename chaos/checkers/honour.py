@@ -23,6 +23,7 @@ class Honour(Checker):
     """Judges every penalty."""
 
     name = "honour"
+    judges = (Penalize,)
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         if isinstance(effect, Penalize) and process.host.honest:

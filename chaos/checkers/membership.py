@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
-from mesh.protocol.events import InEvent
 
 if TYPE_CHECKING:
     from chaos.process import Process
@@ -21,14 +20,11 @@ class OneChain(Checker):
     def __init__(self) -> None:
         self._heads: dict[int, bytes] = {}
         self._members: dict[int, bytes] = {}
-        self._judged: dict[Process, tuple[bytes, bytes]] = {}
 
-    def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
+    def grew(self, world: World, process: Process) -> Iterator[str]:
         chain = process.node.context.chain
-        judged = (chain.head_hash, chain.state_hash)
-        if self._judged.get(process) == judged or process.host.byzantine:
+        if process.host.byzantine:
             return
-        self._judged[process] = judged
         if self._heads.setdefault(chain.height, chain.head_hash) != chain.head_hash:
             yield f"it holds another block at height {chain.height} than others"
         if self._members.setdefault(chain.height, chain.state_hash) != chain.state_hash:

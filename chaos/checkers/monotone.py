@@ -15,7 +15,6 @@ from crdt.ops import Author
 from crdt.owner_log import Flag
 from crdt.replica import Row
 from mesh.protocol.effects import Persist, RecordKind
-from mesh.protocol.events import InEvent
 from wire.ids import SwarmId
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ class Monotone(Checker):
         self._heads: dict[tuple[Process, Author], Row] = {}
         self._own: dict[Author, dict[int, int]] = {}  # number to stamp of the batches that authors made durable
 
-    def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
+    def grew(self, world: World, process: Process) -> Iterator[str]:
         height = process.node.context.chain.height
         before = self._heights.get(process, 0)
         if height < before:

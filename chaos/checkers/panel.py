@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from chaos.checkers.base import Checker, Violation
 from chaos.host import Host
@@ -33,15 +33,21 @@ class Panel:
         self._stepped = self._who_overrides("stepped")
         self._changed = self._who_overrides("changed")
         self._persisted = self._who_overrides("persisted")
-        self._releasing = self._who_overrides("releasing")
+        self._grew = self._who_overrides("grew")
+        self._judges = {kind: tuple(c for c in checkers if kind in c.judges) for kind in get_args(Effect)}
+        self._chains: dict[Process, bytes] = {}
         self._roots: dict[Process, bytes] = {}
         self._rows: dict[Process, dict[Author, Row]] = {}
 
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
         for checker in self._stepped:
             self._judge(world, process.host.name, checker, checker.stepped(world, process, event))
-        replica = process.node.context.replica
-        root = replica.root()
+        context = process.node.context
+        if self._chains.get(process) != context.chain.head_hash:
+            self._chains[process] = context.chain.head_hash
+            for checker in self._grew:
+                self._judge(world, process.host.name, checker, checker.grew(world, process))
+        replica, root = context.replica, context.replica.root()
         if self._roots.get(process) != root:
             self._roots[process] = root
             rows = self._news(process, replica.rows())
@@ -57,7 +63,7 @@ class Panel:
             self._judge(world, process.host.name, checker, checker.persisted(world, process, record))
 
     def releasing(self, world: World, process: Process, effect: Effect) -> None:
-        for checker in self._releasing:
+        for checker in self._judges[type(effect)]:
             self._judge(world, process.host.name, checker, checker.releasing(world, process, effect))
 
     def fallen(self, world: World, process: Process, invariant: str) -> None:

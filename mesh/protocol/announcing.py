@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mesh.protocol.context import Context
 from mesh.protocol.effects import Publish
@@ -25,6 +26,7 @@ from wire.types import REGISTRY, Channel, ContentType, MessageType
 FUTURE_TOLERANCE_MS = 5_000
 _P2P = "/p2p/"
 _MAX_HELD = 64
+_TWICE = 64  # bodies kept: what is judged before it is relayed is read again at once, where it is booked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Announcing:
         if raw in self._booked or raw == self._own:
             return False
         envelope = self._open(raw, ContentType.DISCOVERY, MessageType.DISCOVERY)
-        body = cbor.decode_as(envelope.payload, Discovery)
+        body = _discovery_of(envelope.payload)
         if not self._by_queen(envelope, body.swarm, body.term):
             self._held[SwarmId(body.swarm)] = raw
             while len(self._held) > _MAX_HELD:
@@ -125,7 +127,7 @@ class Announcing:
     def on_heartbeat(self, raw: bytes) -> Heartbeat | None:
         """Book a HEARTBEAT; the body when it is newer than what was known. Raises RemoteError when forged."""
         envelope = self._open(raw, ContentType.HEARTBEAT, MessageType.HEARTBEAT)
-        body = cbor.decode_as(envelope.payload, Heartbeat)
+        body = _heartbeat_of(envelope.payload)
         if body.federation != self._context.federation:
             raise BadSignature("HEARTBEAT names another federation", Offence.FEDERATION)
         if not self._by_queen(envelope, body.swarm, body.term):
@@ -140,8 +142,8 @@ class Announcing:
         """A DISCOVERY or HEARTBEAT is authentic; books nothing (for relaying). Raises RemoteError when forged."""
         content = ContentType.DISCOVERY if kind is MessageType.DISCOVERY else ContentType.HEARTBEAT
         envelope = self._open(raw, content, kind)
-        struct: type[Discovery | Heartbeat] = Discovery if kind is MessageType.DISCOVERY else Heartbeat
-        body = cbor.decode_as(envelope.payload, struct)
+        read = _discovery_of if kind is MessageType.DISCOVERY else _heartbeat_of
+        body: Discovery | Heartbeat = read(envelope.payload)
         return self._by_queen(envelope, body.swarm, body.term)
 
     # helpers
@@ -195,3 +197,13 @@ class Announcing:
             state_root=context.replica.root(),
             load_permille=context.config.capabilities.current_load_permille,
         )
+
+
+@lru_cache(maxsize=_TWICE)
+def _discovery_of(payload: bytes) -> Discovery:
+    return cbor.decode_as(payload, Discovery)
+
+
+@lru_cache(maxsize=_TWICE)
+def _heartbeat_of(payload: bytes) -> Heartbeat:
+    return cbor.decode_as(payload, Heartbeat)

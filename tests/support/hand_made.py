@@ -193,6 +193,8 @@ class Releases:
     effect: Effect
 
     def shown(self, stage: Stage) -> Iterator[str]:
+        if type(self.effect) not in stage.checker.judges:
+            return iter(())
         return stage.checker.releasing(stage.world, stage.process(self.host), self.effect)
 
 
@@ -222,7 +224,9 @@ class Steps:
             setattr(actor, name, value)
         for name, value in self.chain.items():
             setattr(actor.chain, name, value)
-        return stage.checker.stepped(stage.world, stage.process(self.host), WallClock(ms=0))
+        process = stage.process(self.host)
+        yield from stage.checker.grew(stage.world, process)
+        yield from stage.checker.stepped(stage.world, process, WallClock(ms=0))
 
 
 class Is:
