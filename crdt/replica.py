@@ -92,6 +92,9 @@ class Replica(Namespace):
         self.key_ring = key_ring
         self.verify = verify
         self.proofs: dict[Author, bytes] = {}
+        self._early: dict[
+            Author, tuple[int, int]
+        ] = {}  # logs whose next batch is early: how far held, its stamp in ms
         self._root: Digest | None = None
         self._kept: dict[Author, tuple[Row, bytes]] = {}  # every row with its part of the root, ascending
         self._stale: dict[Author, None] = {}  # authors whose row is to be made anew
@@ -168,12 +171,20 @@ class Replica(Namespace):
         if close is not None and header.seq >= close[0] and (header.seq, batch.signed.hash) != close:
             return ReceiptStatus.FENCED
         if hlc_wall_ms(header.hlc) > wall_ms + self.limits.future_ms:
+            if header.seq == held + 1:
+                self._early[batch.signed.author] = held, hlc_wall_ms(header.hlc)
             return ReceiptStatus.HELD
         if header.seq > held + 1:
             return ReceiptStatus.GAP
         if log is not None and log.head is not None and header.prev_hash != log.head.hash:
             return ReceiptStatus.GAP  # a fork below our head: version vectors find the place
         return None
+
+    def early(self, author: Author, wall_ms: int) -> bool:
+        """The next batch of a log came, and is still ahead of our clock: to ask for it would bring it again."""
+        held, stamp = self._early.get(author, (-1, 0))
+        log = self.logs.get(author)
+        return held == (log.seq if log else 0) and stamp > wall_ms + self.limits.future_ms
 
     def _compare(self, log: OwnerLog | None, signed: batches.SignedHeader) -> Receipt:
         """An authentic header at a place we already hold: the same one, or the proof of a fork."""

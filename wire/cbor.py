@@ -108,14 +108,17 @@ def convert(value: object, kind: type[StructT]) -> StructT:
 
 
 def _is_plain(value: object) -> bool:
-    """True iff `value` is made of nothing but the types that this codec speaks."""
-    kind = type(value)
-    if kind in _ATOMS:
-        return True
-    if isinstance(value, int):
-        return _INT_MIN <= value <= _INT_MAX
-    if isinstance(value, list | tuple):
-        # The common case costs no call an item.
-        rest = [i for i in value if type(i) not in _ATOMS and not (type(i) is int and _INT_MIN <= i <= _INT_MAX)]
-        return not rest or all(map(_is_plain, rest))
-    return isinstance(value, dict) and all(type(k) is str and _is_plain(v) for k, v in value.items())
+    """True iff `value` is made of nothing but the types that this codec speaks. Level by level: most items are atoms,
+    and those of a whole level are told from the rest at once."""
+    level = [value]
+    while level:
+        rest = [i for i in level if type(i) not in _ATOMS and not (type(i) is int and _INT_MIN <= i <= _INT_MAX)]
+        level = []
+        for item in rest:
+            if isinstance(item, list | tuple):
+                level += item
+            elif isinstance(item, dict) and all(type(key) is str for key in item):
+                level += item.values()
+            elif not (isinstance(item, int) and _INT_MIN <= item <= _INT_MAX):  # an enum's, say
+                return False
+    return True

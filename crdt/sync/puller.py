@@ -112,6 +112,11 @@ class Puller:
         idle = self._stream is None and self._search is None and not self._parted
         return idle and not self._unanswered and not self._repairs and not self._outgoing
 
+    @property
+    def asked(self) -> bool:
+        """The peer holds something that was asked for."""
+        return bool(self._wanted)
+
     def progress(self) -> Progress:
         """Batches and entries, as far as announced."""
         return Progress(received=self._received, expected=max(self._expected, self._received))
@@ -122,24 +127,26 @@ class Puller:
 
     # comparing
 
-    def compare(self, rows: Sequence[VectorRow]) -> None:
+    def compare(self, rows: Sequence[VectorRow], wall_ms: int) -> None:
         """The peer's version vector: show it the forks that it does not know, ask for what we lack."""
         theirs = {row.author: row for row in rows}
         for author, proof in self._replica.proofs.items():
             row = theirs.get(author)
             if row is None or row.flag != Flag.FORKED or row.seq >= fork.parse(proof).seq:
                 self._outgoing.append(pack_message(MessageType.FORK, proof))
-        wants = [want for row in theirs.values() if (want := self._want(row)) is not None]
+        wanted = (self._want(row, self._replica.logs.get(author), wall_ms) for author, row in theirs.items())
+        wants = [want for want in wanted if want is not None]
         self._wanted = {want.author: want for want in wants}
         self._unanswered = len(wants)
         if wants:
             self._outgoing.append(pack(Wants(wants=tuple(wants))))
 
-    def _want(self, row: VectorRow) -> Want | None:
+    def _want(self, row: VectorRow, log: OwnerLog | None, wall_ms: int) -> Want | None:
+        if log is not None and log.cut is None and row.seq == log.seq and row.hash == log.head_hash:
+            return None  # as a rule
         author = row.author
         if self._replica.key_ring.queen_key(*author) is None:
             return None
-        log = self._replica.logs.get(author)
         held = log.seq if log is not None else 0
         anew = False
         if log is not None and log.cut is not None:
@@ -147,7 +154,7 @@ class Puller:
             parted = row.seq == held and row.hash != log.head_hash  # a fork deeper than the one that is proven
             if not anew and not parted and (held >= log.cut or row.seq <= held):
                 return None
-        elif row.seq < held or (log is not None and row.seq == held and row.hash == log.head_hash):
+        elif row.seq < held or (row.seq > held and self._replica.early(author, wall_ms)):
             return None
         self._expected += max(row.seq - held, 0)
         staged = self._staging.last_path(author)

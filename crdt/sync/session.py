@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from crdt.ops import Author
+from crdt.owner_log import Flag
 from crdt.replica import Replica
 from crdt.sync.messages import (
     CREDIT,
@@ -61,6 +63,7 @@ class SyncSession:
         self._peer_nonce = 0
         self._restarts = 0
         self._hello_due = True
+        self._told: dict[Author, tuple[int, bytes, bytes]] = {}  # the live logs in the peer's HELLO
         self._reset()
 
     def _reset(self) -> None:
@@ -68,6 +71,7 @@ class SyncSession:
         self._puller = Puller(self._replica, self._staging)
         self._granted = CREDIT
         self._digested = 0
+        self._asked = False
         self._bye_sent = False
         self._bye_received = False
 
@@ -75,6 +79,11 @@ class SyncSession:
     def finished(self) -> bool:
         """Both sides have what they wanted."""
         return self._bye_sent and self._bye_received
+
+    @property
+    def futile(self) -> bool:
+        """Nobody asked for anything."""
+        return not (self._asked or self._puller.asked)
 
     @property
     def failure(self) -> RemoteError | None:
@@ -109,15 +118,17 @@ class SyncSession:
         kind = MessageType(code)
         message = cbor.decode_as(payload, STRUCTS[kind], REGISTRY[kind].limit)
         if isinstance(message, Hello):
-            self._on_hello(message)
+            self._on_hello(message, wall_ms)
         elif self._peer_nonce:  # else it belongs to a session that was started over
             return self._on_message(message, wall_ms)
         return []
 
     def _hello(self) -> Hello:
+        """What we hold; an answer leaves out the live logs of which the peer has just said the same."""
         rows = tuple(
             VectorRow(swarm=row.swarm, term=row.term, seq=row.seq, hash=row.hash, root=row.root, flag=row.flag)
             for row in self._replica.rows()
+            if row.flag is not Flag.LIVE or self._told.get(row.author) != (row.seq, row.hash, row.root)
         )
         return Hello(
             nonce=self._nonce,
@@ -128,7 +139,7 @@ class SyncSession:
             rows=rows,
         )
 
-    def _on_hello(self, hello: Hello) -> None:
+    def _on_hello(self, hello: Hello, wall_ms: int) -> None:
         if hello.nonce == self._peer_nonce or hello.answers not in (0, self._nonce):
             return  # heard already, or the answer to a session that we started over
         if self._peer_nonce:
@@ -138,7 +149,8 @@ class SyncSession:
             self._reset()
         self._peer_nonce = hello.nonce
         self._hello_due = hello.answers != self._nonce
-        self._puller.compare(hello.rows)
+        self._told = {row.author: (row.seq, row.hash, row.root) for row in hello.rows if row.flag == Flag.LIVE}
+        self._puller.compare(hello.rows, wall_ms)
 
     def _on_message(self, message: _Heard, wall_ms: int) -> list[SyncEvent]:
         match message:
@@ -147,6 +159,7 @@ class SyncSession:
             case Credit():
                 self._server.credit(message)
             case Wants():
+                self._asked = True
                 self._server.want(message.wants)
             case TreeRequest() | HeaderRequest():
                 self._server.request(message)

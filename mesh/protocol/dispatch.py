@@ -103,7 +103,7 @@ class Dispatch:
             case MessageType.DISCOVERY:
                 self._node.announcing.on_discovery(payload, now)
             case MessageType.HEARTBEAT:
-                self._on_heartbeat(payload)
+                self._on_heartbeat(payload, now)
             case _:
                 pass  # an unknown type, counted by _unpack
 
@@ -196,17 +196,19 @@ class Dispatch:
         self._node.seeking.on_seek(link, cbor.decode_as(payload, Seek), now, out)
 
     def _heartbeat(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
-        self._on_heartbeat(payload)
+        self._on_heartbeat(payload, now)
 
-    def _on_heartbeat(self, payload: bytes) -> None:
+    def _on_heartbeat(self, payload: bytes, now: Instant) -> None:
         """A heartbeat that names more than we hold means that something was missed: compare with its author."""
         beat = self._node.announcing.on_heartbeat(payload)
         if beat is None:
             return
         context = self._node.context
         link = context.links.of_swarm(SwarmId(beat.swarm))
-        head = context.replica.head(context.author_of(SwarmId(beat.swarm)))
-        if link is not None and beat.seq > (head.seq if head else 0):
+        author = context.author_of(SwarmId(beat.swarm))
+        head = context.replica.head(author)
+        missed = beat.seq > (head.seq if head else 0)
+        if link is not None and missed and not context.replica.early(author, context.wall_ms(now)):
             self._node.syncing.want(link.peer)
 
     def _join_request(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:

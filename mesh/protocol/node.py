@@ -283,7 +283,7 @@ class Node:
         self.startup.refit()
         if self.may_sign(now):
             self.writer.flush(now, out)
-        else:
+        elif self.writer.pending:
             self.writer.refuse(self.read_only_reason(now), out)
         if self.startup.settled and not self._settled:
             self._settled = True

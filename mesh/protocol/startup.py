@@ -72,6 +72,7 @@ class Startup:
         self._context = context
         self._disk = disk
         self._answers: dict[SwarmId, HeldRow | None] = {}
+        self._ends = self._known_ends()
         self._beyond = dict(disk.beyond)
         self._conflict = ""
         self._claims: dict[SwarmId, str] = {}  # who says that it holds another record at our head's place
@@ -89,6 +90,7 @@ class Startup:
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> bool:
         """`swarm` says what it holds of our log; True when only a session can show that it is so."""
         self._answers[swarm] = row
+        self._ends = self._known_ends()
         self._claims.pop(swarm, None)
         if row is None or row.swarm != self._context.me.swarm:
             return False
@@ -176,10 +178,17 @@ class Startup:
 
     def _behind(self) -> bool:
         """Somebody holds, or the marker names, more of our log than we do."""
-        rows = [row for row in (*self._answers.values(), self._disk.clean_head) if row is not None]
-        known = [(row.term, row.seq) for row in rows if row.swarm == self._context.me.swarm]
-        own = [(self._context.me.term, seq) for seq in self._beyond]
-        return any(self._held(term) < seq for term, seq in (*known, *own))
+        if any(self._held(term) < seq for term, seq in self._ends.items()):
+            return True
+        return bool(self._beyond) and self._held(self._context.me.term) < max(self._beyond)
+
+    def _known_ends(self) -> dict[int, int]:
+        """The last number of our log by term, as others and the marker on the disk know it."""
+        ends: dict[int, int] = {}
+        for row in (*self._answers.values(), self._disk.clean_head):
+            if row is not None and row.swarm == self._context.me.swarm:
+                ends[row.term] = max(ends.get(row.term, 0), row.seq)
+        return ends
 
     def _held(self, term: int) -> int:
         head = self._context.replica.head(Author(self._context.me.swarm, term))

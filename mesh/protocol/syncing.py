@@ -66,7 +66,7 @@ class Syncing:
                 self._applied(receipt.author, receipt.seq, out)
             case ReceiptStatus.GAP | ReceiptStatus.HELD:
                 link = context.links.of_swarm(receipt.author.swarm) or source
-                if link is not None:
+                if link is not None and not context.replica.early(receipt.author, context.wall_ms(now)):
                     self.want(link.peer)
             case ReceiptStatus.FORKED:
                 self._forked(receipt, out)
@@ -163,6 +163,7 @@ class Syncing:
             raise active.session.failure
         self._pump(link.peer, active, out)
         if active.session.finished:
+            self.doubts.ended(link.peer, active.session.futile, now)
             self._finish(link, now, out)
         return active.session.finished
 
@@ -219,7 +220,7 @@ class Syncing:
         if self.doubts and len(self._active) < config.sync_sessions:
             for peer in self.doubts.settled(self._context.replica.root()):
                 self.agrees(peer)
-            for peer in self.doubts.wanted():
+            for peer in self.doubts.wanted() if now >= self.doubts.earliest() else ():
                 if len(self._active) >= config.sync_sessions:
                     break
                 self._start_wanted(peer, now, out)
@@ -230,9 +231,19 @@ class Syncing:
             return self._next_round
         deadlines = [active.progress_at + config.sync_deadline for active in self._active.values()]
         if len(self._active) < config.sync_sessions:
-            idle = [peer for peer in self.doubts.wanted() if peer not in self._active]
-            deadlines += [max(self._pause_until.get(peer, 0), self.doubts.opens(peer)) for peer in idle]
+            deadlines += self._next_opening()
         return min([*deadlines, self._next_round])
+
+    def _next_opening(self) -> list[Instant]:
+        """When the first of the wanted sessions may begin; as a rule the first peers that one looks at can tell."""
+        earliest = self.doubts.earliest()
+        openings: list[Instant] = []
+        for peer in self.doubts.wanted():
+            if peer not in self._active:
+                openings.append(max(self._pause_until.get(peer, 0), self.doubts.opens(peer)))
+                if openings[-1] <= earliest:
+                    break
+        return openings
 
     def _start_wanted(self, peer: PeerId, now: Instant, out: Outbox) -> None:
         link = self._context.links.get(peer)

@@ -68,6 +68,7 @@ class Pair:
         self.right = Replica(FEDERATION, self.ring, right)
         self.staging = (Staging(), Staging())
         self._nonces = count(1)
+        self.clocks = [WALL_MS, WALL_MS]  # what the wall clock of each side says
         self._clock = count(1)
 
     def write(self, replica: Replica, name: str, values: Mapping[str, bytes | None], term: int = 1) -> bytes:
@@ -124,7 +125,7 @@ class Pair:
         if code == 5:  # FORK travels beside the session
             (self.left, self.right)[side].receive_fork(payload)
             return []
-        events = session.receive_message(code, payload, WALL_MS)
+        events = session.receive_message(code, payload, self.clocks[side])
         if session.failure is not None:
             raise session.failure
         return events

@@ -87,6 +87,32 @@ def test_a_clock_from_the_future_waits(hlc: int, status: ReceiptStatus) -> None:
 
 
 @pytest.mark.parametrize(
+    ("clock_ms", "early"),
+    [
+        pytest.param(NOW_MS, True, id="while our clock is behind"),
+        pytest.param(NOW_MS + 59_999, True, id="a millisecond too soon"),
+        pytest.param(NOW_MS + 60_000, False, id="once it is within the tolerance"),
+    ],
+)
+def test_a_batch_that_is_early_is_known_to_be(clock_ms: int, early: bool) -> None:
+    writer = Scribe(Ring())
+    batch = writer.write(put("k"), hlc=hlc_of(NOW_MS + 65_000))
+    replica = Replica(FEDERATION, writer.ring)
+    assert not replica.early(writer.author, NOW_MS)
+    replica.receive(batch, NOW_MS)
+    assert replica.early(writer.author, clock_ms) is early
+
+
+def test_a_log_that_moved_on_is_not_early() -> None:
+    writer = Scribe(Ring())
+    first = writer.write(put("a"), hlc=hlc_of(NOW_MS + 10_000))
+    replica = Replica(FEDERATION, writer.ring)
+    replica.receive(first, NOW_MS)
+    replica.receive(first, NOW_MS + 10_000)
+    assert not replica.early(writer.author, NOW_MS)
+
+
+@pytest.mark.parametrize(
     ("held", "forge", "offence"),
     [
         pytest.param(1, lambda s: s.forge([put("x")], key=SigningKey(b"x" * 32)), Offence.SIGNATURE, id="signer"),

@@ -84,6 +84,23 @@ def test_what_is_certain_waits_for_nobody() -> None:
     assert doubts.opens(A) == PERIOD  # the certain one took no place
 
 
+def test_a_session_that_nobody_needed_keeps_its_place_longer() -> None:
+    doubts = Doubts(CONFIG)
+    others = list(PEERS.values())[: CONFIG.sync_sessions]
+    for peer in others:
+        doubts.differs(peer, X)
+        doubts.begun(peer, 0)
+    for peer in others[1:]:
+        doubts.ended(peer, futile=True, now=10)
+    doubts.ended(others[0], futile=False, now=10)
+    doubts.differs(PEERS["e"], X)
+    assert doubts.opens(PEERS["e"]) == doubts.earliest() == PERIOD
+    doubts.begun(PEERS["e"], PERIOD)
+    doubts.ended(PEERS["e"], futile=True, now=PERIOD)
+    doubts.differs(PEERS["f"], X)
+    assert doubts.opens(PEERS["f"]) == CONFIG.sync_sessions * PERIOD + 10
+
+
 def test_a_lost_link_leaves_nothing_behind() -> None:
     doubts = Doubts(CONFIG)
     doubts.probe(A, X, OWN, 0)

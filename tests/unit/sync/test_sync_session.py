@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from crdt.owner_log import Limits
 from crdt.replica import Replica
+from crdt.sync.messages import Hello
 from crdt.sync.session import BatchAccepted
 from tests.support.sync_pair import WALL_MS, Pair
+from wire import cbor
 from wire.frame import unpack_message
 from wire.types import MessageType
 
@@ -49,6 +51,21 @@ def test_an_answer_to_a_hello_is_not_answered() -> None:
     right.receive_message(*unpack_message(opening), WALL_MS)
     report = pair.sync(sessions=(left, right))
     assert report.codes.count(MessageType.SYNC_HELLO) == 1
+
+
+def test_an_answer_leaves_out_what_the_asker_said_itself() -> None:
+    pair = Pair()
+    fill(pair, pair.left, "alpha", 1)
+    pair.sync()
+    fill(pair, pair.right, "beta", 1)
+    left, right = pair.sessions()
+    opening = left.generate_message()
+    assert opening is not None
+    right.receive_message(*unpack_message(opening), WALL_MS)
+    answer = right.generate_message()
+    assert answer is not None
+    said = cbor.decode_as(unpack_message(answer)[1], Hello)
+    assert [row.author for row in said.rows] == [pair.ring.author("beta")]
 
 
 def test_batches_flow_both_ways() -> None:
@@ -228,6 +245,16 @@ def test_a_log_of_an_unknown_author_is_not_wanted() -> None:
     assert report.events == ([], [])
     assert all(session.finished for session in sessions)
     pair.ring.keys[pair.ring.author("alpha")] = known
+
+
+def test_what_is_ahead_of_our_clock_is_asked_for_once_until_it_is_not() -> None:
+    pair = Pair()
+    fill(pair, pair.left, "alpha", 2)
+    for clock, asked in [(-60_000, True), (-60_000, False), (-5_001, False), (-5_000, True)]:  # what was written: 0
+        pair.clocks[1] = clock
+        report = pair.sync()
+        assert (MessageType.SYNC_WANT in report.codes) is asked
+    assert equal(pair)
 
 
 def test_batches_that_came_another_way_meanwhile_are_no_news() -> None:
