@@ -121,12 +121,16 @@ class Disk(Action, frozen=True, kw_only=True, tag="disk"):
 
 
 class Clock(Action, frozen=True, kw_only=True, tag="clock"):
-    """A wrong clock: the wall clock `skew_ms` off and perhaps `frozen`, all time `drift_ppm` too fast."""
+    """A wrong clock: the wall clock `skew_ms` off and perhaps `frozen`, all time `drift_ppm` too fast.
+
+    Somebody sets it after `for_ms`; nobody does without.
+    """
 
     host: str
     skew_ms: int = 0
     drift_ppm: Annotated[int, Meta(ge=-500_000, le=1_000_000)] = 0
     frozen: bool = False
+    for_ms: Millis | None = None
 
 
 class Twin(Action, frozen=True, kw_only=True, tag="twin"):

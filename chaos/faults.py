@@ -230,6 +230,17 @@ def _clock(world: World, action: Clock) -> None:
         host.clocks.freeze(world.now)
     if host.process is not None:
         host.process.reschedule()
+    if action.for_ms is not None:
+        world.later(action.for_ms * MILLISECOND, partial(_set_clock, world, host, action))
+
+
+def _set_clock(world: World, host: Host, action: Clock) -> None:
+    """The clock is right again, unless it is wrong in another way by now."""
+    if (host.clocks.wall_offset_ms, host.clocks.drift_ppm) == (action.skew_ms, action.drift_ppm):
+        host.clocks.mend(world.now)
+        if host.process is not None:
+            host.process.reschedule()
+        world.trace.note(world.now, host.name, Kind.FAULT, "clock set", "")
 
 
 # hostility

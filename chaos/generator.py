@@ -186,6 +186,7 @@ def _clock(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
             skew_ms=rng.randbelow(20_001) - 10_000,
             drift_ppm=rng.randbelow(20_001) - 10_000,
             frozen=rng.random() < 0.2,
+            for_ms=500 + rng.randbelow(30_000),
         )
     ]
 

@@ -295,16 +295,17 @@ class Replica(Namespace):
 
     def _vector(self) -> dict[Author, tuple[Row, bytes]]:
         """All rows, ascending; only those of logs that changed are made anew."""
+        news = False
         for author in self._stale:
             log = self.logs[author]
-            known = author in self._kept
             if log.head is None and log.flag is Flag.CLOSED:  # before its first batch: the same as never heard of
                 self._kept.pop(author, None)
                 continue
             row = Row(author.swarm, author.term, log.seq, log.head_hash, log.trie.root, log.flag)
+            news = news or author not in self._kept
             self._kept[author] = row, _part(row)
-            if not known:
-                self._kept = dict(sorted(self._kept.items()))
+        if news:
+            self._kept = dict(sorted(self._kept.items()))
         self._stale.clear()
         return self._kept
 

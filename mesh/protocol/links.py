@@ -26,7 +26,7 @@ from wire.time import SECOND, Instant
 _CLOCK_SAMPLES = 8
 _GRACE = 4  # who was answered gives the other's ping a period and such a part of it
 _LONGEST_TURN = 3  # periods between two pings of ours, however often the other side asks
-_TOGETHER = 16  # pings due within such a part of a period are sent together: a node with many links wakes less often
+_TOGETHER = 8  # pings due within such a part of a period are sent together: a node with many links wakes less often
 
 
 @dataclass(slots=True)

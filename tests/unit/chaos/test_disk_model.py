@@ -240,3 +240,23 @@ def test_a_mended_clock_is_right_and_never_went_back() -> None:
     assert clocks.wall_ms(world.now) == WALL_START_MS + 10_000
     assert clocks.wall_ms(20 * SECOND) == WALL_START_MS + 20_000
     assert clocks.monotonic(world.now) == before
+
+
+@pytest.mark.parametrize(
+    ("then", "right"),
+    [
+        pytest.param([], True, id="alone"),
+        pytest.param([Clock(at_ms=0, host="s1", skew_ms=9_000)], False, id="wrong in another way by then"),
+    ],
+)
+def test_a_clock_is_set_when_its_time_is_up(then: list[Clock], right: bool) -> None:
+    world = quiet(1)
+    world.hosts["s1"].process = None
+    clocks = world.hosts["s1"].clocks
+    perform(world, Clock(at_ms=0, host="s1", skew_ms=-7_000, for_ms=5_000))
+    for action in then:
+        perform(world, action)
+    world.run(4 * SECOND)
+    assert clocks.wall_ms(world.now) != WALL_START_MS + 4_000
+    world.run(6 * SECOND)
+    assert (clocks.wall_ms(world.now) == WALL_START_MS + 6_000) is right
