@@ -164,8 +164,12 @@ def _disk(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
 
 
 def _rot(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    """A bit, and a start that finds it; somebody writes as soon as the node is back."""
     host = rng.choice(hosts)
-    return [Disk(at_ms=at, host=host, fault=DiskFault.BIT_ROT), *_crash(rng, [host], at + rng.randbelow(5_000))]
+    crash = _crash(rng, [host], at + rng.randbelow(5_000))
+    back = crash[-1].at_ms + rng.randbelow(4)
+    write = Write(at_ms=back, host=host, key=f"k{rng.randbelow(KEYS)}", size=20)
+    return [Disk(at_ms=at, host=host, fault=DiskFault.BIT_ROT), *crash, write]
 
 
 def _robbed(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
@@ -192,7 +196,13 @@ def _clock(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
 
 
 def _twin(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
-    return [Twin(at_ms=at, host=rng.choice(hosts))]
+    """Both write: two logs under one name."""
+    host = rng.choice(hosts)
+    times = [at + 100 + rng.randbelow(10_000) for _ in range(rng.randbelow(6))]
+    return [
+        Twin(at_ms=at, host=host),
+        *(Write(at_ms=time, host=f"{host}'", key=f"k{rng.randbelow(KEYS)}", size=20) for time in times),
+    ]
 
 
 def _silence(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:

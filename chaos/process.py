@@ -65,7 +65,8 @@ class Process:
     def boot(cls, world: World, host: Host) -> Process:
         """Start on what is on the disk. Raises Crash, or StoreError when the disk cannot be used."""
         host.boots += 1
-        store, found = Store.open(STATE, host.disk, expected=True)
+        store, read = Store.open(STATE, host.disk, expected=True)
+        found = world.rules.opened(read)
         rng = world.rng.split(f"{host.name}/boot/{host.boots}")
         now = host.clocks.monotonic(world.now)
         node = assemble(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mesh.protocol.commits import Commit, commits
 from mesh.protocol.effects import Effect
+from mesh.storage.store import Recovered
 from wire.rng import Rng
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ class Rules:
     def commits(self, effects: Sequence[Effect]) -> Iterator[Commit]:
         """The order of durability."""
         return commits(effects)
+
+    def opened(self, found: Recovered) -> Recovered:
+        """What a start makes of what is on its disk."""
+        return found
 
     def booted(self, process: Process) -> None:
         """A node was made; a canary may cripple it."""

@@ -11,25 +11,30 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from chaos.canaries.durability import Overtaking, Scribbling
+from chaos.canaries.durability import Overtaking, Scribbling, Trusting
 from chaos.canaries.liveness import Sleeping
+from chaos.canaries.memory import Hoarding
+from chaos.canaries.state import Forgetful, Repeating
+from chaos.canaries.trust import Credulous, Numb, Timeless
 from chaos.checkers import Violation
 from chaos.generator import generate
 from chaos.rules import Rules
 from chaos.scenario import Scenario
 from wire.rng import Rng
 
-SWARMS = 3
+FEWEST = 3  # swarms of a federation in which something can go wrong
+WITH_A_LIAR, WITH_A_FORK = 4, 5  # and in which one of them may be hostile
 MOST_SEEDS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """A planted fault: `what` is broken, by which `rules`."""
+    """A planted fault: `what` is broken, by which `rules`; so many `swarms` show it."""
 
     name: str
     what: str
     rules: Callable[[Rng], Rules]
+    swarms: int = FEWEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,24 @@ CANARIES: dict[str, Canary] = {
     for canary in (
         Canary(name="send-before-persist", what="messages overtake the records that they rest on", rules=Overtaking),
         Canary(name="unwritten-records", what="records are said to be durable, and are not", rules=Scribbling),
+        Canary(name="torn-tail-accepted", what="where a journal is damaged it is said to end", rules=Trusting),
         Canary(name="lost-wake-up", what="what a node missed it never asks for", rules=Sleeping),
+        Canary(name="merge-forgets-remove", what="what a batch removes stays", rules=Forgetful),
+        Canary(name="dedupe-missing", what="what comes again counts again", rules=Repeating),
+        Canary(name="unbounded-buffer", what="old samples of a link's clock are kept", rules=Hoarding),
+        Canary(name="clock-from-the-future", what="a stamp far ahead is taken for now", rules=Timeless),
+        Canary(
+            name="version-vector-ignores-hash",
+            what="logs of one length are taken for one log",
+            rules=Numb,
+            swarms=WITH_A_FORK,
+        ),
+        Canary(
+            name="signature-not-checked",
+            what="whatever is signed at all is believed",
+            rules=Credulous,
+            swarms=WITH_A_LIAR,
+        ),
     )
 }
 
@@ -56,7 +78,7 @@ def hunt(canary: Canary) -> Catch | None:
     from chaos.runner import run
 
     for seed in range(1, MOST_SEEDS + 1):
-        scenario = replace(generate(seed, SWARMS), canary=canary.name)
+        scenario = replace(generate(seed, canary.swarms), canary=canary.name)
         violation = run(scenario, rules=canary.rules).violation
         if violation is not None:
             return Catch(seeds=seed, scenario=scenario, violation=violation)

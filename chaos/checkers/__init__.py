@@ -15,12 +15,16 @@ from chaos.checkers.durability import Acknowledged, DurableFirst
 from chaos.checkers.honour import Honour
 from chaos.checkers.membership import OneChain
 from chaos.checkers.monotone import Monotone
+from chaos.checkers.once import Once
 from chaos.checkers.panel import Broken, Panel
+from chaos.checkers.punctual import Punctual
 
 ALL: tuple[type[Checker], ...] = (
     Agreement,
     Authentic,
     Monotone,
+    Once,
+    Punctual,
     DurableFirst,
     OneChain,
     Honour,

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
 from chaos.process import MAX_INBOX
+from mesh.protocol.announcing import MAX_HELD
 from mesh.protocol.config import NodeConfig
+from mesh.protocol.doubts import MAX_ROOTS
 from mesh.protocol.events import InEvent
+from mesh.protocol.links import CLOCK_SAMPLES
 
 if TYPE_CHECKING:
     from chaos.process import Process
@@ -30,6 +33,13 @@ CAPS: dict[str, tuple[Callable[[Process], int], Callable[[NodeConfig], int]]] = 
         lambda process: len(process.node.context.replica.logs),
         lambda config: 4096,
     ),
+    "samples of one link's clock": (
+        lambda process: max((len(link.clock_offsets_ms) for link in process.node.context.links.all()), default=0),
+        lambda config: CLOCK_SAMPLES,
+    ),
+    "foreign roots": (lambda process: process.node.syncing.doubts.roots, lambda config: MAX_ROOTS),
+    "discoveries of strangers": (lambda process: process.node.announcing.held, lambda config: MAX_HELD),
+    "writes that wait": (lambda process: process.node.writer.pending, lambda config: config.max_pending_ops),
     "foreign peers": (lambda process: len(process.node.greeting.foreign), lambda config: config.max_book),
 }
 

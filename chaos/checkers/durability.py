@@ -98,7 +98,8 @@ class DurableFirst(Checker):
             self._met[process] = None
             author = process.node.context.me.author
             head = process.node.context.replica.head(author)
-            self._durable[author] = max(self._durable.get(author, 0), head.seq if head is not None else 0)
+            found = max(head.seq if head is not None else 0, process.node.startup.beyond)
+            self._durable[author] = max(self._durable.get(author, 0), found)
 
 
 class Acknowledged(Checker):

@@ -25,7 +25,7 @@ from wire.types import REGISTRY, Channel, ContentType, MessageType
 
 FUTURE_TOLERANCE_MS = 5_000
 _P2P = "/p2p/"
-_MAX_HELD = 64
+MAX_HELD = 64
 _TWICE = 64  # bodies kept: what is judged before it is relayed is read again at once, where it is booked
 
 
@@ -49,6 +49,11 @@ class Announcing:
         self._own: bytes | None = None
         self._booked: dict[bytes, None] = {}  # the bytes of `announcements`: most that come are known already
         self._held: dict[SwarmId, bytes] = {}
+
+    @property
+    def held(self) -> int:
+        """How many DISCOVERY of swarms wait that the chain does not name (yet)."""
+        return len(self._held)
 
     # speaking
 
@@ -98,7 +103,7 @@ class Announcing:
         body = _discovery_of(envelope.payload)
         if not self._by_queen(envelope, body.swarm, body.term):
             self._held[SwarmId(body.swarm)] = raw
-            while len(self._held) > _MAX_HELD:
+            while len(self._held) > MAX_HELD:
                 del self._held[next(iter(self._held))]
             return False
         known = self.announcements.get(SwarmId(body.swarm))

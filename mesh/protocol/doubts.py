@@ -17,6 +17,7 @@ from mesh.protocol.config import NodeConfig
 from wire.ids import PeerId
 from wire.time import Instant
 
+MAX_ROOTS = 256  # foreign roots remembered
 _STALE_MATCHES = 2  # probes in a row of one peer
 
 
@@ -50,11 +51,18 @@ class Doubts:
             return
         if own != self._own:
             self._own, self._seen = own, {}
+        if len(self._seen) >= MAX_ROOTS and root not in self._seen:
+            del self._seen[next(iter(self._seen))]
         stood = now - self._seen.setdefault(root, now) >= self._config.profile.probe // 2
         self._mismatches[peer] = self._mismatches.get(peer, 0) + 1
         if stood or self._mismatches[peer] >= _STALE_MATCHES:
             self._mismatches[peer] = 0
             self.differs(peer, root)
+
+    @property
+    def roots(self) -> int:
+        """How many foreign roots are remembered."""
+        return len(self._seen)
 
     def forget(self, peer: PeerId) -> None:
         """The link is gone."""

@@ -23,7 +23,7 @@ from mesh.protocol.messages import Hello, Ping
 from wire.ids import PeerId, SwarmId
 from wire.time import SECOND, Instant
 
-_CLOCK_SAMPLES = 8
+CLOCK_SAMPLES = 8
 _GRACE = 4  # who was answered gives the other's ping a period and such a part of it
 _LONGEST_TURN = 3  # periods between two pings of ours, however often the other side asks
 _TOGETHER = 8  # pings due within such a part of a period are sent together: a node with many links wakes less often
@@ -211,7 +211,7 @@ class Links:
         round_trip = now - link.ping_sent
         link.rtt = round_trip if link.rtt is None else (link.rtt * 7 + round_trip) // 8
         link.clock_offsets_ms.append(pong.wall_ms - (wall_ms - round_trip // 2_000))
-        del link.clock_offsets_ms[:-_CLOCK_SAMPLES]
+        del link.clock_offsets_ms[:-CLOCK_SAMPLES]
         link.ping_sent, link.missed = None, 0
         period = self.ping_period()
         link.next_ping = max(link.next_ping, link.last_ping + period + period // _GRACE)

@@ -87,6 +87,11 @@ class Startup:
         """Confirmed by the others, where the disk left a doubt."""
         return self._confirmed and self._doubtful()
 
+    @property
+    def beyond(self) -> int:
+        """The last own batch that was found on the disk behind a gap, 0 without one."""
+        return max(self._beyond, default=0)
+
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> bool:
         """`swarm` says what it holds of our log; True when only a session can show that it is so."""
         self._answers[swarm] = row

@@ -73,9 +73,9 @@ class Writer:
         self._pending_bytes += len(write.op.value or b"") + len(write.op.key)
 
     @property
-    def pending(self) -> bool:
-        """Some write waits to be signed."""
-        return bool(self._pending)
+    def pending(self) -> int:
+        """How many writes wait to be signed."""
+        return len(self._pending)
 
     def flush(self, now: Instant, out: Outbox) -> None:
         """Write what is due: after a pause at once, under load once per interval or when a batch is full."""

@@ -54,6 +54,12 @@ class Actor:
         self.strangers: list[object] = []
         self.contacts: list[object] = []
         self.foreign: list[object] = []
+        self.samples: list[object] = []
+        self.roots: list[object] = []
+        self.held: list[object] = []
+        self.waiting: list[object] = []
+        self.beyond = 0  # the last own batch found behind a gap
+        self.wall_ms = 1_000_000
         self.logs: dict[object, object] = {}
         self.lifecycle = Lifecycle.OPERATIONAL
         self.read_only = ""
@@ -71,14 +77,19 @@ class Actor:
         context = SimpleNamespace(
             replica=replica,
             chain=self.chain,
-            config=SimpleNamespace(max_links=CAP, max_strangers=CAP, max_book=CAP),
+            config=SimpleNamespace(max_links=CAP, max_strangers=CAP, max_book=CAP, max_pending_ops=CAP),
             links=_Links(self),
             dialer=SimpleNamespace(contacts=lambda: self.contacts),
-            me=SimpleNamespace(author=author(self.host.name)),
+            me=SimpleNamespace(author=author(self.host.name), swarm=self.host.home.swarm),
+            wall_ms=lambda now: self.wall_ms,
         )
         return SimpleNamespace(
             context=context,
             greeting=SimpleNamespace(foreign=self.foreign),
+            syncing=SimpleNamespace(doubts=SimpleNamespace(roots=len(self.roots))),
+            announcing=SimpleNamespace(held=len(self.held)),
+            writer=SimpleNamespace(pending=len(self.waiting)),
+            startup=SimpleNamespace(beyond=self.beyond),
             lifecycle=self.lifecycle,
             lifecycle_reason=lambda: "it waits",
             read_only_reason=lambda now: self.read_only,
@@ -98,6 +109,9 @@ class _Links:
 
     def strangers(self) -> list[object]:
         return self._actor.strangers
+
+    def all(self) -> list[object]:
+        return [SimpleNamespace(clock_offsets_ms=self._actor.samples)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

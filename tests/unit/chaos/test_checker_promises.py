@@ -13,9 +13,12 @@ from chaos.process import MAX_INBOX
 from crdt.batch import parse
 from crdt.owner_log import Flag
 from crdt.sync import messages as sync
+from mesh.protocol.announcing import MAX_HELD
 from mesh.protocol.commands import Failure, FailureKind, MemoryGet, MemoryPut, MemoryRemove, Success
+from mesh.protocol.doubts import MAX_ROOTS
 from mesh.protocol.effects import Effect, Penalize, Publish, RecordKind, Reply, Send
 from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.links import CLOCK_SAMPLES
 from mesh.protocol.messages import Heartbeat
 from tests.support.hand_made import (
     CAP,
@@ -70,6 +73,12 @@ DURABLE_FIRST = {
         checker=DurableFirst,
         good=(Persists("s1", FOURTH), Releases("s1", sent(MessageType.BATCH, FOURTH))),
         bad=(Releases("s1", sent(MessageType.BATCH, FOURTH)), Persists("s1", FOURTH)),
+        said=("batch 4 leaves before it is durable",),
+    ),
+    "or lay on the disk, be it behind a gap": Rule(
+        checker=DurableFirst,
+        good=(Steps("s1", {"beyond": 4}), Releases("s1", sent(MessageType.BATCH, FOURTH))),
+        bad=(Steps("s1", {"beyond": 3}), Releases("s1", sent(MessageType.BATCH, FOURTH))),
         said=("batch 4 leaves before it is durable",),
     ),
     "and before it is published": Rule(
@@ -250,6 +259,10 @@ BOOKS = {
     "contacts": ("contacts", CAP),
     "logs": ("logs", 4096),
     "foreign peers": ("foreign", CAP),
+    "samples of one link's clock": ("samples", CLOCK_SAMPLES),
+    "foreign roots": ("roots", MAX_ROOTS),
+    "discoveries of strangers": ("held", MAX_HELD),
+    "writes that wait": ("waiting", CAP),
 }
 
 

@@ -1,4 +1,4 @@
-"""Checkers of what nodes hold (agreement, authentic, monotone, one-chain): each rule kept, then broken."""
+"""Checkers of what nodes hold (agreement, authentic, monotone, one-chain, once, punctual): each kept, then broken."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from chaos.checkers.agreement import Agreement
 from chaos.checkers.authenticity import Authentic
 from chaos.checkers.membership import OneChain
 from chaos.checkers.monotone import Monotone
+from chaos.checkers.once import Once
+from chaos.checkers.punctual import Punctual
 from crdt.owner_log import Flag
 from mesh.protocol.effects import RecordKind
 from tests.support.hand_made import Holds, Is, Persists, Restarts, Rule, Stage, Steps, batch_of, row, served
 from wire.ids import sha256
+from wire.time import hlc_of
 
 AGREEMENT = {
     "who holds the same batch holds the same state": Rule(
@@ -230,9 +233,40 @@ ONE_CHAIN = {
         said=("it holds another block at height 3 than others",),
     ),
 }
+OWN, NEXT = batch_of("s1", 4), batch_of("s1", 5)
+EARLY = batch_of("s2", 1, hlc=hlc_of(1_005_001))
+ONCE = {
+    "a batch counts once": Rule(
+        checker=Once,
+        good=(Persists("s1", OWN), Persists("s1", NEXT), Persists("s2", OWN)),
+        bad=(Persists("s1", OWN), Persists("s1", NEXT), Persists("s1", OWN)),
+        said=("it takes batch 4 of s1 twice",),
+    ),
+    "in a process": Rule(
+        checker=Once,
+        good=(Persists("s1", OWN), Restarts("s1"), Persists("s1", OWN)),
+        bad=(Persists("s1", OWN), Restarts("s2"), Persists("s1", OWN)),
+        said=("it takes batch 4 of s1 twice",),
+    ),
+}
+PUNCTUAL = {
+    "what is far ahead waits": Rule(
+        checker=Punctual,
+        good=(Steps("s1", {"wall_ms": 1_000_001}), Persists("s1", EARLY)),
+        bad=(Persists("s1", EARLY),),
+        said=("it takes batch 1 of s2, 5001 ms ahead of its clock",),
+    ),
+    "one's own may be of a time when the clock was ahead": Rule(
+        checker=Punctual,
+        good=(Persists("s2", EARLY),),
+        bad=(Persists("s3", EARLY),),
+        said=("it takes batch 1 of s2, 5001 ms ahead of its clock",),
+    ),
+}
+
 RULES = {
     f"{rule.checker.name}: {name}": rule
-    for rules in (AGREEMENT, AUTHENTIC, MONOTONE, ONE_CHAIN)
+    for rules in (AGREEMENT, AUTHENTIC, MONOTONE, ONE_CHAIN, ONCE, PUNCTUAL)
     for name, rule in rules.items()
 }
 

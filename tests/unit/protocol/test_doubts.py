@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.protocol.config import NodeConfig
-from mesh.protocol.doubts import Doubts
+from mesh.protocol.doubts import MAX_ROOTS, Doubts
 from wire.ids import PeerId
 from wire.time import SECOND
 
@@ -99,6 +99,20 @@ def test_a_session_that_nobody_needed_keeps_its_place_longer() -> None:
     doubts.ended(PEERS["e"], futile=True, now=PERIOD)
     doubts.differs(PEERS["f"], X)
     assert doubts.opens(PEERS["f"]) == CONFIG.sync_sessions * PERIOD + 10
+
+
+def test_of_many_roots_only_the_last_are_remembered() -> None:
+    doubts = Doubts(CONFIG)
+    for number in range(MAX_ROOTS + 1):
+        doubts.probe(PEERS["b"], b"%d" % number, OWN, number)
+    assert doubts.roots == MAX_ROOTS
+    doubts = Doubts(CONFIG)
+    for number in range(MAX_ROOTS + 1):
+        doubts.probe(PeerId(f"p{number}"), b"%d" % number, OWN, number)
+    doubts.probe(A, b"0", OWN, PERIOD)
+    assert not doubts, "the first one is forgotten"
+    doubts.probe(A, b"%d" % MAX_ROOTS, OWN, 2 * PERIOD)
+    assert doubts.wanted() == [A]
 
 
 def test_a_lost_link_leaves_nothing_behind() -> None:
