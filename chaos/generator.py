@@ -164,12 +164,8 @@ def _disk(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
 
 
 def _rot(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
-    """A bit, and a start that finds it; somebody writes as soon as the node is back."""
     host = rng.choice(hosts)
-    crash = _crash(rng, [host], at + rng.randbelow(5_000))
-    back = crash[-1].at_ms + rng.randbelow(4)
-    write = Write(at_ms=back, host=host, key=f"k{rng.randbelow(KEYS)}", size=20)
-    return [Disk(at_ms=at, host=host, fault=DiskFault.BIT_ROT), *crash, write]
+    return [Disk(at_ms=at, host=host, fault=DiskFault.BIT_ROT), *_crash(rng, [host], at + rng.randbelow(5_000))]
 
 
 def _robbed(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
