@@ -129,21 +129,25 @@ class Puller:
 
     def compare(self, rows: Sequence[VectorRow], wall_ms: int) -> None:
         """The peer's version vector: show it the forks that it does not know, ask for what we lack."""
-        theirs = {row.author: row for row in rows}
+        theirs = {(row.swarm, row.term): row for row in rows}
         for author, proof in self._replica.proofs.items():
             row = theirs.get(author)
             if row is None or row.flag != Flag.FORKED or row.seq >= fork.parse(proof).seq:
                 self._outgoing.append(pack_message(MessageType.FORK, proof))
-        wanted = (self._want(row, self._replica.logs.get(author), wall_ms) for author, row in theirs.items())
-        wants = [want for want in wanted if want is not None]
+        wants: list[Want] = []
+        for row in theirs.values():
+            log = self._replica.logs.get(row.author)
+            same = log is not None and log.cut is None and (row.seq, row.hash) == (log.seq, log.head_hash)
+            want = None if same else self._want(row, log, wall_ms)  # the same, as a rule
+            if want is not None:
+                wants.append(want)
         self._wanted = {want.author: want for want in wants}
         self._unanswered = len(wants)
         if wants:
             self._outgoing.append(pack(Wants(wants=tuple(wants))))
 
     def _want(self, row: VectorRow, log: OwnerLog | None, wall_ms: int) -> Want | None:
-        if log is not None and log.cut is None and row.seq == log.seq and row.hash == log.head_hash:
-            return None  # as a rule
+        """What is to be asked for of a log that is not just as we hold it."""
         author = row.author
         if self._replica.key_ring.queen_key(*author) is None:
             return None

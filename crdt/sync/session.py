@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from crdt.ops import Author
 from crdt.owner_log import Flag
 from crdt.replica import Replica
 from crdt.sync.messages import (
@@ -63,7 +62,7 @@ class SyncSession:
         self._peer_nonce = 0
         self._restarts = 0
         self._hello_due = True
-        self._told: dict[Author, tuple[int, bytes, bytes]] = {}  # the live logs in the peer's HELLO
+        self._told: dict[tuple[bytes, int, int, bytes, bytes], None] = {}  # the live logs in the HELLO to answer
         self._reset()
 
     def _reset(self) -> None:
@@ -128,7 +127,7 @@ class SyncSession:
         rows = tuple(
             VectorRow(swarm=row.swarm, term=row.term, seq=row.seq, hash=row.hash, root=row.root, flag=row.flag)
             for row in self._replica.rows()
-            if row.flag is not Flag.LIVE or self._told.get(row.author) != (row.seq, row.hash, row.root)
+            if row.flag is not Flag.LIVE or row[:5] not in self._told
         )
         return Hello(
             nonce=self._nonce,
@@ -149,7 +148,9 @@ class SyncSession:
             self._reset()
         self._peer_nonce = hello.nonce
         self._hello_due = hello.answers != self._nonce
-        self._told = {row.author: (row.seq, row.hash, row.root) for row in hello.rows if row.flag == Flag.LIVE}
+        if self._hello_due:
+            rows = (row for row in hello.rows if row.flag == Flag.LIVE)
+            self._told = {(row.swarm, row.term, row.seq, row.hash, row.root): None for row in rows}
         self._puller.compare(hello.rows, wall_ms)
 
     def _on_message(self, message: _Heard, wall_ms: int) -> list[SyncEvent]:
