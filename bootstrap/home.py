@@ -81,6 +81,7 @@ class Home:
         with disk_errors(path):
             POSIX.make_directory(path)
             path.chmod(DIRECTORY_MODE)
+            POSIX.sync_directory(path.parent)
             home.keys.mkdir(mode=DIRECTORY_MODE)
             for name, key in keys.items():
                 write_key(home.keys, name, key)

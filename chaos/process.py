@@ -58,6 +58,7 @@ class Process:
         self.node = node
         self.inbox: deque[InEvent] = deque()
         self.paused = False
+        self.in_doubt = False  # its disk may have forgotten what it signed, and no clean end says what that was
         self.fuse: int | None = None  # effects that are still released before a crash
         self._wake_at: int | None = None
 
@@ -89,6 +90,7 @@ class Process:
             verified=world.colony.chain_of(found) if world.scenario.memo else None,
         )
         process = cls(world, host, store, node)
+        process.in_doubt = bool(read.doubt) and not read.clean
         for damage in found.damage:
             world.trace.note(world.now, host.name, Kind.DISK, "damage", damage.detail)
         host.process = process

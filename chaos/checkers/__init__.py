@@ -12,6 +12,7 @@ from chaos.checkers.base import Checker, Violation
 from chaos.checkers.bounds import Bounds
 from chaos.checkers.convergence import Convergence, converged
 from chaos.checkers.durability import Acknowledged, DurableFirst
+from chaos.checkers.footing import Footing
 from chaos.checkers.honour import Honour
 from chaos.checkers.membership import OneChain
 from chaos.checkers.monotone import Monotone
@@ -26,6 +27,7 @@ ALL: tuple[type[Checker], ...] = (
     Once,
     Punctual,
     DurableFirst,
+    Footing,
     OneChain,
     Honour,
     Bounds,

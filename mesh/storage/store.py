@@ -4,6 +4,7 @@
     <name>.snap            a sealed file (see `files`): state that the journal no longer holds
     <name>.cache           a sealed file whose loss costs comfort, never safety (the peer book)
     *.damaged              what was found bad, kept for a person to look at
+    in-use                 empty: a process has written here, and has not ended with every sync well
 
     store, recovered = Store.open(directory)
     store.append([Record(1, b"...")])          # durable on return: one write, one fsync
@@ -14,6 +15,12 @@ A process may be killed, or the power cut, at any instant. `compact` writes the 
 then removes the old one: a crash in between leaves records that a snapshot covers already, so applying a record again
 must be harmless. After any failed write the store is **poisoned**: what an fsync that failed has lost is unknown, and
 asking again may lie (the kernel drops the error with the page), so every later call raises and the node must stop.
+
+**What is read may not be on the disk.** After a failed sync the kernel takes the pages for written: the next process
+reads them, builds on them, syncs without an error, and a power cut takes the ground from under it. A kill between
+rename and sync leaves names in the same state. So where `in-use` is found, nothing is appended to: all that counts is
+written anew, journal and snapshots, before the store opens. The mark need not be durable, and so cannot lie: it has
+to outlive the process only as long as the kernel does, and after a power cut what can be read is on the disk.
 
 **Doubt.** When the last write was cut, or damage was found, this node may have forgotten something that it signed. A
 restart does not make that better, although the second one finds a journal that was mended by the first. So doubt is
@@ -51,6 +58,7 @@ __all__ = ["Damage", "Record", "Recovered", "Store"]
 SNAPSHOT = ".snap"
 CACHE = ".cache"
 DAMAGED = ".damaged"
+IN_USE = "in-use"
 FIRST_OWN_KIND = 0xF0  # kinds from here on are the store's own
 
 
@@ -104,10 +112,8 @@ class Store:
     @classmethod
     def create(cls, directory: Path, fs: FileSystem = POSIX) -> None:
         """Make an empty store, so that later the absence of its journal is damage and not a beginning."""
-        with disk_errors(directory):
-            fs.make_directory(directory)
-            fs.sync_directory(directory.parent)
-        Segment.create(directory / _segment_name(1), fs, [Record(_Mark.OPEN, b"")]).close()
+        store, _ = cls.open(directory, fs)
+        store.close(None)
 
     @classmethod
     def open(cls, directory: Path, fs: FileSystem = POSIX, *, expected: bool = False) -> tuple[Store, Recovered]:
@@ -123,6 +129,8 @@ class Store:
             fs.sync_directory(directory.parent)
             remove_temporaries(directory, fs)
             names = fs.names(directory)
+            volatile = IN_USE in names
+            fs.close(fs.open_new(directory / IN_USE))
             recovered = Recovered()
             bad_files = _load_files(directory, names, fs, recovered)
             numbers = sorted(map(_segment_number, filter(_is_segment, names)))
@@ -133,7 +141,9 @@ class Store:
         if not numbers and (expected or recovered.snapshots or recovered.damage):
             found.damage.append(Damage(str(path), 0, "the journal is missing"))
         _interpret(directory, found, recovered)
-        segment = _mended(path, fs, raw, found, recovered.doubt)
+        if volatile:
+            _rewrite_snapshots(directory, names, fs, recovered.snapshots)
+        segment = _mended(path, fs, raw, found, recovered.doubt, volatile)
         with disk_errors(directory):
             for bad in bad_files:
                 fs.rename(bad, bad.with_name(bad.name + DAMAGED))
@@ -211,6 +221,9 @@ class Store:
             if clean_body is not None:
                 with self._guarded():
                     self._segment.append([Record(_Mark.CLEAN, clean_body)])
+            if self._failure is None:
+                with disk_errors(self._directory):
+                    self._fs.remove(self._directory / IN_USE)
         finally:
             if self._failure != _CLOSED:
                 self._segment.close()
@@ -290,11 +303,23 @@ def _interpret(directory: Path, found: Scan, recovered: Recovered) -> None:
     recovered.damage = found.damage + recovered.damage
 
 
-def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt: Doubt) -> Segment:
-    """The segment at `path` without what is bad in it, marked as in use (and in doubt, if so)."""
+def _rewrite_snapshots(directory: Path, names: Sequence[str], fs: FileSystem, good: Mapping[str, bytes]) -> None:
+    """Write all that are good again; the directory is synced with the segment that follows."""
+    for file, suffix in _sealed(names):
+        name = name_of(file, suffix)
+        if suffix == SNAPSHOT and name in good:
+            with disk_errors(directory / file):
+                replace_file(directory / file, seal(name, good[name]), fs, settle=False)
+
+
+def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt: Doubt, volatile: bool) -> Segment:
+    """The segment at `path` without what is bad in it, marked as in use (and in doubt, if so).
+
+    It is written anew where anything is bad, or where it may not be on the disk as it was read.
+    """
     marks = [*_doubt_mark(doubt), Record(_Mark.OPEN, b"")]
     damaged = any(damage.path == str(path) for damage in found.damage)
-    if raw and not damaged and not found.cut:
+    if raw and not damaged and not found.cut and not volatile:
         segment = Segment(path, fs, raw, found.salt, found.sequence)
         segment.append(marks)
         return segment

@@ -32,6 +32,7 @@ from mesh.protocol.commands import Operation
 from mesh.protocol.effects import Effect, Persist, RecordKind
 from mesh.protocol.events import WallClock
 from mesh.protocol.lifecycle import Lifecycle
+from mesh.storage.store import Doubt
 from wire.ids import ZERO_DIGEST, Digest, sha256
 
 SWARMS = 3
@@ -63,6 +64,8 @@ class Actor:
         self.logs: dict[object, object] = {}
         self.lifecycle = Lifecycle.OPERATIONAL
         self.read_only = ""
+        self.in_doubt = False
+        self.store = SimpleNamespace(doubt=Doubt.NONE)
 
     @property
     def node(self) -> Any:

@@ -40,6 +40,77 @@ def test_a_kill_loses_nothing() -> None:
     assert halfway().after(Left.KILL, Rng(0)).image() == {"log": b"synced-and-more", "new": b"whole"}
 
 
+def test_what_was_not_synced_before_a_kill_is_not_safer_after_it() -> None:
+    disk = halfway().after_kill()
+    assert disk.volatile() == ["log", "new"]
+    assert disk.after_power_cut().image() == {"log": b"synced"}
+    disk.sync(disk.open_append(LOG))
+    disk.sync_directory(LOG)
+    assert disk.volatile() == []
+    assert disk.after_power_cut().image() == disk.image() == {"log": b"synced-and-more", "new": b"whole"}
+
+
+def test_a_process_that_is_killed_leaves_its_disk_as_it_was() -> None:
+    before = halfway()
+    after = before.after_kill()
+    after.write(after.open_append(LOG), b"!")
+    assert before.image()["log"] == b"synced-and-more"
+
+
+def failed(call: str) -> SimulatedDisk:
+    """Halfway, and then a sync failed."""
+    disk = halfway()
+    disk.failing[call] = errno.EIO
+    with pytest.raises(OSError, match="injected"):
+        disk.sync(disk.open_append(LOG)) if call == "sync" else disk.sync_directory(LOG)
+    disk.failing.clear()
+    return disk
+
+
+def test_a_sync_that_failed_leaves_pages_that_are_read_and_never_written() -> None:
+    disk = failed("sync")
+    handle = disk.open_append(LOG)
+    disk.sync(handle)
+    assert disk.image()["log"] == b"synced-and-more"
+    assert disk.after_power_cut().image()["log"] == b"synced"
+    disk.write(handle, b"+behind")
+    assert disk.after_power_cut().image()["log"] == b"synced"
+    disk.sync(handle)
+    assert disk.volatile() == ["log", "new"]
+    assert disk.after_power_cut().image()["log"] == b"synced" + bytes(len(b"-and-more")) + b"+behind"
+    assert disk.after_kill().image()["log"] == b"synced-and-more+behind"
+
+
+def test_a_tear_leaves_a_hole_before_what_it_keeps_behind_forgotten_pages() -> None:
+    disk = failed("sync")
+    disk.write(disk.open_append(LOG), b"+")
+    tails = {disk.after_tear(rng).image()["log"] for rng in dice()}
+    hole = b"synced" + bytes(len(b"-and-more"))
+    assert b"synced" in tails
+    assert all(tail.startswith(hole) and len(tail) == len(hole) + 1 for tail in tails - {b"synced"})
+    assert hole + b"+" in tails
+
+
+def test_a_directory_whose_sync_failed_forgets_the_names_until_they_are_given_again() -> None:
+    disk = failed("sync_directory")
+    disk.sync_directory(LOG)
+    assert disk.volatile() == ["log", "new"]
+    assert list(disk.after_power_cut().image()) == ["log"]
+    disk.rename(Path("new"), Path("newer"))
+    disk.rename(Path("newer"), Path("new"))
+    disk.sync_directory(LOG)
+    assert disk.after_power_cut().image()["new"] == b"whole"
+
+
+def test_names_are_not_synced_with_the_directory_above() -> None:
+    disk = halfway()
+    disk.make_directory(Path("/disk/state"))
+    disk.sync_directory(Path("/disk"))
+    assert list(disk.after_power_cut().image()) == ["log"]
+    disk.sync_directory(Path("/disk/state"))
+    assert list(disk.after_power_cut().image()) == ["log", "new"]
+
+
 def test_a_power_cut_leaves_what_was_synced() -> None:
     assert halfway().after(Left.POWER_CUT, Rng(0)).image() == {"log": b"synced"}
 
@@ -107,6 +178,15 @@ def test_rot_flips_one_bit_on_the_platter_too() -> None:
         rotten = disk.after_power_cut().image()["log"]
         assert sum((a ^ b).bit_count() for a, b in zip(rotten, b"12345678", strict=True)) == 1
     assert SimulatedDisk().rot(Rng(1)) is None
+
+
+def test_rot_strikes_what_the_kernel_alone_has_too() -> None:
+    for rng in dice(20):
+        disk = SimulatedDisk()
+        disk.write(disk.open_new(LOG), b"12345678")
+        assert disk.rot(rng) == "log"
+        assert disk.image()["log"] != b"12345678"
+        assert disk.after_power_cut().image() == {}
 
 
 # actions on disks

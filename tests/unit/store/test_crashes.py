@@ -105,9 +105,8 @@ def test_every_crash_while_opening_after_a_crash_loses_nothing(survivor: str) ->
     for life in crashed_lives():
         before = SURVIVORS[survivor](life.disk)
         for crash_at in range(12):
-            disk = SimulatedDisk(
-                entries=dict(before.entries), durable_entries=dict(before.durable_entries), crash_at=crash_at
-            )
+            disk = before.after_kill()
+            disk.crash_at = crash_at
             try:
                 Store.open(HOME, disk)
             except Crash:
@@ -137,10 +136,9 @@ def test_doubt_survives_a_crash_at_every_call_of_the_opening_that_found_it() -> 
     store.append([record(4), record(5)])
     store.close(b"clean")
     for victim in ("all.snap", "journal-00000002.log"):
-        rotten = first.after_kill()
-        inode = rotten.entries[victim]
-        place = inode.data.index(b"1,2,3" if victim == "all.snap" else b"00004")
-        inode.data[place] = ord("#")
+        files = first.image()
+        files[victim] = files[victim].replace(b"1,2,3" if victim == "all.snap" else b"00004", b"#####", 1)
+        rotten = SimulatedDisk.holding(files, Rng(0))
         calls = 0
         while True:
             disk = rotten.after_kill()
