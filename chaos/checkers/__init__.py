@@ -13,6 +13,7 @@ from chaos.checkers.bounds import Bounds
 from chaos.checkers.convergence import Convergence, converged
 from chaos.checkers.durability import Acknowledged, DurableFirst
 from chaos.checkers.footing import Footing
+from chaos.checkers.holding import Holding
 from chaos.checkers.honour import Honour
 from chaos.checkers.membership import OneChain
 from chaos.checkers.monotone import Monotone
@@ -28,6 +29,7 @@ ALL: tuple[type[Checker], ...] = (
     Punctual,
     DurableFirst,
     Footing,
+    Holding,
     OneChain,
     Honour,
     Bounds,

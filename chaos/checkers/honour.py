@@ -1,8 +1,10 @@
-"""S9: an honest peer is never convicted. Nobody charges an honest host with an offence, whatever the faults.
+"""S9: an honest peer is never convicted, nor shown the door. Nobody charges an honest host with an offence, or closes
+a link to it for what it is, whatever the faults.
 
 Liars change what they send, so what honest relays hand on is what honest nodes checked. Only where two processes
 share one key do honest nodes charge that key: it belongs to no honest host. Where a clock is wrong, honest nodes take
-each other's stamps for early ones; that costs a point and convicts nobody.
+each other's stamps for early ones; that costs a point and convicts nobody. A link may be closed for what the network
+did to it, or for want of room; a node on whose disk bits flipped may have forgotten who is a member.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
-from mesh.protocol.effects import Effect, Penalize
+from mesh.protocol.effects import Disconnect, Effect, Penalize
 from wire.errors import Offence
 
 if TYPE_CHECKING:
@@ -19,15 +21,24 @@ if TYPE_CHECKING:
     from chaos.world import World
 
 
+# How the reasons begin for which an honest node closes its link to another one.
+_EXCUSES = ("no answer to ", "no HELLO in time", "too many links", "its place is needed")
+
+
 class Honour(Checker):
-    """Judges every penalty."""
+    """Judges every penalty, and every link that a node closes. (Who refuses somebody closes the link, too.)"""
 
     name = "honour"
-    judges = (Penalize,)
+    judges = (Penalize, Disconnect)
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
-        if isinstance(effect, Penalize) and process.host.honest:
-            accused = world.host_of(effect.peer)
-            clocks_differ = effect.offence is Offence.FUTURE_CLOCK
-            if accused is not None and accused.honest and not clocks_differ:
+        if not process.host.honest or not isinstance(effect, Penalize | Disconnect):
+            return
+        accused = world.host_of(effect.peer)
+        if accused is None or not accused.honest:
+            return
+        if isinstance(effect, Penalize):
+            if effect.offence is not Offence.FUTURE_CLOCK:
                 yield f"it charges {accused.name}, which is honest, with {effect.offence}: {effect.detail}"
+        elif not process.host.rotten and not effect.reason.startswith(_EXCUSES):
+            yield f"it closes its link to {accused.name}, which is honest: {effect.reason}"

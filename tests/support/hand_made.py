@@ -73,6 +73,7 @@ class Actor:
         replica = SimpleNamespace(
             root=lambda: self.root,
             rows=lambda: list(self.rows.values()),
+            heads=lambda: list(self.rows.values()),
             head=self.heads.get,
             get=lambda swarm, _, key: self._entry(swarm, key),
             logs=self.logs,

@@ -1,4 +1,4 @@
-"""Checkers of what nodes do and owe (durable-first, acknowledged, honour, bounds, convergence): kept, then broken."""
+"""Checkers of what nodes do and owe (durable-first, acknowledged, bounds, convergence): kept, then broken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from chaos.checkers.base import Checker
 from chaos.checkers.bounds import CAPS, Bounds
 from chaos.checkers.convergence import Convergence
 from chaos.checkers.durability import CLAIMS, Acknowledged, DurableFirst
-from chaos.checkers.honour import Honour
 from chaos.process import MAX_INBOX
 from crdt.batch import parse
 from crdt.owner_log import Flag
@@ -16,7 +15,7 @@ from crdt.sync import messages as sync
 from mesh.protocol.announcing import MAX_HELD
 from mesh.protocol.commands import Failure, FailureKind, MemoryGet, MemoryPut, MemoryRemove, Success
 from mesh.protocol.doubts import MAX_ROOTS
-from mesh.protocol.effects import Effect, Penalize, Publish, RecordKind, Reply, Send
+from mesh.protocol.effects import Effect, Publish, RecordKind, Reply, Send
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.links import CLOCK_SAMPLES
 from mesh.protocol.messages import Heartbeat
@@ -41,7 +40,6 @@ from tests.support.hand_made import (
     served,
 )
 from wire import cbor, cose
-from wire.errors import Offence
 from wire.frame import pack_message
 from wire.ids import ZERO_DIGEST, sha256
 from wire.types import Channel, ContentType, MessageType
@@ -214,43 +212,6 @@ ACKNOWLEDGED = {
 }
 
 
-def charged(whom: str, offence: Offence = Offence.SIGNATURE) -> Effect:
-    return Penalize(peer=HOMES[whom].peer, offence=offence, detail="for no reason")
-
-
-HONOUR = {
-    "nobody charges the honest": Rule(
-        checker=Honour,
-        good=(Is("s2", byzantine=True), Releases("s1", charged("s2")), Releases("s1", published(FOURTH))),
-        bad=(Releases("s1", charged("s2")),),
-        said=("it charges s2, which is honest, with signature: for no reason",),
-    ),
-    "a liar may say what it likes": Rule(
-        checker=Honour,
-        good=(Is("s1", byzantine=True), Releases("s1", charged("s2"))),
-        bad=(Is("s1", byzantine=True), Releases("s3", charged("s2"))),
-        said=("it charges s2, which is honest, with signature: for no reason",),
-    ),
-    "who forgot what it signed contradicts itself": Rule(
-        checker=Honour,
-        good=(Is("s2", robbed=True), Releases("s1", charged("s2", Offence.FORK))),
-        bad=(Is("s2", rotten=True), Releases("s1", charged("s2", Offence.FORK))),
-        said=("it charges s2, which is honest, with fork: for no reason",),
-    ),
-    "clocks may differ": Rule(
-        checker=Honour,
-        good=(Releases("s1", charged("s2", Offence.FUTURE_CLOCK)),),
-        bad=(Releases("s1", charged("s2", Offence.REPLAY)),),
-        said=("it charges s2, which is honest, with replay: for no reason",),
-    ),
-    "strangers have no honour": Rule(
-        checker=Honour,
-        good=(Releases("s1", Penalize(peer="somebody", offence=Offence.DECODE, detail="garbage")),),
-        bad=(Releases("s1", charged("s3", Offence.DECODE)),),
-        said=("it charges s3, which is honest, with decode: for no reason",),
-    ),
-}
-
 # How full an actor's books are made: by the attribute, and what of it is one too many.
 BOOKS = {
     "inbox": ("inbox", MAX_INBOX),
@@ -358,7 +319,7 @@ CONVERGENCE = {
 
 RULES = {
     f"{rule.checker.name}: {name}": rule
-    for rules in (DURABLE_FIRST, ACKNOWLEDGED, HONOUR, BOUNDS, CONVERGENCE)
+    for rules in (DURABLE_FIRST, ACKNOWLEDGED, BOUNDS, CONVERGENCE)
     for name, rule in rules.items()
 }
 
