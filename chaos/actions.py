@@ -75,6 +75,14 @@ class Cut(Action, frozen=True, kw_only=True, tag="cut"):
     both: bool = True
 
 
+class Clog(Action, frozen=True, kw_only=True, tag="clog"):
+    """A full queue on the way from `sources` to `targets`: it holds everything, and lets it go at once, in order."""
+
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    for_ms: Millis
+
+
 class Link(Action, frozen=True, kw_only=True, tag="link"):
     """Other conditions on the links from `sources` to `targets` (and back); probabilities are per message.
 
@@ -171,5 +179,20 @@ class Remove(Action, frozen=True, kw_only=True, tag="remove"):
 
 
 AnyAction = (
-    Crash | Start | Stop | Pause | Lag | Cut | Link | Hangup | Disk | Clock | Twin | Silence | Lie | Write | Remove
+    Crash
+    | Start
+    | Stop
+    | Pause
+    | Lag
+    | Cut
+    | Clog
+    | Link
+    | Hangup
+    | Disk
+    | Clock
+    | Twin
+    | Silence
+    | Lie
+    | Write
+    | Remove
 )

@@ -15,6 +15,7 @@ from chaos.actions import (
     Action,
     AnyAction,
     Clock,
+    Clog,
     Crash,
     Cut,
     Disk,
@@ -46,7 +47,7 @@ _USER = (Write, Remove)
 def perform(world: World, action: AnyAction) -> None:
     """Let `action` happen now; hosts that do not exist (yet) are left out."""
     if not isinstance(action, _USER):
-        named = " ".join(hosts_of(action)) if not isinstance(action, Cut | Link) else _sides(action)
+        named = " ".join(hosts_of(action)) if not isinstance(action, Cut | Clog | Link) else _sides(action)
         world.trace.note(world.now, "", Kind.FAULT, type(action).__name__.lower(), named)
     DEEDS[type(action)](world, action)
 
@@ -76,7 +77,7 @@ def _restore(world: World, source: Host, target: Host) -> None:
     way = world.links.conditions(source, target)
     was_open = way.open
     _set(way, Conditions())
-    way.cuts, way.healed = 0, True
+    way.cuts, way.clogs, way.healed = 0, 0, True
     if not was_open:
         world.links.healed(source, target)
 
@@ -157,6 +158,21 @@ def _cut(world: World, action: Cut) -> None:
         world.later(action.for_ms * MILLISECOND, mend)
 
 
+def _clog(world: World, action: Clog) -> None:
+    for source, target in _ways(world, action.sources, action.targets, both=False):
+        way = world.links.conditions(source, target)
+        if not way.healed:
+            way.clogs += 1
+            world.later(action.for_ms * MILLISECOND, partial(_unclog, world, source, target, way))
+
+
+def _unclog(world: World, source: Host, target: Host, way: Conditions) -> None:
+    if way.clogs:
+        way.clogs -= 1
+        if way.open:
+            world.links.healed(source, target)
+
+
 def _link(world: World, action: Link) -> None:
     worse = Conditions(
         delay=action.delay_ms * MILLISECOND,
@@ -201,7 +217,8 @@ def _disk(world: World, action: Disk) -> None:
             host.disk.failing["sync"] = errno.EIO
             world.later(action.for_ms * MILLISECOND, partial(_mend, world, host, action.fault))
         case DiskFault.BIT_ROT:
-            host.rotten = host.disk.rot(world.rng.split(f"rot/{world.number()}")) is not None or host.rotten
+            rng = world.rng.split(f"rot/{action.host}/{action.at_ms}")
+            host.rotten = host.disk.rot(rng) is not None or host.rotten
         case DiskFault.LOST if host.process is None:
             host.disk, host.robbed = SimulatedDisk(rng=host.disk.rng), True
         case DiskFault.ROLLBACK if host.process is None:
@@ -303,8 +320,9 @@ def _ways(world: World, sources: Sequence[str], targets: Sequence[str], both: bo
     return pairs + [(target, source) for source, target in pairs] if both else pairs
 
 
-def _sides(action: Cut | Link) -> str:
-    arrow = "->" if isinstance(action, Cut) and not action.both else "|"
+def _sides(action: Cut | Clog | Link) -> str:
+    one_way = isinstance(action, Clog) or (isinstance(action, Cut) and not action.both)
+    arrow = "->" if one_way else "|"
     return f"{' '.join(action.sources)} {arrow} {' '.join(action.targets)}"
 
 
@@ -315,6 +333,7 @@ DEEDS: dict[type[Action], Callable[[World, Any], None]] = {
     Pause: _pause,
     Lag: _lag,
     Cut: _cut,
+    Clog: _clog,
     Link: _link,
     Hangup: _hangup,
     Disk: _disk,

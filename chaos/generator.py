@@ -11,6 +11,7 @@ from collections.abc import Callable
 from chaos.actions import (
     AnyAction,
     Clock,
+    Clog,
     Crash,
     Cut,
     Disk,
@@ -132,6 +133,12 @@ def _flapping(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
     return [Cut(at_ms=at + 600 * number, sources=(one,), targets=rest, for_ms=300) for number in range(6)]
 
 
+def _clog(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
+    """What one host sends to some of the others is late, and comes all at once."""
+    targets = tuple(rng.sample(hosts, 1 + rng.randbelow(len(hosts))))
+    return [Clog(at_ms=at, sources=(rng.choice(hosts),), targets=targets, for_ms=200 + rng.randbelow(12_000))]
+
+
 def _bad_link(rng: Rng, hosts: list[str], at: int) -> list[AnyAction]:
     return [
         Link(
@@ -219,6 +226,7 @@ KINDS: dict[str, Draw] = {
     "partition": _partition,
     "bridge": _bridge,
     "flapping": _flapping,
+    "clog": _clog,
     "bad link": _bad_link,
     "hangup": _hangup,
     "disk": _disk,

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from chaos.host import Host
+from chaos.links import MAX_WAITING
 from chaos.trace import Kind, type_name
 from mesh.protocol.events import GossipReceived, StreamOffence
 from wire.errors import RemoteError
@@ -94,6 +95,10 @@ class Gossip:
 
     def _pass(self, source: Host, target: Host, letter: Letter) -> None:
         world, way = self._world, self._world.links.conditions(source, target)
+        if way.clogs:
+            if len(way.behind) < MAX_WAITING:
+                way.behind.append(partial(self._pass, source, target, letter))
+            return
         for message in world.rules.spoken(source, letter.message):
             copies = 2 if way.duplicate and self._rng.random() < way.duplicate else 1
             sent = (

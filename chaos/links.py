@@ -3,14 +3,14 @@
 A connection carries one ordered stream per channel and direction. So faults of the network show as delay, as a
 connection that breaks, or as messages that never leave a full lane, not as disorder within a stream. Each direction
 between two hosts has its own `Conditions`. Where a direction is cut, what is sent waits (TCP tries on) until the cut
-heals or an end gives up; an end that nobody can tell of the other's going keeps a half-open link until it is told,
-probes time out, or the other comes back.
+heals or an end gives up; where it is clogged, gossip waits as well. An end that nobody can tell of the other's going
+keeps a half-open link until it is told, probes time out, or the other comes back.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -42,12 +42,14 @@ class Conditions:
     duplicate: float = 0.0
     reorder: float = 0.0
     cuts: int = 0  # how many cuts lie over it
+    clogs: int = 0  # and how many queues before it are full
+    behind: list[Callable[[], None]] = field(default_factory=list)  # gossip that waits in them
     healed: bool = False  # for good: nothing makes it worse any more
     busy_until: int = 0
 
     @property
     def open(self) -> bool:
-        return self.cuts == 0
+        return not self.cuts and not self.clogs
 
 
 @dataclass(eq=False, slots=True)
@@ -266,6 +268,10 @@ class Links:
         half = self.of(target).get(source.peer)
         if half is not None and half.other(target) is None:
             self._tell(source, target, half, "the other side went away")
+        way = self.conditions(source, target)
+        behind, way.behind = way.behind, []
+        for pass_on in behind:
+            pass_on()
 
     def trust(self, host: Host, peer: PeerId, trusted: bool) -> None:
         """A host lets a peer into its gossip, or no more."""

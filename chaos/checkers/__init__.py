@@ -22,13 +22,13 @@ from chaos.checkers.panel import Broken, Panel
 from chaos.checkers.punctual import Punctual
 
 ALL: tuple[type[Checker], ...] = (
+    Footing,
     Agreement,
     Authentic,
     Monotone,
     Once,
     Punctual,
     DurableFirst,
-    Footing,
     Holding,
     OneChain,
     Honour,

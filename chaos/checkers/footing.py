@@ -24,7 +24,7 @@ _NEEDED = (".log", ".snap")  # the files that a node rests on
 
 
 class Footing(Checker):
-    """Remembers the last batch that each author is known to have signed, and who signed the next one in doubt.
+    """Remembers the batches that each author is known to have signed, and who signed another one in doubt.
 
     The word that a doubt is settled comes with the first batch, in the same step: so that is judged behind it.
     """
@@ -33,24 +33,26 @@ class Footing(Checker):
     judges = (Subscribe,)  # the first thing that a process does
 
     def __init__(self) -> None:
-        self._signed: dict[Author, int] = {}
+        self._signed: dict[Author, dict[int, bytes]] = {}  # number to hash, as far as that was seen
         self._in_doubt: dict[str, list[int]] = {}  # by host, what its process signed in this step
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         context = process.node.context
         self._in_doubt.pop(process.host.name, None)
         head = context.replica.head(context.me.author)
-        self._sees(context.me.author, max(head.seq if head is not None else 0, process.node.startup.beyond))
+        if head is not None:
+            self._sees(context.me.author, head.seq, head.hash)
+        self._sees(context.me.author, process.node.startup.beyond, b"")
         for name in process.host.disk.volatile():
             if name.endswith(_NEEDED):
                 yield f"it begins with what a power cut would take: {name}"
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
         if record.kind is RecordKind.BATCH:
-            header = parse(record.body).signed.header
-            author = process.node.context.me.author
-            if (header.swarm, header.term) == author and self._sees(author, header.seq) and process.in_doubt:
-                self._in_doubt.setdefault(process.host.name, []).append(header.seq)
+            signed = parse(record.body).signed
+            author, seq = process.node.context.me.author, signed.header.seq
+            if signed.author == author and self._sees(author, seq, signed.hash) and process.in_doubt:
+                self._in_doubt.setdefault(process.host.name, []).append(seq)
         return iter(())
 
     def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
@@ -59,8 +61,10 @@ class Footing(Checker):
             for seq in signed:
                 yield f"it signs batch {seq}, and what its disk forgot may be that very batch"
 
-    def _sees(self, author: Author, seq: int) -> bool:
-        """A batch of that number is there; True when no such one was before."""
-        before = self._signed.get(author, 0)
-        self._signed[author] = max(before, seq)
-        return seq > before
+    def _sees(self, author: Author, seq: int, digest: bytes) -> bool:
+        """There is this batch; True when it was not signed before, as far as was seen."""
+        signed = self._signed.setdefault(author, {})
+        known = signed.get(seq, b"")
+        is_news = seq > max(signed, default=0) or (known != b"" and known != digest)
+        signed[seq] = digest or known
+        return is_news

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaos.actions import Cut, Lag, Lie, Link, Pause, Silence
+from chaos.actions import Clog, Cut, Lag, Lie, Link, Pause, Silence
 from chaos.scenario import Scenario, hosts_of
 from chaos.trace import Kind, Record
 
-Lasting = Cut | Link | Silence | Pause | Lag | Lie
+Lasting = Cut | Clog | Link | Silence | Pause | Lag | Lie
 Stretch = tuple[int, int, str, int]  # from, until, state, the record that began it (-1: none)
 
 _WAITING = "absent"  # not started yet
@@ -98,8 +98,8 @@ def _by_start(scenario: Scenario) -> dict[tuple[int, str], list[Lasting]]:
 
 def _sides(action: Lasting, named: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     match action:
-        case Cut(sources=ours, targets=theirs) | Link(sources=ours, targets=theirs):
-            return ours, theirs
+        case Cut() | Clog() | Link():
+            return action.sources, action.targets
         case Silence(host=host, towards=theirs):
             return (host,), theirs
         case _:

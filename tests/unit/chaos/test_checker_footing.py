@@ -96,6 +96,12 @@ RULES = {
         bad=(*signs(FOURTH), Restarts("s1"), doubts(), STARTS, *signs(THIRD), *signs(FIFTH)),
         said=may_be(5),
     ),
+    "that very one, not another of its number": Rule(
+        checker=Footing,
+        good=(*signs(THIRD), *signs(FOURTH), Restarts("s1"), doubts(), STARTS, *signs(THIRD), *signs(FOURTH)),
+        bad=(*signs(THIRD), *signs(FOURTH), Restarts("s1"), doubts(), STARTS, *signs(batch_of("s1", 3, hlc=99))),
+        said=may_be(3),
+    ),
     "and what lay on the disk": Rule(
         checker=Footing,
         good=(Steps("s1", {"beyond": 4}), doubts(), STARTS, *signs(FOURTH)),

@@ -7,6 +7,7 @@ import pytest
 from chaos.actions import (
     AnyAction,
     Clock,
+    Clog,
     Crash,
     Cut,
     Disk,
@@ -42,6 +43,7 @@ FAULTS: dict[str, type] = {
     "pause": Pause,
     "lag": Lag,
     "cut": Cut,
+    "clog": Clog,
     "link": Link,
     "hangup": Hangup,
     "disk": Disk,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.actions import Cut
+from chaos.actions import Clog, Cut
 from chaos.faults import perform
 from chaos.gossip import DEGREE_HIGH, HEARTBEAT, WINDOW
 from chaos.trace import Kind
@@ -89,6 +89,18 @@ def test_a_relay_that_is_cut_off_is_missed_and_tells_it_later() -> None:
     assert gossip_of(world, "s3") == []
     world.run(world.now + WINDOW * HEARTBEAT)
     assert gossip_of(world, "s3") == []  # it is in the mesh, and the mesh is told once
+
+
+def test_gossip_waits_where_a_way_is_clogged_and_is_not_lost() -> None:
+    world = chain()
+    perform(world, Clog(at_ms=0, sources=("s2",), targets=("s3",), for_ms=WINDOW * HEARTBEAT // 1_000 + 2_000))
+    publish(world, "s1", b"one")
+    publish(world, "s1", b"two")
+    world.run(world.now + WINDOW * HEARTBEAT + 1_500_000)
+    assert sorted(gossip_of(world, "s2")) == [b"one", b"two"]
+    assert gossip_of(world, "s3") == []
+    world.run(world.now + 1_000_000)
+    assert sorted(gossip_of(world, "s3")) == [b"one", b"two"]
 
 
 def test_who_is_outside_the_mesh_is_told_by_heartbeats() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.actions import Cut, Hangup, Link
+from chaos.actions import Clog, Cut, Hangup, Link
 from chaos.faults import heal, perform
 from chaos.links import MAX_WAITING, Conditions
 from chaos.trace import Kind
@@ -185,6 +185,50 @@ def test_a_lane_into_a_cut_is_full_some_time(channel: Channel) -> None:
     assert losses(world, "s1") == ([] if kept else [f"it does not read what it asked for on {channel}"])
     world.run(world.now + 5 * SECOND)
     assert len(heard(world, "s2")) == (MAX_WAITING if kept else 0)
+
+
+def test_a_clogged_way_holds_everything_and_lets_it_go_at_once_in_order() -> None:
+    world = pair()
+    perform(world, Clog(at_ms=0, sources=("s1",), targets=("s2",), for_ms=3_000))
+    began = world.now
+    for number in range(5):
+        world.later(500_000 * number, lambda number=number: say(world, "s1", "s2", b"%d" % number))
+    say(world, "s2", "s1", b"back")
+    world.run(began + 2_999_000)
+    assert (heard(world, "s1"), heard(world, "s2")) == ([b"back"], [])
+    say(world, "s1", "s2", b"5")
+    world.run(began + 4 * SECOND)
+    assert heard(world, "s2") == [b"%d" % number for number in range(6)]
+    assert {(at - began) // 100_000 for at in arrivals(world, "s2")} == {30}
+    say(world, "s1", "s2", b"soon")
+    world.run(world.now + 100_000)
+    assert heard(world, "s2")[-1] == b"soon"
+
+
+@pytest.mark.parametrize(
+    ("clog", "cut"), [(1_000, 5_000), (5_000, 1_000)], ids=["the cut is longer", "the clog is longer"]
+)
+def test_what_is_clogged_and_cut_is_open_when_both_are_over(clog: int, cut: int) -> None:
+    world = pair()
+    perform(world, Clog(at_ms=0, sources=("s1",), targets=("s2",), for_ms=clog))
+    perform(world, Clog(at_ms=0, sources=("s1",), targets=("s2",), for_ms=clog))
+    perform(world, Cut(at_ms=0, sources=("s1",), targets=("s2",), for_ms=cut))
+    say(world, "s1", "s2", b"x")
+    world.run(world.now + 4 * SECOND)
+    assert heard(world, "s2") == []
+    world.run(world.now + 2 * SECOND)
+    assert heard(world, "s2") == [b"x"]
+
+
+def test_what_is_healed_for_good_is_clogged_no_more() -> None:
+    world = pair()
+    perform(world, Clog(at_ms=0, sources=("s1",), targets=("s2",), for_ms=90_000))
+    say(world, "s1", "s2", b"waits")
+    heal(world, [world.hosts["s1"], world.hosts["s2"]])
+    perform(world, Clog(at_ms=0, sources=("s1",), targets=("s2",), for_ms=90_000))
+    say(world, "s1", "s2", b"goes")
+    world.run(world.now + SECOND)
+    assert heard(world, "s2") == [b"waits", b"goes"]
 
 
 # the actions
