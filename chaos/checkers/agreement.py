@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from chaos.checkers.base import Checker
+from chaos.checkers.base import Checker, PerProcess
 from crdt.ops import Author
 from crdt.owner_log import Flag
 from crdt.replica import Row
@@ -28,10 +28,10 @@ class Agreement(Checker):
         self._hashes: dict[tuple[Author, int], bytes] = {}
         self._spread: dict[tuple[Author, int], None] = {}  # which of them others than the owner ever held
         self._roots: dict[tuple[Author, int, bytes], bytes] = {}
-        self._held: dict[Process, dict[Author, Row]] = {}
+        self._held: PerProcess[dict[Author, Row]] = PerProcess(dict)
 
     def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
-        held = self._held.setdefault(process, {})
+        held = self._held.of(process)
         for row in rows:
             if held.get(row.author) == row:
                 continue

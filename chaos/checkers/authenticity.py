@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
 from crdt import batch
-from crdt.ops import Author
 from crdt.owner_log import Flag
 from crdt.replica import Row
 from wire import keys
@@ -29,14 +28,12 @@ class Authentic(Checker):
 
     def __init__(self) -> None:
         self._verified: dict[bytes, bytes] = {}  # envelope to the root that it signs
-        self._judged: dict[tuple[Process, Author], bytes] = {}
 
     def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
         for row in rows:
             head = process.node.context.replica.head(row.author)
-            if head is None or row.flag is not Flag.LIVE or self._judged.get((process, row.author)) == head.hash:
+            if head is None or row.flag is not Flag.LIVE:
                 continue
-            self._judged[process, row.author] = head.hash
             try:
                 signed_root = self._root_of(world, row, head.envelope)
             except RemoteError as error:

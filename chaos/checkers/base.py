@@ -6,9 +6,9 @@ the panel (`chaos.checkers.panel`) makes `Violation`s of them and ends the run a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from crdt.replica import Row
 from mesh.protocol.commands import Operation
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chaos.host import Host
     from chaos.process import Process
     from chaos.world import World
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,21 @@ class Violation:
 
     def __str__(self) -> str:
         return f"{self.checker}: {self.what} (at {self.at / 1e6:.6f} s, {self.host or 'the world'})"
+
+
+class PerProcess(Generic[T]):
+    """Something remembered of each running process. With the next one of its host it is forgotten."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._known: dict[str, tuple[Process, T]] = {}  # by host
+
+    def of(self, process: Process) -> T:
+        """What is remembered of `process`; made when it is met."""
+        known = self._known.get(process.host.name)
+        if known is None or known[0] is not process:
+            known = self._known[process.host.name] = process, self._make()
+        return known[1]
 
 
 class Checker:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from chaos.checkers.base import Checker
+from chaos.checkers.base import Checker, PerProcess
 from chaos.process import MAX_INBOX
 from mesh.protocol.announcing import MAX_HELD
 from mesh.protocol.config import NodeConfig
@@ -53,11 +53,10 @@ class Bounds(Checker):
     name = "bounds"
 
     def __init__(self) -> None:
-        self._steps: Counter[Process] = Counter()
+        self._steps: PerProcess[Iterator[int]] = PerProcess(itertools.count)
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
-        self._steps[process] += 1
-        return self._over(process) if self._steps[process] % EVERY == 1 else iter(())
+        return iter(()) if next(self._steps.of(process)) % EVERY else self._over(process)
 
     def _over(self, process: Process) -> Iterator[str]:
         for what, (count, cap) in CAPS.items():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import cbor2
 from msgspec import Struct
 
-from chaos.checkers.base import Checker
+from chaos.checkers.base import Checker, PerProcess
 from crdt.batch import Header, parse, parse_header
 from crdt.ops import Author
 from crdt.sync.messages import Batches, Hello, Snapshot, VectorRow
@@ -74,7 +74,7 @@ class DurableFirst(Checker):
 
     def __init__(self) -> None:
         self._durable: dict[Author, int] = {}
-        self._met: dict[Process, None] = {}
+        self._met: dict[str, Process] = {}  # by host
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
         self._meet(process)
@@ -101,8 +101,8 @@ class DurableFirst(Checker):
                 yield f"batch {claim.seq} leaves before it is durable"
 
     def _meet(self, process: Process) -> None:
-        if process not in self._met:
-            self._met[process] = None
+        if self._met.get(process.host.name) is not process:
+            self._met[process.host.name] = process
             author = process.node.context.me.author
             head = process.node.context.replica.head(author)
             found = max(head.seq if head is not None else 0, process.node.startup.beyond)
@@ -116,19 +116,19 @@ class Acknowledged(Checker):
     judges = (Reply,)
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[Process, int], MemoryPut | MemoryRemove] = {}
+        self._asked: PerProcess[dict[int, MemoryPut | MemoryRemove]] = PerProcess(dict)
         self._last: dict[_Place, tuple[int, MemoryPut | MemoryRemove]] = {}  # of those that were acknowledged
         self._unanswered: dict[_Place, dict[int, None]] = {}  # the writes whose outcome nobody knows
 
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
         if isinstance(operation, MemoryPut | MemoryRemove):
-            self._asked[process, request] = operation
+            self._asked.of(process)[request] = operation
             self._unanswered.setdefault((process.host.name, operation.key), {})[request] = None
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         if isinstance(effect, Reply):
-            operation = self._asked.pop((process, effect.request_id), None)
+            operation = self._asked.of(process).pop(effect.request_id, None)
             if operation is not None:
                 self._answered(process, effect.request_id, operation, isinstance(effect.outcome, Success))
         return iter(())

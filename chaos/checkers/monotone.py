@@ -7,9 +7,10 @@ too, unless its disk was lost or taken back.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from chaos.checkers.base import Checker
+from chaos.checkers.base import Checker, PerProcess
 from crdt.batch import parse
 from crdt.ops import Author
 from crdt.owner_log import Flag
@@ -22,30 +23,37 @@ if TYPE_CHECKING:
     from chaos.world import World
 
 
+@dataclass(slots=True)
+class _Seen:
+    """The highest of everything in one process."""
+
+    height: int = 0
+    heads: dict[Author, Row] = field(default_factory=dict)
+
+
 class Monotone(Checker):
     """Remembers the highest of everything, per process and per owner."""
 
     name = "monotone"
 
     def __init__(self) -> None:
-        self._heights: dict[Process, int] = {}
-        self._heads: dict[tuple[Process, Author], Row] = {}
+        self._seen: PerProcess[_Seen] = PerProcess(_Seen)
         self._own: dict[Author, dict[int, int]] = {}  # number to stamp of the batches that authors made durable
 
     def grew(self, world: World, process: Process) -> Iterator[str]:
         height = process.node.context.chain.height
-        before = self._heights.get(process, 0)
-        if height < before:
-            yield f"the chain went from height {before} back to {height}"
-        self._heights[process] = height
+        seen = self._seen.of(process)
+        if height < seen.height:
+            yield f"the chain went from height {seen.height} back to {height}"
+        seen.height = height
 
     def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
+        heads = self._seen.of(process).heads
         for row in rows:
-            key = (process, row.author)
-            before = self._heads.get(key)
+            before = heads.get(row.author)
             if before is not None and row.seq < before.seq and row.flag is Flag.LIVE:
                 yield f"the log of {world.owner(row.swarm).name} went from {before.seq} back to {row.seq}"
-            self._heads[key] = row
+            heads[row.author] = row
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
         if record.kind is not RecordKind.BATCH:

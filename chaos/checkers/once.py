@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from chaos.checkers.base import Checker
+from chaos.checkers.base import Checker, PerProcess
 from crdt.batch import parse
 from mesh.protocol.effects import Persist, RecordKind
 
@@ -20,13 +20,13 @@ class Once(Checker):
     name = "once"
 
     def __init__(self) -> None:
-        self._written: dict[Process, dict[bytes, None]] = {}
+        self._written: PerProcess[dict[bytes, None]] = PerProcess(dict)
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
         if record.kind is not RecordKind.BATCH:
             return
         signed = parse(record.body).signed
-        written = self._written.setdefault(process, {})
+        written = self._written.of(process)
         if signed.hash in written:
             yield f"it takes batch {signed.header.seq} of {world.owner(signed.header.swarm).name} twice"
         written[signed.hash] = None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn, get_args
 
-from chaos.checkers.base import Checker, Violation
+from chaos.checkers.base import Checker, PerProcess, Violation
 from chaos.host import Host
 from chaos.process import Process
 from chaos.trace import Kind
 from chaos.world import World
-from crdt.ops import Author
 from crdt.replica import Row
 from mesh.protocol.commands import Operation
 from mesh.protocol.effects import Effect, Persist
@@ -25,6 +25,23 @@ class Broken(Exception):
         self.violation = violation
 
 
+@dataclass(slots=True)
+class _Look:
+    """What a process showed when it was last looked at."""
+
+    chain: bytes = b""
+    root: bytes = b""
+    rows: list[Row] = field(default_factory=list)
+
+    def news(self, rows: list[Row]) -> list[Row]:
+        """Those of all rows that are others than before (an unchanged row stays the same object)."""
+        before, self.rows = self.rows, rows
+        if len(before) != len(rows):
+            known = set(before)
+            return [row for row in rows if row not in known]
+        return [row for row, old in zip(rows, before, strict=True) if row is not old and row not in before]
+
+
 class Panel:
     """An observer of a world that raises `Broken`."""
 
@@ -35,22 +52,20 @@ class Panel:
         self._persisted = self._who_overrides("persisted")
         self._grew = self._who_overrides("grew")
         self._judges = {kind: tuple(c for c in checkers if kind in c.judges) for kind in get_args(Effect)}
-        self._chains: dict[Process, bytes] = {}
-        self._roots: dict[Process, bytes] = {}
-        self._rows: dict[Process, dict[Author, Row]] = {}
+        self._looks: PerProcess[_Look] = PerProcess(_Look)
 
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
         for checker in self._stepped:
             self._judge(world, process.host.name, checker, checker.stepped(world, process, event))
-        context = process.node.context
-        if self._chains.get(process) != context.chain.head_hash:
-            self._chains[process] = context.chain.head_hash
+        context, look = process.node.context, self._looks.of(process)
+        if look.chain != context.chain.head_hash:
+            look.chain = context.chain.head_hash
             for checker in self._grew:
                 self._judge(world, process.host.name, checker, checker.grew(world, process))
         replica, root = context.replica, context.replica.root()
-        if self._roots.get(process) != root:
-            self._roots[process] = root
-            rows = self._news(process, replica.rows())
+        if look.root != root:
+            look.root = root
+            rows = look.news(replica.rows())
             for checker in self._changed:
                 self._judge(world, process.host.name, checker, checker.changed(world, process, rows))
 
@@ -73,13 +88,6 @@ class Panel:
         """Judge the end of a run."""
         for checker in self.checkers:
             self._judge(world, "", checker, checker.ended(world, core))
-
-    def _news(self, process: Process, rows: Sequence[Row]) -> list[Row]:
-        """Those of all rows that are others than at the last look."""
-        before = self._rows.setdefault(process, {})
-        news = [row for row in rows if before.get(row.author) != row]
-        before.update((row.author, row) for row in news)
-        return news
 
     def _who_overrides(self, method: str) -> tuple[Checker, ...]:
         """Those with something to say: most have not, and each step of a world would ask them all."""

@@ -6,12 +6,15 @@ later versions. Sizes: a data message carries at most `DATA_BYTES` of batches or
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from crdt.batch import MAX_HEADER, Bytes16, Bytes32
 from crdt.ops import Author, Natural
+from crdt.replica import Row
 from wire import cbor
 from wire.frame import pack_message
 from wire.ids import SwarmId
@@ -207,3 +210,16 @@ _CODES: dict[type[Struct], MessageType] = {struct: code for code, struct in STRU
 def pack(message: Struct) -> bytes:
     """A message ready to send."""
     return pack_message(_CODES[type(message)], cbor.encode_struct(message))
+
+
+def pack_hello(beginning: Hello, rows: Iterable[Row]) -> bytes:
+    """A HELLO ready to send: `beginning`, which has no rows yet, and `rows` behind it."""
+    spelled = [_spelled(row) for row in rows]
+    start = cbor.encode_struct(beginning)[:-1]  # without its empty array
+    return pack_message(MessageType.SYNC_HELLO, start + cbor.head(4, len(spelled)) + b"".join(spelled))
+
+
+@lru_cache(maxsize=2 * MAX_ROWS)
+def _spelled(row: Row) -> bytes:
+    """A row as it travels; each is told to many peers before it changes."""
+    return cbor.encode_struct(VectorRow(*row))

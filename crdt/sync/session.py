@@ -31,9 +31,9 @@ from crdt.sync.messages import (
     Snapshot,
     Tree,
     TreeRequest,
-    VectorRow,
     Wants,
     pack,
+    pack_hello,
 )
 from crdt.sync.puller import BatchAccepted, ForkFound, Progress, Puller, SnapshotInstalled, SyncEvent
 from crdt.sync.server import Server
@@ -97,7 +97,7 @@ class SyncSession:
         """The next message for the peer; None when it is the peer's turn, or nothing is left to say."""
         if self._hello_due:
             self._hello_due = False
-            return pack(self._hello())
+            return self._hello()
         if self._digested >= CREDIT_STEP:
             self._granted += self._digested
             credit, self._digested = self._digested, 0
@@ -122,21 +122,20 @@ class SyncSession:
             return self._on_message(message, wall_ms)
         return []
 
-    def _hello(self) -> Hello:
+    def _hello(self) -> bytes:
         """What we hold; an answer leaves out the live logs of which the peer has just said the same."""
-        rows = tuple(
-            VectorRow(swarm=row.swarm, term=row.term, seq=row.seq, hash=row.hash, root=row.root, flag=row.flag)
-            for row in self._replica.rows()
-            if row.flag is not Flag.LIVE or row[:5] not in self._told
-        )
-        return Hello(
+        rows = self._replica.rows()
+        if self._told:
+            rows = [row for row in rows if row.flag is not Flag.LIVE or row[:5] not in self._told]
+        beginning = Hello(
             nonce=self._nonce,
             answers=self._peer_nonce,
             epoch=self._epoch,
             height=self._height,
             root=self._replica.root(),
-            rows=rows,
+            rows=(),
         )
+        return pack_hello(beginning, rows)
 
     def _on_hello(self, hello: Hello, wall_ms: int) -> None:
         if hello.nonce == self._peer_nonce or hello.answers not in (0, self._nonce):

@@ -26,6 +26,7 @@ class Profile:
 
     probe: int  # one ping to each member per period; a lost one is noticed after one period
     missed_probes: int  # in a row, before a link is closed and dialled anew
+    pings_per_second: int  # of one node; with more links the period over each is longer
     heartbeat: int  # signed digest on gossip
     contact_window: int  # members silent for longer do not count as reachable
     redial_cap: int  # longest pause between two dials of one member
@@ -36,6 +37,7 @@ PROFILES: dict[ProfileName, Profile] = {
     ProfileName.LAN: Profile(
         probe=seconds(1),
         missed_probes=3,
+        pings_per_second=16,
         heartbeat=seconds(5),
         contact_window=seconds(5),
         redial_cap=seconds(1),
@@ -44,6 +46,7 @@ PROFILES: dict[ProfileName, Profile] = {
     ProfileName.WAN: Profile(
         probe=seconds(5),
         missed_probes=3,
+        pings_per_second=4,
         heartbeat=seconds(30),
         contact_window=seconds(30),
         redial_cap=seconds(30),
@@ -52,6 +55,7 @@ PROFILES: dict[ProfileName, Profile] = {
     ProfileName.SPEC: Profile(
         probe=seconds(30),
         missed_probes=3,
+        pings_per_second=4,
         heartbeat=seconds(30),
         contact_window=seconds(100),
         redial_cap=seconds(30),
@@ -76,7 +80,6 @@ class NodeConfig:
     gossip_interval: int = seconds(0.5)  # two gossip messages a second per owner: gossip is dear
     gossip_batch_limit: int = 200 * 1024  # bytes; larger batches are fetched by anti-entropy
 
-    pings_per_second: int = 16
     dial_base: int = seconds(0.25)
     dial_yield: int = seconds(0.3)  # the higher peer id lets the lower one dial first
     stranger_deadline: int = seconds(10)

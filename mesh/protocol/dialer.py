@@ -23,6 +23,7 @@ from wire.rng import Rng
 from wire.time import Instant
 
 BOOK_FILE = "book"
+_TOGETHER = 8  # who is due within such a part of its pause is dialled with others: a node wakes less often
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Contact:
     addresses: list[str] = field(default_factory=list)  # best first
     failures: int = 0
     next_dial: Instant = 0
+    may_dial: Instant = 0  # together with others that are due
     dialing: bool = False
     last_error: str = ""
     source: str = ""
@@ -79,7 +81,8 @@ class Dialer:
             return False
         contact.addresses = (news + contact.addresses)[: self._config.max_addresses]
         contact.source = source
-        contact.failures, contact.next_dial = 0, min(contact.next_dial, now)
+        contact.failures = 0
+        contact.next_dial = contact.may_dial = min(contact.next_dial, now)
         self._dirty = True
         self._sort(peer)
         return True
@@ -120,7 +123,7 @@ class Dialer:
         for peer in wanted:
             if peer not in self._wanted:
                 contact = self._contact(peer)
-                contact.next_dial = now + (self._config.dial_yield if self._me > peer else 0)
+                contact.next_dial = contact.may_dial = now + (self._config.dial_yield if self._me > peer else 0)
         self._wanted = wanted
         for peer in (*wanted, *self._missing):
             self._sort(peer)
@@ -146,7 +149,7 @@ class Dialer:
         contact = self._book.get(peer)
         if contact is not None and established:
             contact.dialing = False
-            contact.next_dial = now + self._pause(0)
+            self._rest(contact, 0, now)
             self._sort(peer)
         elif contact is not None:
             self.failed(peer, cause, now)
@@ -155,25 +158,32 @@ class Dialer:
         """The last address of an attempt failed."""
         contact = self._contact(peer)
         contact.dialing, contact.last_error = False, cause
-        contact.next_dial = now + self._pause(contact.failures)
+        self._rest(contact, contact.failures, now)
         contact.failures += 1
         self._sort(peer)
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Start the attempts that are due and save the book now and then."""
-        for peer in [peer for peer, contact in self._idle.items() if contact.next_dial <= now]:
-            self._dial(peer, out)
+        soonest = self._next_dial()
+        if soonest is not None and soonest <= now:
+            for peer in [peer for peer, contact in self._idle.items() if contact.may_dial <= now]:
+                self._dial(peer, out)
         if self._dirty and now >= self._next_save:
             self._dirty, self._next_save = False, now + self._config.book_interval
             out.add(SaveFile(name=BOOK_FILE, data=self._encoded(), durable=False))
 
     def next_deadline(self) -> Instant | None:
         """When the next attempt is due."""
-        if not self._idle:
+        soonest = self._next_dial()
+        if soonest is None:
             return self._next_save if self._dirty else None
-        if self._soonest is None:
+        return min(soonest, self._next_save) if self._dirty else soonest
+
+    def _next_dial(self) -> Instant | None:
+        """When the first of the idle ones is to be dialled."""
+        if self._soonest is None and self._idle:
             self._soonest = min(contact.next_dial for contact in self._idle.values())
-        return min(self._soonest, self._next_save) if self._dirty else self._soonest
+        return self._soonest
 
     def _dial(self, peer: PeerId, out: Outbox) -> None:
         contact = self._book[peer]
@@ -204,9 +214,12 @@ class Dialer:
         else:
             self._idle.pop(peer, None)
 
-    def _pause(self, failures: int) -> int:
+    def _rest(self, contact: Contact, failures: int, now: Instant) -> None:
+        """Leave a contact alone for a while, by how often it failed."""
         pause = min(self._config.dial_base << min(failures, 16), self._config.profile.redial_cap)
-        return round(pause * self._rng.uniform(0.75, 1.25))
+        pause = round(pause * self._rng.uniform(0.75, 1.25))
+        contact.next_dial = now + pause
+        contact.may_dial = contact.next_dial - pause // _TOGETHER
 
     def _encoded(self) -> bytes:
         return cbor.encode({peer: contact.addresses for peer, contact in self._book.items() if contact.addresses})

@@ -180,7 +180,7 @@ class Links:
             return due, lost
         while (at := self._next_ping()) is not None and at <= until:
             link = heapq.heappop(self._pings)[2]
-            link.next_ping = max(at, now) + period
+            link.next_ping = max(at, now) + self._config.profile.probe  # unless an answer comes
             self._plan(link)
             if link.ping_sent is not None:
                 link.missed += 1
@@ -195,7 +195,8 @@ class Links:
     def ping_period(self) -> int:
         """Microseconds between two pings over one link, of which every other is ours: the profile's, or more when
         there are many links."""
-        return max(self._config.profile.probe, self.established * SECOND // (2 * self._config.pings_per_second))
+        profile = self._config.profile
+        return max(profile.probe, self.established * SECOND // (2 * profile.pings_per_second))
 
     def pinged(self, link: Link, now: Instant) -> None:
         """The other side asked: the next turn is ours, unless an answer to us is still out."""

@@ -59,6 +59,22 @@ def test_backoff_grows_to_the_cap_and_goes_on_for_ever() -> None:
     assert min(pauses[5:]) >= CONFIG.profile.redial_cap * 0.75
 
 
+def test_who_is_due_soon_is_dialled_with_who_is_due() -> None:
+    machine = dialer()
+    machine.want([A, B], 0)
+    for peer in (A, B):
+        machine.learn(peer, ["x"], "mdns", 0)
+    dials(machine, 0)
+    machine.failed(A, "refused", 0)
+    first = machine.next_deadline()
+    assert first is not None
+    assert dials(machine, first - 1) == []  # alone it waits for its time
+    machine.failed(B, "refused", 0)
+    machine.contacts()[B].next_dial = first + 1
+    machine.contacts()[B].may_dial = first
+    assert [dial.peer for dial in dials(machine, first)] == [A, B]
+
+
 def test_news_about_an_address_ends_the_backoff() -> None:
     machine = dialer()
     machine.learn(A, ["x"], "mdns", 0)

@@ -125,10 +125,23 @@ def test_an_answer_to_an_older_ping_counts_for_nothing() -> None:
 )
 def test_the_period_is_longer_with_many_links(links_held: int, period: int) -> None:
     assert PERIOD == SECOND
-    links = Links(replace(CONFIG, pings_per_second=16))
+    links = Links(replace(CONFIG, profile=replace(CONFIG.profile, pings_per_second=16)))
     for number in range(links_held):
         established(links, name=chr(ord("!") + number))
     assert links.ping_period() == period
+
+
+def test_an_answer_that_does_not_come_is_asked_for_again_after_the_profiles_period() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    for number in range(8 * CONFIG.profile.pings_per_second):
+        links.pinged(established(links, name=chr(ord("b") + number), inbound=True), 100 * PERIOD)
+    assert links.ping_period() > 4 * PERIOD
+    assert links.due_pings(0)[0] == [link]
+    assert links.next_deadline() == PERIOD
+    assert links.due_pings(PERIOD)[0] == [link]
+    assert pong(links, link, PERIOD + 1)
+    assert link.next_ping > PERIOD + links.ping_period()
 
 
 def test_pings_due_about_the_same_time_leave_together() -> None:
