@@ -23,7 +23,7 @@ from functools import cached_property
 from consensus.certificates import MemberCert
 from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting
 from wire import cbor
-from wire.errors import Offence, ProtocolViolation
+from wire.errors import Offence, Overtaken, ProtocolViolation
 from wire.ids import Digest, PeerId, PublicKey, SwarmId, tagged_hash
 
 
@@ -162,7 +162,7 @@ class Membership:
         """A learner gets its weight."""
         member = self._require(swarm)
         if member.state is not MemberState.LEARNER:
-            raise ProtocolViolation(f"{member.name} is no learner")
+            raise Overtaken(f"{member.name} is no learner")
         return self._with(replace(member, state=MemberState.ACTIVE))
 
     def bump(self, cert: MemberCert, close: tuple[int, bytes]) -> Membership:
@@ -171,7 +171,7 @@ class Membership:
         if cert.body.root_key != member.root_key or cert.name != member.name:
             raise ProtocolViolation("a new term keeps the swarm's root key and name")
         if cert.term <= member.term:  # a term may be skipped: what was prepared and never ordered may be lost
-            raise ProtocolViolation(f"{member.name} is in term {member.term} already", Offence.REPLAY)
+            raise self._late_bump(member, cert)
         other = self.by_peer(cert.peer)
         if other is not None and other.swarm != member.swarm:
             raise ProtocolViolation("the node of this certificate speaks for another member already")
@@ -181,6 +181,14 @@ class Membership:
             cert.term: Term(queen_key=cert.queen_key, peer=cert.peer),
         }
         return self._with(replace(member, term=cert.term, terms=terms, not_after_ms=cert.body.not_after_ms))
+
+    @staticmethod
+    def _late_bump(member: Member, cert: MemberCert) -> ProtocolViolation:
+        """What a bump to a term that is none of the future is: one that was ordered, or another's with its number."""
+        detail = f"{member.name} is in term {member.term} already"
+        known = member.terms.get(cert.term)
+        ordered = known is not None and (known.queen_key, known.peer) == (cert.queen_key, cert.peer)
+        return Overtaken(detail) if ordered else ProtocolViolation(detail, Offence.REPLAY)
 
     def leave(self, swarm: SwarmId) -> Membership:
         """A member goes."""

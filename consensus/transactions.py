@@ -21,7 +21,7 @@ from consensus.certificates import MAX_CERT, MemberCert, parse_member_cert
 from consensus.genesis import Genesis
 from consensus.membership import Member, Membership, MemberState
 from wire import cbor, cose, keys
-from wire.errors import BadSignature, ProtocolViolation
+from wire.errors import BadSignature, Overtaken, ProtocolViolation
 from wire.ids import PublicKey, SwarmId
 from wire.types import KIB, ContentType
 
@@ -118,9 +118,10 @@ def _promote(view: View, tx: PromoteTx) -> Membership:
     statement = cbor.decode_as(envelope.payload, PromoteStatement)
     if envelope.kid != member.queen_key or (statement.federation, statement.swarm) != (view.federation, tx.swarm):
         raise BadSignature("a promotion that the learner's queen did not sign")
-    recent = view.height - PROMOTE_HEIGHTS <= statement.height <= view.height
-    if not recent or view.block_hash_at(statement.height) != statement.block_hash:
+    if statement.height > view.height or view.block_hash_at(statement.height) != statement.block_hash:
         raise ProtocolViolation("a promotion that names no recent block of this chain")
+    if statement.height < view.height - PROMOTE_HEIGHTS:
+        raise Overtaken("a promotion that names no recent block of this chain: it has grown since")
     return view.membership.promote(SwarmId(tx.swarm))
 
 
@@ -144,11 +145,13 @@ def _leave(view: View, tx: LeaveTx) -> Membership:
         tx.statement, ContentType.LEAVE, view.federation, limit=_MAX_STATEMENT, verify=view.verify
     )
     statement = cbor.decode_as(envelope.payload, LeaveStatement)
-    member = view.membership.member(SwarmId(statement.swarm))
+    member = view.membership.everyone.get(SwarmId(statement.swarm))
     if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
         raise BadSignature("a leave that the member's queen did not sign")
     if statement.federation != view.federation:
         raise BadSignature("a leave of another federation")
+    if member.state is MemberState.LEFT:
+        raise Overtaken(f"{member.name} has left already")
     if member.swarm == view.genesis.members[0].swarm:
         raise ProtocolViolation("the creator governs this federation and cannot leave it")
     return view.membership.leave(member.swarm)

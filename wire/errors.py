@@ -92,6 +92,12 @@ class ProtocolViolation(RemoteError):
     """Well-formed and authentic, but not allowed here and now."""
 
 
+class Overtaken(ProtocolViolation):
+    """Right when it was sent, and settled since; who repeats until he sees the outcome sends some of these."""
+
+    offence = Offence.REPLAY
+
+
 class Equivocation(RemoteError):
     """Two signed statements that cannot both be honest; `evidence` convinces anyone."""
 

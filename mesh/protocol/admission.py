@@ -24,7 +24,7 @@ from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOu
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire import cbor
-from wire.errors import ProtocolViolation, RemoteError
+from wire.errors import Overtaken, ProtocolViolation, RemoteError
 from wire.ids import PeerId, SwarmId, sha256
 from wire.time import Instant
 from wire.types import Channel, MessageType
@@ -112,12 +112,20 @@ class Admission:
             out.send(forwarded.stranger, Channel.JOIN, MessageType.JOIN_RESPONSE, outcome.response)
 
     def on_transaction(self, transaction: bytes, now: Instant, signing: bool, out: Outbox) -> bool:
-        """A member submits PROMOTE, TERM_BUMP or LEAVE; True when the chain grew. Raises RemoteError."""
+        """A member submits PROMOTE, TERM_BUMP or LEAVE; True when the chain grew. Raises RemoteError.
+
+        It repeats what it sent until its chain shows it. On a slow link, or after its disk lost the block, a repeat
+        comes after the block was ordered: that is no offence.
+        """
         if not self._governs() or not signing:
             return False
         if isinstance(decode_tx(transaction), JoinTx):
             raise ProtocolViolation("joins are asked for on the join channel")
-        self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
+        try:
+            self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
+        except Overtaken:
+            self._context.counters["transactions_overtaken"] += 1
+            return False
         self._order(transaction, now, out)
         return True
 

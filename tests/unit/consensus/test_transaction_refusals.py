@@ -24,7 +24,7 @@ from consensus.tickets import seal_join
 from consensus.transactions import PROMOTE_HEIGHTS
 from tests.support.realm import CREATED_MS, DAY_MS, Realm, certificate, peer, queen, root, swarm
 from wire import cbor, cose
-from wire.errors import DecodeError, RemoteError
+from wire.errors import DecodeError, Overtaken, RemoteError
 from wire.ids import sha256
 from wire.types import ContentType
 
@@ -107,6 +107,11 @@ def stale(realm: Realm) -> bytes:
     for number in range(PROMOTE_HEIGHTS + 1):
         realm.order(realm.bump("beta", number + 2))
     return promotion
+
+
+def ordered(realm: Realm, first: bytes, then: bytes) -> bytes:
+    realm.order(first)
+    return then
 
 
 JOINS = [
@@ -197,7 +202,7 @@ BUMPS = [
 LEAVES = [
     pytest.param(lambda r: r.leave("alpha"), "the creator governs this federation", id="the creator"),
     pytest.param(lambda r: r.leave("eve"), "member's queen did not sign", id="a stranger"),
-    pytest.param(lambda r: r.leave("delta"), "member's queen did not sign", id="one who left"),
+    pytest.param(lambda r: r.leave("delta"), "delta has left already", id="one who left"),
     pytest.param(lambda r: r.leave("beta", 2), "member's queen did not sign", id="another term"),
     pytest.param(
         lambda r: leave_tx(r.federation, swarm("beta"), 1, queen("gamma")), "did not sign", id="another's key"
@@ -215,6 +220,30 @@ def test_a_transaction_is_refused(realm: Realm, make: Make, why: str) -> None:
     with pytest.raises(RemoteError, match=why):
         realm.chain.propose([tx], realm.now_ms, realm.governor)
     assert realm.chain.state_hash == before
+
+
+@pytest.mark.parametrize(
+    ("make", "overtaken"),
+    [
+        pytest.param(lambda r: r.promote("beta"), True, id="a promotion of who is active"),
+        pytest.param(stale, True, id="a promotion over a block long past"),
+        pytest.param(
+            lambda r: promote_tx(r.federation, swarm("gamma"), 2, ZERO, queen("gamma")), False, id="another chain's"
+        ),
+        pytest.param(lambda r: r.bump("beta", 1), True, id="a term that is"),
+        pytest.param(lambda r: ordered(r, r.bump("beta", 2), r.bump("beta", 1)), True, id="a term that was"),
+        pytest.param(lambda r: r.bump("beta", 1, peer=peer("eve")), False, id="the number of a term, another node"),
+        pytest.param(lambda r: ordered(r, r.bump("beta", 3), r.bump("beta", 2)), False, id="a term that was skipped"),
+        pytest.param(lambda r: r.leave("delta"), True, id="a leave of who left"),
+        pytest.param(lambda r: r.leave("eve"), False, id="a leave of a stranger"),
+    ],
+)
+def test_what_was_right_when_it_was_sent_is_told_from_what_never_was(
+    realm: Realm, make: Make, overtaken: bool
+) -> None:
+    with pytest.raises(RemoteError) as caught:
+        realm.check(make(realm))
+    assert isinstance(caught.value, Overtaken) is overtaken
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from wire.errors import (
     NotRunning,
     Offence,
     Overloaded,
+    Overtaken,
     ProposalTooLarge,
     ProtocolViolation,
     Rejected,
@@ -34,7 +35,7 @@ from wire.errors import (
 
 FAMILIES = {
     UsageError: (UnknownSwarm, ProposalTooLarge, NotMember, Rejected),
-    RemoteError: (DecodeError, BadSignature, ProtocolViolation, Equivocation),
+    RemoteError: (DecodeError, BadSignature, ProtocolViolation, Overtaken, Equivocation),
     Unavailable: (NoQuorum, NotLeader, LeaseLost, Overloaded, NotRunning),
     StoreError: (CorruptLog, DiskFull),
     ConfigError: (),
@@ -53,6 +54,7 @@ TEXTS = {
 OFFENCES = {
     "of nothing special": (RemoteError("x"), Offence.PROTOCOL),
     "of a violation": (ProtocolViolation("x"), Offence.PROTOCOL),
+    "of what is settled": (Overtaken("x"), Offence.REPLAY),
     "of bytes": (DecodeError("x"), Offence.DECODE),
     "of bytes, too many": (DecodeError("x", Offence.OVERSIZE), Offence.OVERSIZE),
     "of a signature": (BadSignature("x"), Offence.SIGNATURE),
