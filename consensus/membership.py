@@ -23,7 +23,7 @@ from functools import cached_property
 from consensus.certificates import MemberCert
 from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting
 from wire import cbor
-from wire.errors import Offence, Overtaken, ProtocolViolation
+from wire.errors import Offence, Overtaken, ProtocolViolation, RemoteError
 from wire.ids import Digest, PeerId, PublicKey, SwarmId, tagged_hash
 
 
@@ -183,7 +183,7 @@ class Membership:
         return self._with(replace(member, term=cert.term, terms=terms, not_after_ms=cert.body.not_after_ms))
 
     @staticmethod
-    def _late_bump(member: Member, cert: MemberCert) -> ProtocolViolation:
+    def _late_bump(member: Member, cert: MemberCert) -> RemoteError:
         """What a bump to a term that is none of the future is: one that was ordered, or another's with its number."""
         detail = f"{member.name} is in term {member.term} already"
         known = member.terms.get(cert.term)

@@ -92,7 +92,7 @@ class ProtocolViolation(RemoteError):
     """Well-formed and authentic, but not allowed here and now."""
 
 
-class Overtaken(ProtocolViolation):
+class Overtaken(RemoteError):
     """Right when it was sent, and settled since; who repeats until he sees the outcome sends some of these."""
 
     offence = Offence.REPLAY
