@@ -14,7 +14,7 @@ from mesh.protocol.links import Link, Links
 from mesh.protocol.messages import Hello, Ping
 from mesh.protocol.outbox import Outbox
 from tests.support.realm import Realm, swarm
-from wire.errors import ProtocolViolation
+from wire.errors import RemoteError
 from wire.ids import PeerId, SwarmId
 from wire.rng import Rng
 
@@ -53,7 +53,7 @@ def test_a_membership_finds_whom_a_look_through_all_finds(story: list[tuple[str,
     for change, key in story:
         try:
             membership = changed(membership, change, key)
-        except ProtocolViolation:
+        except RemoteError:
             continue
         for value in (membership, membership.weighed()):
             belonging = [m for _, m in sorted(value.everyone.items()) if m.state is not MemberState.LEFT]
