@@ -7,7 +7,10 @@ import pytest
 from crdt import fork
 from crdt.owner_log import Flag, Limits
 from crdt.replica import Replica
+from tests.support.replicas import fork_proof, parted, put, receiver
 from tests.support.sync_pair import FEDERATION, Pair
+from wire.frame import unpack_message
+from wire.types import MessageType
 
 NO_BATCHES = Limits(retained_bytes=0)
 
@@ -82,6 +85,31 @@ def test_a_log_that_cannot_be_rewound_is_fetched_from_who_has_the_state_before_t
     other.sync()
     other.sync()
     assert equal(other)
+
+
+def test_a_fork_deeper_than_the_proven_one_is_asked_about_from_both_sides() -> None:
+    """Three logs of one author: the proof of two of them cuts the third one too, which parted from them before."""
+    one, other = parted(2, 2, 2)
+    twin = one.twin()
+    one.write(put("last", b"one"))
+    twin.write(put("last", b"another"))
+    pair = Pair()
+    pair.left, pair.right = receiver(one, 4), receiver(other, 4)
+    for replica in (pair.left, pair.right):
+        replica.receive_fork(fork_proof(one, twin, 5))
+        assert (replica.rows()[0].flag, replica.rows()[0].seq) == (Flag.FORKED, 4)
+    asking = []
+
+    def note(side: int, message: bytes) -> bytes:
+        if unpack_message(message)[0] == MessageType.SYNC_WANT:
+            asking.append(side)
+        return message
+
+    pair.sync(tamper=note)
+    assert sorted(asking) == [0, 1]
+    assert pair.left.proofs == pair.right.proofs == {one.author: fork_proof(one, other, 3)}
+    assert pair.left.rows()[0].seq == 2
+    assert equal(pair)
 
 
 def test_proofs_of_forks_are_the_same_from_either_side() -> None:
