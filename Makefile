@@ -6,16 +6,21 @@ READY := $(VENV)/.ready
 JOBS ?= 2
 FAST := $(wildcard tests/unit tests/laws tests/golden tests/code)
 COVERED := wire/*,crdt/*
+MUTANTS := $(VENV)/mutants
+SEED ?= 1
+SAMPLE ?= 150
+MINUTES ?= 45
 
-.PHONY: help run test check bench soak clean
+.PHONY: help run test check bench soak mutants clean
 
 help:
-	@echo "make run    the main job on this machine: three swarms find each other, share state, survive a crash"
-	@echo "make test   lint, types, import contract and every test, with sampled seeds (under 15 minutes on 2 cores)"
-	@echo "make check  lint, types, import contract, and the fast tests: they take every branch of wire/ and crdt/ (under 2 minutes)"
-	@echo "make bench  every performance claim, as ratios against baselines of the same run"
-	@echo "make soak   the tests with their full counts"
-	@echo "make clean  removes what the other targets made"
+	@echo "make run      the main job on this machine: three swarms find each other, share state, survive a crash"
+	@echo "make test     lint, types, import contract and every test, with sampled seeds (under 15 minutes on 2 cores)"
+	@echo "make check    lint, types, import contract, and the fast tests: they take every branch of wire/ and crdt/ (under 2 minutes)"
+	@echo "make bench    every performance claim, as ratios against baselines of the same run"
+	@echo "make soak     the tests with their full counts"
+	@echo "make mutants  small changes to crdt/ and the machines that replicate it: which of them does no test notice?"
+	@echo "make clean    removes what the other targets made"
 
 $(READY): requirements-dev.lock pyproject.toml packaging/fastecdsa-shim/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +51,14 @@ bench: $(READY)
 
 soak: $(READY)
 	ZENMESH_SOAK=1 $(BIN)/pytest -q -n $(JOBS) --dist loadgroup tests
+
+$(MUTANTS)/.ready: Makefile
+	$(PYTHON) -m venv $(MUTANTS)
+	$(MUTANTS)/bin/python -m pip install --quiet --disable-pip-version-check cosmic-ray==8.7.0
+	@touch $@
+
+mutants: $(READY) $(MUTANTS)/.ready
+	$(MUTANTS)/bin/python -m tests.support.mutants --python $(abspath $(BIN))/python --seed $(SEED) --count $(SAMPLE) --minutes $(MINUTES)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* htmlcov build dist
