@@ -118,8 +118,13 @@ class Startup:
             held = self._held(author.term)
             self._beyond = {seq: raw for seq, raw in self._beyond.items() if seq > held}
             following = self._beyond.get(held + 1)
-            if following is None or self._context.replica.receive(following, FAR_FUTURE_MS).status in _WAITING:
+            if following is None:
                 return
+            status = self._context.replica.receive(following, FAR_FUTURE_MS).status
+            if status in _WAITING:
+                return
+            if status is not ReceiptStatus.APPLIED:  # a fork or a new term ended the log before them
+                self._beyond.clear()
 
     def verdict(self, now: Instant) -> Verdict:
         """The state of the check; CONFIRMED stays unless a conflict shows up."""
@@ -183,9 +188,7 @@ class Startup:
 
     def _behind(self) -> bool:
         """Somebody holds, or the marker names, more of our log than we do."""
-        if any(self._held(term) < seq for term, seq in self._ends.items()):
-            return True
-        return bool(self._beyond) and self._held(self._context.me.term) < max(self._beyond)
+        return bool(self._beyond) or any(self._held(term) < seq for term, seq in self._ends.items())
 
     def _known_ends(self) -> dict[int, int]:
         """The last number of our log by term, as others and the marker on the disk know it."""

@@ -291,3 +291,33 @@ def test_own_batches_beyond_a_gap_on_disk_go_on_where_the_others_end() -> None:
     for reader in THREE:
         for key in ("first", "second", "third", "fourth"):
             assert sees(town, reader, key) == {"gamma": 1}
+
+
+def test_own_batches_beyond_a_gap_that_no_longer_count_are_let_be() -> None:
+    """A new term began where the old home's gap ends: filled by the others, its log still takes nothing more."""
+    town = Town(*THREE)
+    town.form()
+    for key in ("first", "second"):
+        put(town, "gamma", key)
+    town.world.run(SECOND)
+    town.world.partition([town["gamma"]], [town["alpha"], town["beta"]])
+    put(town, "gamma", "third")
+    town.world.crash(town["gamma"])
+    town.world.heal()
+    disk = town["gamma"].disk
+    old = list(disk.records)
+    own = [record for record in old if record[0] == RecordKind.BATCH]
+    disk.records.remove(own[2])
+    swarm = town.swarms["gamma"]
+    swarm.term = 2
+    swarm.certify(town.node("alpha").context.federation)
+    town.world.start(town["gamma"])
+    town.world.run_until(lambda: not read_only(town, "gamma"), 30 * SECOND)
+    town.world.crash(town["gamma"])
+    swarm.term = 1
+    old.remove(own[1])
+    disk.records = old
+    town.world.start(town["gamma"])
+    town.world.run_until(lambda: sees(town, "gamma", "second") == {"gamma": 1})
+    assert "term 2" in read_only(town, "gamma")
+    assert sees(town, "gamma", "third") == {}
