@@ -39,7 +39,7 @@ class GCounter:
     def value(self) -> int:
         return sum(self.totals.counters.values())
 
-    def add(self, actor: Actor, amount: int = 1) -> GCounter:
+    def add(self, actor: Actor, amount: int) -> GCounter:
         """Delta: `amount` more, at least 1; raises UsageError when the actor's total leaves 63 bits."""
         fit(amount, Counter)
         total = ActorDot(actor, self.totals[actor] + amount)
