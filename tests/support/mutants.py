@@ -45,7 +45,7 @@ ROUNDS: list[dict[str, str]] = [
         "crdt": f"{PYTEST} tests/unit/crdt tests/unit/crdt_types tests/unit/sync",
         "mesh": f"{PYTEST} tests/unit/protocol tests/unit/node tests/simulation/test_regressions.py",
     },
-    {"crdt": f"{PYTEST} tests/unit/protocol tests/unit/node tests/golden/test_vectors.py"},
+    {"crdt": f"{PYTEST} tests/unit/protocol tests/unit/node tests/golden"},
     {"crdt": CHAOS, "mesh": CHAOS},
     {"crdt": f"{PYTEST} {' '.join(LAWS)}"},
 ]

@@ -67,7 +67,7 @@ class Pair:
         self.left = Replica(FEDERATION, self.ring, left)
         self.right = Replica(FEDERATION, self.ring, right)
         self.staging = (Staging(), Staging())
-        self._nonces = count(1)
+        self._nonces = count(1 << 40)  # as large as those of nodes
         self.clocks = [WALL_MS, WALL_MS]  # what the wall clock of each side says
         self._clock = count(1)
 

@@ -99,6 +99,12 @@ def test_as_many_ops_as_fit_are_read() -> None:
     assert len(batches.parse(holding(cbor.encode([b"op"] * MAX_OPS))).ops) == MAX_OPS
 
 
+@pytest.mark.parametrize("place", [2, 3, 5], ids=["term", "number", "clock"])
+def test_a_number_of_63_bits_is_read(place: int) -> None:
+    header = batches.parse_header(heading(place, (1 << 63) - 1)).header
+    assert cbor.decode(cbor.encode_struct(header))[place] == (1 << 63) - 1  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("envelope", "offence"),
     [
@@ -108,6 +114,7 @@ def test_as_many_ops_as_fit_are_read() -> None:
         pytest.param(heading(2, -1), Offence.DECODE, id="a negative term"),
         pytest.param(heading(2, 1 << 63), Offence.DECODE, id="a term of 64 bits"),
         pytest.param(heading(3, 0), Offence.DECODE, id="batch 0"),
+        pytest.param(heading(3, 1 << 63), Offence.DECODE, id="a number of 64 bits"),
         pytest.param(heading(3, True), Offence.DECODE, id="a truth value as number"),
         pytest.param(heading(4, b""), Offence.DECODE, id="no hash"),
         pytest.param(heading(5, -1), Offence.DECODE, id="a negative clock"),

@@ -17,22 +17,23 @@ KEY = "k%05d"  # 6 bytes
 
 
 @pytest.mark.parametrize(
-    ("writes", "size", "config", "batches"),
+    ("sizes", "config", "batches"),
     [
-        pytest.param(8, 10, NodeConfig(), 1, id="together"),
-        pytest.param(8, 10, NodeConfig(flush_ops=3), 3, id="by number"),
-        pytest.param(8, 94, NodeConfig(flush_bytes=400), 2, id="by bytes of keys and values"),
-        pytest.param(8, 95, NodeConfig(flush_bytes=400), 3, id="one byte more"),
-        pytest.param(3, 500, NodeConfig(flush_bytes=400), 3, id="each over the bound by itself"),
+        pytest.param([10] * 8, NodeConfig(), 1, id="together"),
+        pytest.param([10] * 8, NodeConfig(flush_ops=3), 3, id="by number"),
+        pytest.param([94] * 8, NodeConfig(flush_bytes=400), 2, id="by bytes of keys and values"),
+        pytest.param([95] * 8, NodeConfig(flush_bytes=400), 3, id="one byte more"),
+        pytest.param([500] * 3, NodeConfig(flush_bytes=400), 3, id="each over the bound by itself"),
+        pytest.param([94, 94, 94, 300], NodeConfig(flush_bytes=400), 2, id="a large one behind small ones"),
     ],
 )
-def test_writes_that_wait_are_written_in_batches(writes: int, size: int, config: NodeConfig, batches: int) -> None:
+def test_writes_that_wait_are_written_in_batches(sizes: list[int], config: NodeConfig, batches: int) -> None:
     town = Town("alpha", config=config)
     town.form()
     writer, out = Writer(town.node("alpha").context), Outbox()
-    for number in range(writes):
+    for number, size in enumerate(sizes):
         op = Op(collection=COLLECTION, key=KEY % number, kind=OpKind.PUT, value=b"v" * size, observed=())
         writer.submit(Write(request_id=number, op=op, replicated=False), out)
     writer.flush_all(town.world.now, out)
-    assert [type(effect.outcome) for effect in out.effects if isinstance(effect, Reply)] == [Success] * writes
+    assert [type(effect.outcome) for effect in out.effects if isinstance(effect, Reply)] == [Success] * len(sizes)
     assert sum(isinstance(effect, Persist) for effect in out.effects) == batches

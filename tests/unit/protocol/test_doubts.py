@@ -35,6 +35,17 @@ def test_probes_call_for_a_session(probes: list[tuple[str, bytes, bytes, int]], 
     assert doubts.wanted() == [PEERS[letter] for letter in wanted]
 
 
+def test_after_a_doubt_one_other_root_is_no_news_again() -> None:
+    doubts = Doubts(CONFIG)
+    for number, root in enumerate((X, Y)):
+        doubts.probe(A, root, OWN, number)
+    doubts.begun(A, 2)
+    doubts.probe(A, b"z", OWN, 3)
+    assert not doubts
+    doubts.probe(A, b"zz", OWN, 4)
+    assert doubts.wanted() == [A]
+
+
 def test_a_doubt_is_over_when_we_hold_what_the_peer_showed() -> None:
     doubts = Doubts(CONFIG)
     doubts.differs(A, X)

@@ -14,6 +14,7 @@ from crdt.sync.messages import HeaderReply, Wants, pack
 from tests.support.replicas import Scribe, fork_proof, parted, receiver
 from tests.support.sync_pair import Pair, Report
 from wire import cbor
+from wire.errors import ProtocolViolation
 from wire.frame import unpack_message
 from wire.types import MessageType
 
@@ -121,6 +122,22 @@ def test_a_fork_that_others_proved_meanwhile_is_not_found_again() -> None:
     for replica in race.replicas:
         assert (replica.logs[race.one.author].flag, replica.logs[race.one.author].seq) == (Flag.FORKED, 2)
     assert race.pair.left.root() == race.pair.right.root()
+
+
+@pytest.mark.parametrize("step", [-1, 1])
+def test_a_header_of_another_place_than_was_asked_about_is_refused(step: int) -> None:
+    race = Race()
+
+    def shift(side: int, message: bytes) -> bytes:
+        code, payload = unpack_message(message)
+        if side == 1 or code != MessageType.SYNC_HEADER:
+            return message
+        reply = cbor.decode_as(payload, HeaderReply)
+        seq = reply.seq + step
+        return message if reply.answered else pack(replace(reply, seq=seq, head=race.one.envelope(seq)))
+
+    with pytest.raises(ProtocolViolation):
+        race.pair.sync(tamper=shift)
 
 
 def test_a_log_that_could_not_be_rewound_is_searched_without_a_second_finding() -> None:

@@ -87,6 +87,29 @@ def test_a_log_that_cannot_be_rewound_is_fetched_from_who_has_the_state_before_t
     assert equal(other)
 
 
+def who_asks(pair: Pair) -> list[int]:
+    """The sides that ask for something while both sync."""
+    asking = []
+
+    def note(side: int, message: bytes) -> bytes:
+        if unpack_message(message)[0] == MessageType.SYNC_WANT:
+            asking.append(side)
+        return message
+
+    pair.sync(tamper=note)
+    return asking
+
+
+def test_of_a_forked_log_nothing_is_asked_of_one_who_holds_less() -> None:
+    one, other = parted(4, 1, 1)
+    pair = Pair()
+    pair.left, pair.right = receiver(one, 2), receiver(one, 3)
+    for replica in (pair.left, pair.right):
+        replica.receive_fork(fork_proof(one, other, 5))
+    assert who_asks(pair) == [0]
+    assert equal(pair)
+
+
 def test_a_fork_deeper_than_the_proven_one_is_asked_about_from_both_sides() -> None:
     """Three logs of one author: the proof of two of them cuts the third one too, which parted from them before."""
     one, other = parted(2, 2, 2)
@@ -98,15 +121,7 @@ def test_a_fork_deeper_than_the_proven_one_is_asked_about_from_both_sides() -> N
     for replica in (pair.left, pair.right):
         replica.receive_fork(fork_proof(one, twin, 5))
         assert (replica.rows()[0].flag, replica.rows()[0].seq) == (Flag.FORKED, 4)
-    asking = []
-
-    def note(side: int, message: bytes) -> bytes:
-        if unpack_message(message)[0] == MessageType.SYNC_WANT:
-            asking.append(side)
-        return message
-
-    pair.sync(tamper=note)
-    assert sorted(asking) == [0, 1]
+    assert sorted(who_asks(pair)) == [0, 1]
     assert pair.left.proofs == pair.right.proofs == {one.author: fork_proof(one, other, 3)}
     assert pair.left.rows()[0].seq == 2
     assert equal(pair)

@@ -1,0 +1,63 @@
+"""What becomes of a write once it is durable here: when it goes out on gossip, and how long others may take."""
+
+from __future__ import annotations
+
+import pytest
+
+from crdt.ops import Op, OpKind
+from mesh.protocol.commands import Failure, FailureKind
+from mesh.protocol.config import NodeConfig
+from mesh.protocol.effects import Publish, Reply
+from mesh.protocol.memory import COLLECTION
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.writer import Write, Writer
+from tests.support.small_swarms import Town
+
+CONFIG = NodeConfig()
+PAUSE, PATIENCE = CONFIG.gossip_interval, CONFIG.replicated_deadline
+
+
+def writer_of(town: Town) -> Writer:
+    town.form()
+    return Writer(town.node("alpha").context)
+
+
+def write(writer: Writer, now: int, *, replicated: bool = False) -> Outbox:
+    out = Outbox()
+    op = Op(collection=COLLECTION, key="k", kind=OpKind.PUT, value=b"v", observed=())
+    writer.submit(Write(request_id=1, op=op, replicated=replicated), out)
+    writer.flush_all(now, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    ("after", "published"),
+    [
+        pytest.param([0], [1], id="the first"),
+        pytest.param([0, PAUSE - 1], [1, 0], id="too soon after another"),
+        pytest.param([0, PAUSE], [1, 1], id="a pause later"),
+        pytest.param([0, PAUSE - 1, PAUSE, 2 * PAUSE - 1, 2 * PAUSE], [1, 0, 1, 0, 1], id="pauses are between two"),
+    ],
+)
+def test_gossip_pauses(after: list[int], published: list[int]) -> None:
+    town = Town("alpha")
+    writer = writer_of(town)
+    sent = [write(writer, town.world.now + later).effects for later in after]
+    assert [sum(isinstance(effect, Publish) for effect in effects) for effects in sent] == published
+
+
+def test_a_replicated_write_waits_to_the_end_of_its_time() -> None:
+    town = Town("alpha", "beta")
+    writer, now = writer_of(town), town.world.now
+    assert not any(isinstance(effect, Reply) for effect in write(writer, now, replicated=True).effects)
+    out = Outbox()
+    for later in (0, PATIENCE // 2, PATIENCE - 1):
+        writer.tick(now + later, out)
+        assert out.effects == []
+    writer.tick(now + PATIENCE, out)
+    (answer,) = out.effects
+    assert isinstance(answer, Reply)
+    assert isinstance(answer.outcome, Failure)
+    assert answer.outcome.kind is FailureKind.NO_QUORUM
+    writer.tick(now + 2 * PATIENCE, out)
+    assert len(out.effects) == 1
