@@ -1,12 +1,13 @@
-"""Sessions take turns: only so many are under way at once, however many are wanted."""
+"""Sessions take turns: only so many are under way at once, however many are wanted; and there is a round of some."""
 
 from __future__ import annotations
 
 import pytest
 
 from mesh.protocol.config import NodeConfig
-from mesh.protocol.effects import Trace
+from mesh.protocol.effects import Send, Trace
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.syncing import Syncing
 from mesh.protocol.trace import TraceKind
 from tests.support.small_swarms import Town
 
@@ -28,3 +29,20 @@ def test_no_more_sessions_than_the_bound_are_begun(bound: int) -> None:
             isinstance(effect, Trace) and effect.record.kind is TraceKind.SYNC_STARTED for effect in out.effects
         )
     assert begun == bound
+
+
+def test_a_round_comes_every_period_and_asks_some() -> None:
+    town = Town("alpha", "beta", "gamma", config=NodeConfig(sync_fanout=1))
+    town.form()
+    context = town.node("alpha").context
+    town.world.run_until(lambda: len(context.links.members()) == 2)
+    syncing, period = Syncing(context), context.config.profile.sync_round
+    for number in (1, 2, 3):
+        due = context.started + number * period
+        assert syncing.next_deadline() == due
+        syncing.tick(due - 1, Outbox())
+        assert not syncing.doubts
+        out = Outbox()
+        syncing.tick(due, out)
+        (asked,) = {effect.peer for effect in out.effects if isinstance(effect, Send)}
+        syncing.peer_down(asked)
