@@ -1,11 +1,12 @@
-"""Loopback with ways that can be cut: every node is reached through a relay of its own, and by nobody else's.
+"""Loopback with ways that can be cut or made worse: every node is reached through a relay of its own.
 
     dialer ──► 127.0.0.1:relay of B ──► 127.0.0.2:B
 
 A node announces its relay's port instead of its own. The relay takes a connection and looks up in the kernel's
 tables which node's process dialed: so it knows both ends, and a partition of any shape is a rule about pairs. What
 lies on two sides gets no byte across, and is not told so either: bytes, new connections and ends wait until the cut
-heals, as behind a dead switch. Needs no rights, but Linux (`/proc`, all of 127.0.0.0/8).
+heals, as behind a dead switch. So it is with delay, loss and narrow ways (`ways`). Needs no rights, but Linux
+(`/proc`, all of 127.0.0.0/8).
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from bootstrap.live.links import Board, Link
+from bootstrap.live.ways import Network, Way
 
 RELAY_HOST = "127.0.0.1"
 NODE_HOST = "127.0.0.2"  # dialers get their own ports on RELAY_HOST: none can take a node's while it is down
-_CHUNK = 1 << 16
 _LOOKS = 5  # at the kernel's table, which may leave out a row while others come and go
 
 
@@ -30,8 +34,7 @@ class Relays:
         self.pids: dict[int, int] = {}
         self._listeners = [socket.create_server((RELAY_HOST, 0)) for _ in range(count)]
         self._node_ports = [_free_port() for _ in range(count)]
-        self._sides: dict[int, int] = {}
-        self._changed = threading.Condition()
+        self._board = Board()
         self._closed = False
         for number in range(count):
             threading.Thread(target=self._accept, args=(number,), daemon=True).start()
@@ -46,11 +49,15 @@ class Relays:
 
     def partition(self, *groups: Sequence[int]) -> None:
         """Cut the nodes into `groups`, replacing any earlier partition. A node in no group still reaches all."""
-        self._set({number: side for side, group in enumerate(groups) for number in group})
+        self._board.show(replace(self._board.network, sides=tuple(map(frozenset, groups))))
+
+    def worsen(self, nodes: Collection[int], way: Way) -> None:
+        """Make all ways from and to these nodes like `way`, replacing what was worse before."""
+        self._board.show(replace(self._board.network, worse=frozenset(nodes), way=way))
 
     def heal(self) -> None:
-        """End the partition."""
-        self._set({})
+        """End the partition, and make every way clear."""
+        self._board.show(Network())
 
     def close(self) -> None:
         """Take no more connections, and let go of those that are open."""
@@ -59,21 +66,7 @@ class Relays:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)  # wakes its thread, which closing alone would not
             listener.close()
-        self._set({})
-
-    def _set(self, sides: dict[int, int]) -> None:
-        with self._changed:
-            self._sides = sides
-            self._changed.notify_all()
-
-    def _wait_open(self, one: int, other: int) -> None:
-        """Return once nothing lies between the two."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or not self._is_cut(one, other))
-
-    def _is_cut(self, one: int, other: int) -> bool:
-        sides = self._sides
-        return one in sides and other in sides and sides[one] != sides[other]
+        self._board.close()
 
     def _accept(self, number: int) -> None:
         while not self._closed:
@@ -88,24 +81,10 @@ class Relays:
             dialer = self._node_at(port, connection.getsockname()[1])
             if dialer is None:
                 return
-            self._wait_open(dialer, target)
+            self._board.wait_open(dialer, target)
             with contextlib.suppress(OSError):
                 with socket.create_connection((NODE_HOST, self._node_ports[target])) as node:
-                    back = threading.Thread(target=self._pump, args=(node, connection, target, dialer), daemon=True)
-                    back.start()
-                    self._pump(connection, node, dialer, target)
-                    back.join()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, one: int, other: int) -> None:
-        """Carry bytes one way until an end closes; then close both ends."""
-        with contextlib.suppress(OSError):
-            while data := source.recv(_CHUNK):
-                self._wait_open(one, other)
-                sink.sendall(data)
-        self._wait_open(one, other)
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+                    Link(self._board, (dialer, connection), (target, node)).carry()
 
     def _node_at(self, port: int, relay_port: int) -> int | None:
         """The node whose process has the socket from `port` to a relay's; None: no node, or gone already."""

@@ -1,4 +1,4 @@
-"""Relays carry bytes between those who may meet, hold them where a cut lies between, and serve nobody else."""
+"""Relays carry bytes between those who may meet, hold them where a way is cut or bad, and serve no stranger."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from collections.abc import Iterator
 import pytest
 
 from bootstrap.live.relays import NODE_HOST, RELAY_HOST, Relays
+from bootstrap.live.ways import Way
 
 QUIET_S = 0.3  # nothing comes in this while; were it too short, a broken relay could pass, never a right one fail
 PATIENCE_S = 20.0
 TARGET = 1
+FAR = Way(delay_ms=3_600_000)
+NARROW = Way(bytes_per_s=1)
+LETTER = b"letter" * 1_000
 
 
 def port_of(address: str) -> int:
@@ -55,6 +59,14 @@ def is_silent(end: socket.socket) -> bool:
     finally:
         end.settimeout(PATIENCE_S)
     return False
+
+
+def received(end: socket.socket, size: int) -> bytes:
+    """So many bytes, in however many pieces they come."""
+    data = b""
+    while len(data) < size:
+        data += end.recv(size - len(data))
+    return data
 
 
 def test_bytes_pass_both_ways() -> None:
@@ -102,6 +114,51 @@ def test_who_is_on_one_side_or_none_still_meets(groups: tuple[list[int], ...]) -
     with relays() as (one, server), linked(one, server) as (near, far):
         one.partition(*groups)
         near.sendall(b"x")
+        assert far.recv(1) == b"x"
+
+
+@pytest.mark.parametrize("way", [FAR, NARROW], ids=["far", "narrow"])
+@pytest.mark.parametrize("forth", [True, False], ids=["forth", "back"])
+def test_what_is_under_way_on_a_bad_way_arrives_whole_once_it_is_good(forth: bool, way: Way) -> None:
+    with relays() as (one, server), linked(one, server) as ends:
+        source, sink = ends if forth else reversed(ends)
+        one.worsen([1], way)
+        source.sendall(LETTER)
+        assert is_silent(sink)
+        one.heal()
+        assert received(sink, len(LETTER)) == LETTER
+
+
+def test_what_is_bad_for_a_moment_only_comes_in_order() -> None:
+    with relays() as (one, server), linked(one, server) as (near, far):
+        one.worsen([0], Way(delay_ms=1, jitter_ms=5, bytes_per_s=10_000_000, loss=0.01))
+        near.sendall(LETTER)
+        assert received(far, len(LETTER)) == LETTER
+
+
+def test_a_way_that_loses_everything_resets_the_connection() -> None:
+    with relays() as (one, server), linked(one, server) as (near, far):
+        one.worsen([0], Way(loss=1.0))
+        near.sendall(b"x")
+        for end in (near, far):
+            with pytest.raises(ConnectionResetError):
+                end.recv(1)
+
+
+def test_the_ways_of_others_stay_as_they_are() -> None:
+    with relays() as (one, server), linked(one, server) as (near, far):
+        one.worsen([], FAR)
+        near.sendall(b"x")
+        assert far.recv(1) == b"x"
+
+
+def test_a_cut_of_a_bad_way_outlasts_its_time() -> None:
+    with relays() as (one, server), linked(one, server) as (near, far):
+        one.partition([0], [1])
+        one.worsen([0], Way(delay_ms=1))
+        near.sendall(b"x")
+        assert is_silent(far)
+        one.heal()
         assert far.recv(1) == b"x"
 
 
