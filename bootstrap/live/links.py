@@ -1,14 +1,17 @@
 """One connection through a relay: bytes of each direction are taken as they come, and let out as their way says.
 
     source ──► reader ──► queue, with the time of arrival ──► sender ──► sink
+                 └────────── over a clear way ──────────────────────────►
 
-Two threads a direction, so that what is under way does not keep what follows from setting out. All look at one board,
+Two threads a direction, so that what is under way does not keep what follows from setting out; over a clear way, with
+nothing under way, the reader sends by itself: a busy federation must not wait for its relays. All look at one board,
 which says what each way is like now. When conditions change, what waits for its time is let go under the new ones.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import socket
 import struct
@@ -21,6 +24,8 @@ from bootstrap.live.ways import CLEAR, Line, Network, Way, segments
 CHUNK = 1 << 14
 MOST_CHUNKS = 128  # under way in a direction; then the sender at the far end feels it, as behind a full router
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: to close is to reset
+
+Queue = queue.Queue[tuple[bytes, float]]  # bytes, and when they came
 
 
 class Board:
@@ -75,16 +80,29 @@ class Link:
         """Carry bytes both ways until an end closes, or the way resets it; then neither end is open."""
         threads = []
         for (one, source), (other, sink) in self._directions:
-            under_way: queue.Queue[tuple[bytes, float]] = queue.Queue(MOST_CHUNKS)
-            threads.append(threading.Thread(target=_read, args=(source, under_way), daemon=True))
-            threads.append(threading.Thread(target=self._send, args=(under_way, sink, one, other), daemon=True))
+            under_way: Queue = queue.Queue(MOST_CHUNKS)
+            for task in (functools.partial(self._read, source), self._send):
+                threads.append(threading.Thread(target=task, args=(under_way, sink, one, other), daemon=True))
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _send(self, under_way: queue.Queue[tuple[bytes, float]], sink: socket.socket, one: int, other: int) -> None:
-        """Let out what was read, in time; b"" is the end, which goes the same way."""
+    def _read(self, source: socket.socket, under_way: Queue, sink: socket.socket, one: int, other: int) -> None:
+        """Take what comes. The end, b"", always goes by the queue, for the sender to see."""
+        data = b"begin"
+        while data:
+            try:
+                data = source.recv(CHUNK)
+            except OSError:
+                data = b""
+            if data and not under_way.unfinished_tasks and self._board.network.between(one, other) == CLEAR:
+                self._let_out(data, sink)
+            else:
+                under_way.put((data, time.monotonic()))
+
+    def _send(self, under_way: Queue, sink: socket.socket, one: int, other: int) -> None:
+        """Let out what was read, in time; the end goes the same way."""
         random = Random()
         line, way = Line(random), CLEAR
         data = b"begin"
@@ -103,6 +121,7 @@ class Link:
                 self._board.hold(one, other, way, due - time.monotonic())
                 self._board.wait_open(one, other)
                 self._let_out(segment, sink)
+            under_way.task_done()
         self._hang_up()
 
     def _let_out(self, segment: bytes, sink: socket.socket) -> None:
@@ -128,13 +147,3 @@ class Link:
         for end in self._ends:
             with contextlib.suppress(OSError):
                 end.shutdown(how)
-
-
-def _read(source: socket.socket, under_way: queue.Queue[tuple[bytes, float]]) -> None:
-    data = b"begin"
-    while data:
-        try:
-            data = source.recv(CHUNK)
-        except OSError:
-            data = b""
-        under_way.put((data, time.monotonic()))
