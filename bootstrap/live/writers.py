@@ -1,17 +1,33 @@
 """Users of a live federation: a thread for each swarm that writes to its memory until told to stop.
 
-Only what was acknowledged counts. A write that was under way when the node was killed may be there or not; its key is
-never used again, so nothing has to be said about it.
+Each write goes to the node as `zenmesh memory put` sends it, by the same client, without a process of its own for it.
+Writes have their times: one that takes long does not put off those that follow, which are made up for. Only what was
+acknowledged counts. A write that was under way when the node was killed may be there or not; its key is never used
+again, so nothing has to be said about it.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 
 from bootstrap.live.checks import Write
 from bootstrap.live.swarm import Swarm
 from mesh.api.client import CallFailed
 from wire.errors import NotRunning
+
+
+class Pace:
+    """When each of many evenly spaced deeds is due, however long each of them takes."""
+
+    def __init__(self, pause_s: float, begin: float) -> None:
+        self._pause_s = pause_s
+        self._due = begin
+
+    def next(self, now: float) -> float:
+        """Seconds until the next one; none for one that is late."""
+        self._due += self._pause_s
+        return max(0.0, self._due - now)
 
 
 class Writer(threading.Thread):
@@ -28,7 +44,8 @@ class Writer(threading.Thread):
     def run(self) -> None:
         """Write until `stop`."""
         number = 0
-        while not self._done.wait(self._pause_s):
+        pace = Pace(self._pause_s, time.monotonic())
+        while not self._done.wait(pace.next(time.monotonic())):
             number += 1
             write = Write(
                 swarm=self._swarm.name, key=f"live-{number:05}", value={"n": number, "by": self._swarm.name}
