@@ -4,7 +4,7 @@
 |---|---|
 | 0 | everything held |
 | 1 | something broke; homes, logs and traces are kept, and the directory is named |
-| 2 | there is no such scenario, or not with so many swarms |
+| 2 | there is no such scenario, or not with so many swarms, or not on the network that can be had here |
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from bootstrap.cli.options import JsonOption, between
 from wire.errors import UsageError
 
 if TYPE_CHECKING:
+    from bootstrap.live.plans import Plan
     from bootstrap.live.play import Verdict
-    from bootstrap.live.stories import Plan
 
 
 def live(
@@ -30,7 +30,7 @@ def live(
         str,
         typer.Argument(
             metavar="NAME",
-            help="happy-path, partition, byzantine, recovery, high-load or random.",
+            help="happy-path, partition, byzantine, recovery, high-load, degraded, lans or random.",
             show_default=False,
         ),
     ],
@@ -96,6 +96,8 @@ def _result(plan: Plan, verdict: Verdict) -> dict[str, Any]:
         "seed": plan.seed,
         "ground": verdict.ground,
         "for_s": plan.seconds,
+        "left_out": list(evidence.left_out),
+        "writes_per_minute": round(60 * len(evidence.written) / evidence.writing_s) if evidence.writing_s else 0,
         "swarms": [
             {
                 "swarm": name,
@@ -142,6 +144,8 @@ def _show(result: Result) -> None:
     facts(
         {
             "scenario": f"{result['scenario']}, seed {result['seed']}, {result['for_s']:g} s, on {result['ground']}",
+            "writes": f"{result['writes_per_minute']} a minute in all",
+            "left out": result["left_out"] or None,
             "held": None if broken else "everything",
             "broken": broken or None,
             "page": result["page"],

@@ -55,6 +55,8 @@ class Evidence:
     hostile: tuple[str, ...] = ()  # swarms that lie: nothing is expected of them
     ended: Sequence[Finding] = ()  # nodes that ended though nobody ended them
     stuck: Sequence[Finding] = ()  # what the story waited for in vain
+    left_out: Sequence[str] = ()  # what the ground could not do
+    writing_s: float = 0.0  # how long users wrote
 
     @property
     def honest(self) -> list[str]:

@@ -20,8 +20,9 @@ from types import FrameType
 from bootstrap.live.checks import Broken, Evidence, judge
 from bootstrap.live.grounds import make_ground
 from bootstrap.live.keeper import kept_clean
+from bootstrap.live.plans import Plan
 from bootstrap.live.stage import Stage, Stuck, Tell
-from bootstrap.live.stories import STORIES, Plan
+from bootstrap.live.stories import STORIES
 from bootstrap.live.timeline import Deed
 
 TERMINATED = 143  # as shells count it: 128 + SIGTERM
@@ -44,6 +45,7 @@ def play(plan: Plan, *, root: bool | None, keep: bool, tell: Tell) -> Verdict:
 
     Raises:
         Unavailable: the ground cannot be had, or a command failed.
+        UsageError: no ground that can be had here is one for this story.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(_terminable())
@@ -51,7 +53,7 @@ def play(plan: Plan, *, root: bool | None, keep: bool, tell: Tell) -> Verdict:
         kept = [keep]
         stack.callback(lambda: None if kept[0] else shutil.rmtree(directory, ignore_errors=True))
         stack.enter_context(kept_clean(directory, keep=keep))
-        ground = make_ground(len(plan.names), root=root)
+        ground = make_ground(len(plan.names), root=root, lans=plan.lans)
         stack.callback(ground.close)
         stage = Stage(plan.names, ground, directory, tell)
         stack.callback(stage.end_all)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bootstrap.live.ways import Way
 
-BURST = 1 << 16  # bytes that a narrow way takes at once: the kernel hands on TCP in pieces of that size
+BURST = 1 << 14  # bytes that a narrow way takes at once; TCP finds out what size gets through
 _MILLION = 1_000_000
 
 Match = Callable[[int, int], Iterable[str]]  # what tells a frame from one node to another, in each family

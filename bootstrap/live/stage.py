@@ -17,6 +17,7 @@ from bootstrap.live.checks import Evidence, Finding, Sighting, Status, caught
 from bootstrap.live.grounds import Ground
 from bootstrap.live.swarm import LIAR, Swarm
 from bootstrap.live.timeline import Deed
+from bootstrap.live.ways import Way
 from bootstrap.live.writers import Writer
 from wire.errors import ZenmeshError
 
@@ -41,6 +42,7 @@ class Stage:
         self._directory = directory
         self._tell = tell
         self._hanging: Swarm | None = None
+        self._began_writing: float | None = None
         self.deeds: list[Deed] = []
 
     # the story's verbs
@@ -66,6 +68,7 @@ class Stage:
         """From now on every swarm writes, one value every `pause_s`."""
         self.say(f"every swarm writes {60 / pause_s:.0f} times a minute")
         self.writers = [Writer(swarm, pause_s) for swarm in self.swarms]
+        self._began_writing = time.monotonic()
         for writer in self.writers:
             writer.start()
 
@@ -134,6 +137,34 @@ class Stage:
         self.last(seconds)
         self.heal()
 
+    def lacks(self, way: Way) -> str:
+        """Why ways cannot be like that on this ground; empty when they can."""
+        return self._ground.lacks(way)
+
+    def leave_out(self, deeds: Mapping[str, str]) -> None:
+        """Tell what of the plan is not done, and why."""
+        self.evidence.left_out = [f"{deed}: {why}" for deed, why in deeds.items()]
+        for text in self.evidence.left_out:
+            self.say(f"left out on {self._ground.name}: {text}")
+
+    def worsen(self, numbers: Sequence[int], way: Way, seconds: float, text: str) -> None:
+        """All ways from and to some swarms are like that for a while."""
+        self.say(text, worse=tuple(self.swarms[number].name for number in numbers), way=way)
+        self._ground.worsen(numbers, way)
+        self.last(seconds)
+        self.heal()
+
+    def find_neighbours(self, lans: Sequence[Sequence[int]]) -> None:
+        """Wait until, by mDNS, each LAN shows its own swarms; those of another would be a hole in this ground."""
+        for number, lan in enumerate(lans, 1):
+            names = {self.swarms[member].name for member in lan}
+            self.say(f"LAN {number}: {' '.join(sorted(names))}")
+            end = time.monotonic() + PATIENCE_S
+            while (found := self.swarms[lan[0]].discover()) != names:
+                if found - names or time.monotonic() > end:
+                    raise Stuck(f"on LAN {number} mDNS shows {sorted(found)} and not {sorted(names)}")
+        self.say("on each LAN mDNS shows the swarms that are there, and no others")
+
     def start_all(self) -> None:
         """Start every process from its disk."""
         self.say("all start again from their disks")
@@ -172,6 +203,9 @@ class Stage:
         """The last writes are acknowledged or refused; nobody writes any more."""
         for writer in self.writers:
             writer.stop()
+        if self._began_writing is not None:
+            self.evidence.writing_s = time.monotonic() - self._began_writing
+            self._began_writing = None
 
     # looking
 

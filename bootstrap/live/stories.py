@@ -8,9 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from random import Random
 
+from bootstrap.live.plans import (
+    WORSE,
+    Fault,
+    Plan,
+    Trouble,
+    all_ways_worse,
+    no_faults,
+    one_after_another,
+    split,
+    spread,
+)
 from bootstrap.live.stage import Stage
 from wire.errors import UsageError
 
@@ -20,48 +30,16 @@ KILLED_WRITES_PER_MINUTE = 600  # of each swarm of `recovery`: so many that some
 BUSY_WRITES_PER_MINUTE = 1000  # of all swarms of `high-load`
 
 
-class Trouble(StrEnum):
-    """What may befall one swarm for a while."""
-
-    PAUSE = "hangs"
-    KILL = "is killed"
-    CUT = "is cut off"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One trouble, and how long it is quiet before it comes."""
-
-    trouble: Trouble
-    swarm: int
-    quiet_s: float
-    for_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is going to be done. `sides` are the groups of swarms, by number, of a partition; `liar` is a number.
-
-    `faults` come one after another.
-    """
-
-    name: str
-    names: tuple[str, ...]
-    seed: int
-    seconds: float
-    sides: tuple[tuple[int, ...], tuple[int, ...]]
-    liar: int
-    faults: tuple[Fault, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A story, how many swarms it has unless told otherwise, and how it is played."""
+    """A story, how many swarms it has unless told otherwise, and how it is played; perhaps on several LANs."""
 
     swarms: int
     least: int = MIN_SWARMS
     what: str
     play: Callable[[Stage, Plan], None]
+    faults: Callable[[Random, int, float], tuple[Fault, ...]] = no_faults
+    is_spread: bool = False
 
 
 def _happy_path(stage: Stage, plan: Plan) -> None:
@@ -115,16 +93,34 @@ def _byzantine(stage: Stage, plan: Plan) -> None:
     stage.agree()
 
 
-def _random(stage: Stage, plan: Plan) -> None:
-    told = (f"{plan.names[fault.swarm]} {fault.trouble.value} for {fault.for_s} s" for fault in plan.faults)
-    stage.say("the seed's plan: " + ", ".join(told))
+def _troubles(stage: Stage, plan: Plan) -> None:
+    lacking = {fault: stage.lacks(WORSE[fault.trouble]) for fault in plan.faults if fault.trouble in WORSE}
+    faults = [fault for fault in plan.faults if not lacking.get(fault)]
+    stage.say("the seed's plan: " + (", ".join(map(plan.told, faults)) or "nothing"))
+    stage.leave_out({plan.told(fault): why for fault, why in lacking.items() if why})
     stage.form()
     stage.write(60 / WRITES_PER_MINUTE)
-    for fault in plan.faults:
+    for fault in faults:
         stage.last(fault.quiet_s)
-        strike = {Trouble.PAUSE: stage.pause, Trouble.KILL: stage.kill, Trouble.CUT: stage.isolate}[fault.trouble]
-        strike(fault.swarm, fault.for_s)
+        if way := WORSE.get(fault.trouble):
+            stage.worsen(fault.swarms, way, fault.for_s, plan.told(fault))
+        else:
+            strike = {Trouble.PAUSE: stage.pause, Trouble.KILL: stage.kill, Trouble.CUT: stage.isolate}
+            strike[fault.trouble](fault.swarms[0], fault.for_s)
     stage.wait_for_writes(1)
+    stage.finish_writing()
+    stage.agree()
+
+
+def _lans(stage: Stage, plan: Plan) -> None:
+    stage.form()
+    stage.find_neighbours(plan.lans)
+    stage.write(60 / WRITES_PER_MINUTE)
+    stage.say(f"the uplink of LAN {plan.lans.index(plan.sides[1]) + 1} fails")
+    stage.partition(*plan.sides)
+    stage.last(plan.seconds)
+    stage.wait_for_writes(1)
+    stage.heal()
     stage.finish_writing()
     stage.agree()
 
@@ -135,7 +131,20 @@ STORIES: dict[str, Story] = {
     "byzantine": Story(swarms=4, least=3, what="one swarm lies while the others write", play=_byzantine),
     "recovery": Story(swarms=5, what="all are killed while they write, and start from their disks", play=_recovery),
     "random": Story(
-        swarms=4, what="one after another hangs, is killed or is cut off, as the seed says", play=_random
+        swarms=4,
+        what="one after another hangs, is killed, cut off, far, or on bad ways, as the seed says",
+        play=_troubles,
+        faults=one_after_another,
+    ),
+    "degraded": Story(
+        swarms=4, what="all ways are far, lossy, narrow, one after another", play=_troubles, faults=all_ways_worse
+    ),
+    "lans": Story(
+        swarms=6,
+        least=4,
+        what="two or three LANs; the uplink of one fails, and both sides go on writing",
+        play=_lans,
+        is_spread=True,
     ),
     "high-load": Story(swarms=10, what="1000 writes a minute", play=_high_load),
 }
@@ -155,28 +164,20 @@ def make_plan(name: str, *, seed: int, swarms: int | None, seconds: float) -> Pl
         raise UsageError(f"--swarms {count}: {name} has {story.least} to {MAX_SWARMS}")
     order = list(range(count))
     Random(f"{name} {seed}").shuffle(order)
-    few = minority(count)
+    lans = spread(order) if story.is_spread else ()
     return Plan(
         name=name,
         names=tuple(f"s{number + 1}" for number in range(count)),
         seed=seed,
         seconds=seconds,
-        sides=(tuple(sorted(order[few:])), tuple(sorted(order[:few]))),
+        sides=_uplink(lans) if lans else split(order),
         liar=order[0],
-        faults=_faults(Random(f"faults {seed}"), count, seconds),
+        faults=story.faults(Random(f"faults {seed}"), count, seconds),
+        lans=lans,
     )
 
 
-def _faults(random: Random, count: int, seconds: float) -> tuple[Fault, ...]:
-    """Troubles for about so many seconds."""
-    faults: list[Fault] = []
-    while sum(fault.quiet_s + fault.for_s for fault in faults) < seconds:
-        trouble = random.choice(list(Trouble))
-        quiet_s, for_s = round(random.uniform(0.2, 2.0), 1), round(random.uniform(0.5, 8.0), 1)
-        faults.append(Fault(trouble=trouble, swarm=random.randrange(count), quiet_s=quiet_s, for_s=for_s))
-    return tuple(faults)
-
-
-def minority(count: int) -> int:
-    """How many are cut off: 7 become 5|2, 5 become 3|2, 3 become 2|1."""
-    return max(1, min(2, (count - 1) // 2))
+def _uplink(lans: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The sides when the last LAN has lost its uplink. Who is on which LAN is drawn, so the last is any."""
+    *others, lost = lans
+    return tuple(sorted(number for lan in others for number in lan)), lost

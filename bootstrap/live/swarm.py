@@ -7,6 +7,7 @@ in the terminal reaches only whoever plays with it, who then ends it in order.
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -54,6 +55,12 @@ class Swarm:
             self.process = self.launch(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    def discover(self) -> set[str]:
+        """The swarms that `zenmesh discover` shows where this one's node is."""
+        command = [*ZENMESH, "discover", "--json"]
+        out, _ = self.launch(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).communicate()
+        return {row["swarm"] for row in json.loads(out or b'{"found": []}')["found"] if row["swarm"]}
 
     def send(self, number: signal.Signals) -> None:
         """Send the process a signal, if there is one."""

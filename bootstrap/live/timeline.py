@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootstrap.live.liar import RATE
-from chaos.actions import Cut, Lie
+from bootstrap.live.ways import CLEAR, Way
+from chaos.actions import Cut, Lie, Link
 from chaos.checkers import Violation
 from chaos.scenario import Scenario
 from chaos.timeline import page
@@ -26,11 +27,16 @@ Line = Mapping[str, Any]  # of a node's trace file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deed:
-    """Something that was done to the federation. `cut` are the sides of a partition, which lasts until `healed`."""
+    """Something that was done to the federation.
+
+    `cut` are the sides of a partition, `worse` the swarms whose ways are like `way`; both last until `healed`.
+    """
 
     wall_ms: int
     text: str
     cut: tuple[tuple[str, ...], ...] = ()
+    worse: tuple[str, ...] = ()
+    way: Way = CLEAR
     healed: bool = False
     lies: str = ""  # the swarm that lies from now on
     killed: tuple[str, ...] = ()
@@ -57,7 +63,7 @@ def live_page(
     for record in sorted([*_deeds(deeds, begin), *_lines(traced, peers, begin)], key=lambda record: record.at):
         trace.note(record.at, record.host, record.kind, *record.values)
     end = trace.records[-1].at if trace.records else 0
-    scenario = Scenario(name=name, seed=seed, swarms=swarms, actions=tuple(_faults(deeds, begin, end)))
+    scenario = Scenario(name=name, seed=seed, swarms=swarms, actions=tuple(_faults(deeds, tuple(traced), begin, end)))
     title = f"{name}, live: {violations[0][0] if violations else 'held'}"
     broken = [Violation(check, end, swarm, what) for check, swarm, what in violations]
     return page(trace, scenario, title=title, violations=broken, command=command, ground=ground)
@@ -67,23 +73,34 @@ def _deeds(deeds: Sequence[Deed], begin: int) -> Iterator[Record]:
     for deed in deeds:
         at = (deed.wall_ms - begin) * MILLISECOND
         if not deed.started:  # the mark on its lane says so
-            yield Record(at, "", Kind.FAULT, ("cut" if deed.cut else "lie" if deed.lies else "step", deed.text))
+            kind = "cut" if deed.cut else "link" if deed.worse else "lie" if deed.lies else "step"
+            yield Record(at, "", Kind.FAULT, (kind, deed.text))
         yield from (Record(at, swarm, Kind.STATE, ("down", deed.text)) for swarm in deed.killed)
         yield from (Record(at, swarm, Kind.STATE, ("started", None)) for swarm in deed.started)
         yield from (Record(at, swarm, Kind.STATE, ("paused", deed.text)) for swarm in deed.paused)
         yield from (Record(at, swarm, Kind.STATE, ("resumed", None)) for swarm in deed.resumed)
 
 
-def _faults(deeds: Sequence[Deed], begin: int, end: int) -> Iterator[Cut | Lie]:
-    """Each partition and each liar as the action that leaves the record of its beginning."""
+def _faults(deeds: Sequence[Deed], swarms: tuple[str, ...], begin: int, end: int) -> Iterator[Cut | Link | Lie]:
+    """Each partition, each worse way and each liar as the action that leaves the record of its beginning."""
     for deed in deeds:
+        at = deed.wall_ms - begin
+        over = [other.wall_ms - begin for other in deeds if other.wall_ms >= deed.wall_ms and other.healed]
+        for_ms = max(0, min(over, default=end // MILLISECOND) - at)
         if len(deed.cut) > 1:
-            over = [other.wall_ms - begin for other in deeds if other.wall_ms >= deed.wall_ms and other.healed]
-            until = min(over, default=end // MILLISECOND)
-            at = deed.wall_ms - begin
-            yield Cut(at_ms=at, sources=deed.cut[0], targets=deed.cut[1], for_ms=max(0, until - at))
+            yield Cut(at_ms=at, sources=deed.cut[0], targets=deed.cut[1], for_ms=for_ms)
+        elif deed.worse:
+            yield Link(
+                at_ms=at,
+                sources=deed.worse,
+                targets=tuple(swarm for swarm in swarms if swarm not in deed.worse),
+                for_ms=for_ms,
+                delay_ms=deed.way.delay_ms,
+                jitter_ms=deed.way.jitter_ms,
+                bytes_per_s=deed.way.bytes_per_s,
+                loss=deed.way.loss,
+            )
         elif deed.lies:
-            at = deed.wall_ms - begin
             yield Lie(at_ms=at, host=deed.lies, rate=RATE, for_ms=max(0, end // MILLISECOND - at))
 
 

@@ -9,6 +9,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
+from bootstrap.live.plans import WORSE, Trouble
+from bootstrap.live.stories import STORIES
 from chaos.actions import AnyAction, DiskFault, Left
 from chaos.checkers import ALL
 from chaos.named import NAMED
@@ -89,3 +91,13 @@ def test_the_guide_has_a_scenario() -> None:
 def test_every_named_scenario_is_shown() -> None:
     listed = GUIDE.partition("$ zenmesh chaos list\n")[2].partition("\n$")[0].splitlines()
     assert [line.split()[0] for line in listed[1:]] == list(NAMED)
+
+
+def test_every_live_scenario_is_explained_with_its_number_of_swarms() -> None:
+    assert rows("scenario") == {name: str(story.swarms) for name, story in STORIES.items()}
+
+
+def test_every_trouble_of_a_way_is_explained() -> None:
+    table = GUIDE.partition("| | in namespaces | on loopback |")[2].partition("\n\n")[0]
+    shown = re.findall(r"^\| (is [a-z ]+) \|", table, re.MULTILINE)
+    assert shown == [trouble.value.removesuffix(" from all") for trouble in (Trouble.CUT, *WORSE)]

@@ -15,10 +15,13 @@ from tests.support.processes import ZENMESH, patiently, zenmesh
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
+PATIENCE_S = 300.0  # of a run that waits for many processes, each of which has patience of its own
+
 
 def live(tmp_path: Path, *arguments: str) -> dict[str, Any]:
     """The result of a run that held and left nothing."""
-    ran = zenmesh("chaos", "live", *arguments, "--json", check=False, env={"TMPDIR": str(tmp_path)})
+    env = {"TMPDIR": str(tmp_path)}
+    ran = zenmesh("chaos", "live", *arguments, "--json", check=False, env=env, patience_s=PATIENCE_S)
     assert ran.code == 0, ran
     told: dict[str, Any] = ran.json
     conforms(told, "chaos-live")
@@ -48,10 +51,34 @@ def test_a_liar_without_root(tmp_path: Path) -> None:
     assert [row["hostile"] for row in told["swarms"]].count(True) == 1
 
 
+def test_bad_ways_of_all_kinds_without_root(tmp_path: Path) -> None:
+    told = live(tmp_path, "degraded", "--swarms", "2", "--for", "6s", "--no-root")
+    assert told["left_out"] == []
+
+
+@pytest.mark.netns
+def test_bad_ways_on_namespaces_and_what_cannot_be_had_there(tmp_path: Path) -> None:
+    told = live(tmp_path, "degraded", "--swarms", "2", "--for", "3s", "--root")
+    assert [text.partition(" for ")[0] for text in told["left_out"]] == ["everyone is far from all"]
+
+
+@pytest.mark.netns
+def test_two_lans_and_a_failing_uplink(tmp_path: Path) -> None:
+    told = live(tmp_path, "lans", "--swarms", "4", "--for", "1s")
+    assert told["ground"] == "network namespaces"
+
+
+def test_several_lans_without_namespaces_are_refused(tmp_path: Path) -> None:
+    ran = zenmesh("chaos", "live", "lans", "--no-root", check=False, env={"TMPDIR": str(tmp_path)})
+    assert ran.code == 2
+    assert "need network namespaces" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.netns
 def test_a_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     """After `kill -9` nobody of it can clean up: the keeper ends the nodes and removes homes and namespaces."""
-    command = [*ZENMESH, "chaos", "live", "happy-path", "--swarms", "2", "--for", "1h", "--root"]
+    command = [*ZENMESH, "chaos", "live", "lans", "--swarms", "4", "--for", "1h", "--root"]
     run = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL)
     for _ in patiently(60.0):
         if list(tmp_path.glob("*/s1.trace")):

@@ -65,10 +65,12 @@ class Ran:
         return json.loads(self.out)
 
 
-def zenmesh(*arguments: str, check: bool = True, env: Mapping[str, str] | None = None) -> Ran:
+def zenmesh(
+    *arguments: str, check: bool = True, env: Mapping[str, str] | None = None, patience_s: float = _COMMAND_S
+) -> Ran:
     """Run one command; with `check` a failure is an AssertionError that shows what it said."""
     done = subprocess.run(
-        [*ZENMESH, *arguments], capture_output=True, text=True, timeout=_COMMAND_S, env={**os.environ, **(env or {})}
+        [*ZENMESH, *arguments], capture_output=True, text=True, timeout=patience_s, env={**os.environ, **(env or {})}
     )
     ran = Ran(done.returncode, done.stdout, done.stderr)
     assert not check or ran.code == 0, f"zenmesh {' '.join(arguments)}: exit {ran.code}\n{ran.out}\n{ran.err}"

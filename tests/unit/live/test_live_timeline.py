@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bootstrap.live.timeline import Deed, live_page
+from bootstrap.live.ways import Way
 from chaos.timeline import KINDS
 from chaos.timeline.arrows import Fate
 from chaos.trace import Kind
@@ -73,6 +74,14 @@ def test_a_partition_lasts_until_it_is_healed_and_has_two_sides() -> None:
     data = data_of(cut, Deed(wall_ms=BEGIN + 60, text="healed", healed=True), s1=[line(0, "member")])
     (span,) = data["spans"]
     assert (span["from"], span["until"], span["sides"]) == (10_000, 60_000, [[0], [1]])
+
+
+def test_bad_ways_last_until_they_are_healed() -> None:
+    bad = Deed(wall_ms=BEGIN + 10, text="s1 is on lossy ways", worse=("s1",), way=Way(loss=0.1))
+    data = data_of(bad, Deed(wall_ms=BEGIN + 60, text="healed", healed=True), s1=[line(0, "member")], s2=[])
+    (span,) = data["spans"]
+    assert (span["from"], span["until"], span["sides"]) == (10_000, 60_000, [[0], [1]])
+    assert (span["name"], span["detail"]) == ("link", "s1 is on lossy ways")
 
 
 def test_a_partition_that_nobody_heals_lasts_to_the_end() -> None:
