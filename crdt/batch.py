@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -25,6 +26,7 @@ from wire.types import BATCH_LIMIT, ContentType
 MAX_OPS = 256
 MAX_OPS_BYTES = 256 * 1024
 MAX_HEADER = 1024  # bytes of a sealed header
+_SMALL = 4096  # bytes of a batch that is worth keeping
 
 Bytes16 = Annotated[bytes, Meta(min_length=16, max_length=16)]
 Bytes32 = Annotated[bytes, Meta(min_length=32, max_length=32)]
@@ -93,7 +95,12 @@ def encode_ops(ops: Sequence[bytes]) -> bytes:
 
 
 def parse(raw: bytes) -> Batch:
-    """The batch in `raw`, unverified; raises DecodeError."""
+    """The batch in `raw`, unverified; raises DecodeError. Small ones read last are kept: gossip is read to relay it,
+    then to apply it."""
+    return _parse_once(raw) if len(raw) <= _SMALL else _parse(raw)
+
+
+def _parse(raw: bytes) -> Batch:
     match cbor.decode(raw, BATCH_LIMIT):
         case [bytes() as envelope, bytes() as ops]:
             pass
@@ -106,6 +113,9 @@ def parse(raw: bytes) -> Batch:
     if not isinstance(items, list) or not 0 < len(items) <= MAX_OPS or not all(type(op) is bytes for op in items):
         raise DecodeError(f"a batch holds 1 to {MAX_OPS} ops")
     return Batch(signed, tuple(items), raw)
+
+
+_parse_once = lru_cache(maxsize=64)(_parse)
 
 
 def parse_header(envelope: bytes) -> SignedHeader:

@@ -277,21 +277,20 @@ class Replica(Namespace):
 
     def verify_fork(self, proof: fork.ForkProof) -> bool:
         """True for an authentic proof; False when its author is unknown here. Raises BadSignature when forged."""
-        key = self.key_ring.queen_key(*proof.author)
-        if key is None:
-            return False
-        for signed in (proof.first, proof.second):
-            batches.verify_header(signed, self.federation, key, self.verify)
-        return True
+        return self.verify_header(proof.first) and self.verify_header(proof.second)
 
     def verify_head(self, envelope: bytes) -> batches.SignedHeader | None:
         """An authentic header; None when its author is unknown here. Raises RemoteError when forged."""
         signed = batches.parse_header(envelope)
+        return signed if self.verify_header(signed) else None
+
+    def verify_header(self, signed: batches.SignedHeader) -> bool:
+        """True for an authentic header; False when its author is unknown here. Raises BadSignature when forged."""
         key = self.key_ring.queen_key(*signed.author)
         if key is None:
-            return None
+            return False
         batches.verify_header(signed, self.federation, key, self.verify)
-        return signed
+        return True
 
     def _vector(self) -> dict[Author, tuple[Row, bytes]]:
         """All rows, ascending; only those of logs that changed are made anew."""

@@ -23,6 +23,7 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
 _ATOMS = frozenset((bytes, str, bool, type(None)))
+_ARRAYS = (list, tuple)
 
 
 def _no_tag(*_args: object) -> NoReturn:
@@ -112,13 +113,16 @@ def _is_plain(value: object) -> bool:
     and those of a whole level are told from the rest at once."""
     level = [value]
     while level:
-        rest = [i for i in level if type(i) not in _ATOMS and not (type(i) is int and _INT_MIN <= i <= _INT_MAX)]
+        rest = [item for item in level if type(item) not in _ATOMS]
         level = []
         for item in rest:
-            if isinstance(item, list | tuple):
+            if isinstance(item, int):  # an enum's, too
+                if not _INT_MIN <= item <= _INT_MAX:
+                    return False
+            elif isinstance(item, _ARRAYS):
                 level += item
             elif isinstance(item, dict) and all(type(key) is str for key in item):
                 level += item.values()
-            elif not (isinstance(item, int) and _INT_MIN <= item <= _INT_MAX):  # an enum's, say
+            else:
                 return False
     return True

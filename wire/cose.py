@@ -27,6 +27,7 @@ GENESIS = b""  # stands for the federation id while there is none: in the genesi
 _AAD = b"zenmesh/1\0"
 _GENESIS_AAD = _AAD + b"genesis"
 _TAG_SIGN1 = b"\xd2"  # CBOR tag 18
+_SIGNATURE1 = b"\x84\x6aSignature1"  # how a Sig_structure begins: an array of four, a text of ten bytes
 _EDDSA = -8
 _ALG, _CONTENT_TYPE, _KID = 1, 3, 4
 _SMALL = 4096  # bytes of an envelope that is worth keeping
@@ -108,7 +109,10 @@ def _protected(content_type: str, kid: PublicKey) -> bytes:
 
 def _signed_bytes(protected: bytes, payload: bytes, federation: bytes) -> bytes:
     aad = _AAD + federation if federation else _GENESIS_AAD
-    return cbor2.dumps(["Signature1", protected, aad, payload])
+    parts = [_SIGNATURE1]
+    for field in (protected, aad, payload):
+        parts += (cbor.head(2, len(field)), field)
+    return b"".join(parts)
 
 
 def _no_tag(*_args: object) -> NoReturn:

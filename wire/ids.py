@@ -31,10 +31,7 @@ _ED25519_PEER_ID_PREFIX = bytes.fromhex("0024080112" + "20")
 
 def sha256(*parts: bytes) -> Digest:
     """SHA-256 of the concatenation of `parts` (32 bytes)."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return Digest(digest.digest())
+    return Digest(hashlib.sha256(b"".join(parts)).digest())
 
 
 def tagged_hash(tag: str, *parts: bytes) -> Digest:

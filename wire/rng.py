@@ -38,7 +38,11 @@ class Rng:
 
     def randbelow(self, bound: int) -> int:
         """Uniform in [0, bound)."""
-        return self._random.randrange(bound)
+        assert bound > 0, "nothing is below zero"
+        bits = bound.bit_length()
+        while (drawn := self._random.getrandbits(bits)) >= bound:
+            pass
+        return drawn
 
     def bytes(self, count: int) -> bytes:
         """`count` random bytes."""

@@ -71,7 +71,7 @@ def assemble(
     Raises:
         RemoteError: the genesis itself is damaged: nothing can be said without it.
     """
-    memo = MemoVerifier(verify)
+    memo = verify if isinstance(verify, MemoVerifier) else MemoVerifier(verify)  # nodes of one world share theirs
     chain = Chain.from_genesis(genesis, memo, anchor=anchor) if verified is None else verified.copy(memo)
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(

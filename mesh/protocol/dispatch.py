@@ -8,6 +8,7 @@ counted and ignored, so that a federation can be upgraded node by node.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crdt import batch, fork
@@ -39,6 +40,8 @@ Handler = Callable[[Link, bytes, Instant, Outbox], None]
 
 FIRST_SYNC, LAST_SYNC = MessageType.SYNC_HELLO, MessageType.SYNC_HEADER
 _TYPES: dict[int, MessageType] = {kind.value: kind for kind in MessageType}
+_SMALL = 4096  # bytes of a gossip message that is worth keeping: it is read to relay it, then to use it
+_unpack_once = lru_cache(maxsize=64)(unpack_message)
 _RECEIVED = {kind: f"received_{kind.name.lower()}" for kind in MessageType}  # names of counters
 
 
@@ -126,19 +129,18 @@ class Dispatch:
         replica = self._node.context.replica
         match kind:
             case MessageType.BATCH:
-                headers = [batch.parse(payload).signed]
+                return replica.verify_header(batch.parse(payload).signed)
             case MessageType.FORK:
-                proof = fork.parse(payload)
-                headers = [proof.first, proof.second]
+                return replica.verify_fork(fork.parse(payload))
             case MessageType.DISCOVERY | MessageType.HEARTBEAT:
                 return self._node.announcing.verify(kind, payload)
             case _:
                 return False
-        return all(replica.verify_head(header.envelope.raw) is not None for header in headers)
 
     def _unpack(self, message: bytes, channel: Channel) -> tuple[MessageType | None, bytes]:
         """(type, payload) of a message that may travel here; type None for one that this version does not know."""
-        code, payload = unpack_message(message)
+        twice = channel is Channel.GOSSIP and len(message) <= _SMALL
+        code, payload = (_unpack_once if twice else unpack_message)(message)
         kind = _TYPES.get(code)
         if kind is None:
             self._node.context.counters["unknown_messages"] += 1
