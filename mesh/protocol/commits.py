@@ -8,13 +8,12 @@ compaction drops the journal, so records that stand behind it are written behind
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mesh.protocol.effects import Compact, Effect, Persist
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commit:
+class Commit(NamedTuple):
     """What becomes durable together, and what may be released once it is."""
 
     compact: Compact | None

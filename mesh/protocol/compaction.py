@@ -29,7 +29,7 @@ class Compaction:
         self._written = 0
 
     def after(self, out: Outbox) -> None:
-        """Account for the records of one call; compact when it is time."""
+        """Account for the records of one call, if it had any effects; compact when it is time."""
         for effect in out.effects:
             if isinstance(effect, Persist):
                 self._written += len(effect.body)

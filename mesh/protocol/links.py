@@ -50,7 +50,7 @@ class Link:
     height: int = 0
     next_ping: Instant = 0
     last_ping: Instant = 0
-    planned: int = 0  # its one valid entry in the heap of pings
+    planned: int = 0  # its one valid entry in the heap of pings; 0: none, since it is not established
     ping_nonce: int = 0
     ping_sent: Instant | None = None
     missed: int = 0
@@ -98,6 +98,7 @@ class Links:
         self._waiting.pop(peer, None)
         if link is not None:
             self._established.pop(peer, None)
+            link.planned = 0
             self._unname(link)
         return link
 
@@ -132,6 +133,7 @@ class Links:
             self._established[peer] = self._waiting.pop(peer)
             self._plan(link)
         else:  # no member any more: it is on its way out
+            link.planned = 0
             waiting = {**self._waiting, peer: self._established.pop(peer)}
             self._waiting = dict(sorted(waiting.items(), key=lambda item: item[1].since))
 
@@ -149,6 +151,10 @@ class Links:
     def established(self) -> int:
         """How many links are members' on which both sides said HELLO."""
         return len(self._established)
+
+    def stands(self, peer: PeerId) -> bool:
+        """There is an established link to `peer`."""
+        return peer in self._established
 
     def of_swarm(self, swarm: SwarmId) -> Link | None:
         """The established link to a swarm's node, if any."""
@@ -236,7 +242,7 @@ class Links:
         put off move."""
         while self._pings:
             at, number, link = self._pings[0]
-            if self._established.get(link.peer) is not link or number != link.planned:
+            if number != link.planned:
                 heapq.heappop(self._pings)
             elif link.next_ping != at:
                 heapq.heappop(self._pings)

@@ -76,6 +76,7 @@ class Node:
         self.was_operational = False
         self._settled = False
         self._latest: Instant = context.started
+        self._seen: tuple[int, int, bool] | None = None  # what the lifecycle was last worked out from
 
     # the seam
 
@@ -117,8 +118,12 @@ class Node:
 
     def next_deadline(self) -> Instant | None:
         """When `tick` next has something to do."""
-        deadlines = [deadline for ask in self._deadlines if (deadline := ask()) is not None]
-        return min(deadlines) if deadlines else None
+        soonest: Instant | None = None
+        for ask in self._deadlines:
+            deadline = ask()
+            if deadline is not None and (soonest is None or deadline < soonest):
+                soonest = deadline
+        return soonest
 
     def _signing_deadline(self) -> Instant | None:
         if not self.startup.confirmed:
@@ -285,10 +290,20 @@ class Node:
             self.writer.flush(now, out)
         elif self.writer.pending:
             self.writer.refuse(self.read_only_reason(now), out)
-        if self.startup.settled and not self._settled:
+        if not self._settled and self.startup.settled:
             self._settled = True
             out.add(Settle())
-        self.compaction.after(out)
+        if out.effects:
+            self.compaction.after(out)
+        self._live(out)
+
+    def _live(self, out: Outbox) -> None:
+        """Follow the surroundings. Without a link they depend on addresses too; else these few facts decide."""
+        context = self.context
+        seen = context.links.established, context.population(), self.in_step()
+        if seen == self._seen and context.links.established:
+            return
+        self._seen = seen
         state = lifecycle_of(self.surroundings())
         if state is not self.lifecycle:
             self.lifecycle = state

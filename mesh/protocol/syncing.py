@@ -187,11 +187,7 @@ class Syncing:
 
     def compared(self) -> bool:
         """A session with some member has finished since its link was established."""
-        for peer in self._finished:  # asked after every event: the first one is linked, as a rule
-            link = self._context.links.get(peer)
-            if link is not None and link.established:
-                return True
-        return False
+        return any(map(self._context.links.stands, self._finished))  # as a rule the first one stands
 
     def progress(self) -> tuple[int, int]:
         """(entries received, entries expected) over the sessions under way."""
@@ -229,21 +225,23 @@ class Syncing:
         config = self._context.config
         if not self._active and not self.doubts:
             return self._next_round
-        deadlines = [active.progress_at + config.sync_deadline for active in self._active.values()]
-        if len(self._active) < config.sync_sessions:
-            deadlines += self._next_opening()
-        return min([*deadlines, self._next_round])
+        soonest = self._next_round
+        for active in self._active.values():
+            soonest = min(soonest, active.progress_at + config.sync_deadline)
+        return self._next_opening(soonest) if len(self._active) < config.sync_sessions else soonest
 
-    def _next_opening(self) -> list[Instant]:
-        """When the first of the wanted sessions may begin; as a rule the first peers that one looks at can tell."""
-        earliest = self.doubts.earliest()
-        openings: list[Instant] = []
-        for peer in self.doubts.wanted():
+    def _next_opening(self, soonest: Instant) -> Instant:
+        """When the first of the wanted sessions may begin, if that is before `soonest`; as a rule the first peers
+        that one looks at can tell."""
+        doubts = self.doubts
+        earliest = doubts.earliest()
+        for peer in doubts.wanted() if earliest < soonest else ():
             if peer not in self._active:
-                openings.append(max(self._pause_until.get(peer, 0), self.doubts.opens(peer)))
-                if openings[-1] <= earliest:
+                opening = max(self._pause_until.get(peer, 0), doubts.opens(peer))
+                soonest = min(soonest, opening)
+                if opening <= earliest:
                     break
-        return openings
+        return soonest
 
     def _start_wanted(self, peer: PeerId, now: Instant, out: Outbox) -> None:
         link = self._context.links.get(peer)

@@ -79,9 +79,11 @@ class Writer:
 
     def flush(self, now: Instant, out: Outbox) -> None:
         """Write what is due: after a pause at once, under load once per interval or when a batch is full."""
+        if not self._pending:
+            return
         config = self._context.config
         full = len(self._pending) >= config.flush_ops or self._pending_bytes >= config.flush_bytes
-        if not self._pending or (now < self._next_flush and not full):
+        if now < self._next_flush and not full:
             return
         self._next_flush = now + config.flush_interval
         self.flush_all(now, out)
