@@ -85,13 +85,10 @@ class Gossip:
             self._fill(subscriber)
         host, linked = subscriber.host, self._world.links.linked
         for name, neighbour in subscriber.mesh.items():
-            if name != source and linked(host, neighbour) and not self._has(name, letter):  # it says IDONTWANT
+            other = self._subscribers.get(name)
+            has = other is not None and letter.number in other.seen  # then it says IDONTWANT
+            if name != source and not has and linked(host, neighbour):
                 self._pass(host, neighbour, letter)
-
-    def _has(self, name: str, letter: Letter) -> bool:
-        """A host takes part and has seen a letter."""
-        subscriber = self._subscribers.get(name)
-        return subscriber is not None and letter.number in subscriber.seen
 
     def _pass(self, source: Host, target: Host, letter: Letter) -> None:
         world, way = self._world, self._world.links.conditions(source, target)
@@ -117,7 +114,7 @@ class Gossip:
         process = host.process
         if subscriber is None or process is None or letter.number in subscriber.seen:
             return
-        if process.paused or letter.author == host.peer or not self._world.links.trusts(host, source.peer):
+        if process.paused or letter.author == host.peer or not self._world.links.trusts(host, source):
             return
         self._remember(subscriber, letter, relayed=False)
         self._world.trace.note(self._world.now, host.name, Kind.ARRIVED, letter.number, source.name)
@@ -168,8 +165,8 @@ class Gossip:
         subscriber.recent.append([])
         if letters:
             for other in self._listeners(subscriber):
-                for letter in letters:
-                    if other.name in self._subscribers and not self._has(other.name, letter):
+                if (listener := self._subscribers.get(other.name)) is not None:
+                    for letter in (letter for letter in letters if letter.number not in listener.seen):
                         self._pass(subscriber.host, other, letter)
 
     def _listeners(self, subscriber: _Subscriber) -> Iterator[Host]:

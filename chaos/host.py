@@ -32,12 +32,12 @@ class Host:
     image: dict[str, bytes] = field(default_factory=dict)
     asked: dict[int, str] = field(default_factory=dict)
     replies: dict[int, Outcome] = field(default_factory=dict)
+    peer: PeerId = field(init=False)  # the home's: asked for with every message
+
+    def __post_init__(self) -> None:
+        self.peer = self.home.peer
 
     @property
     def honest(self) -> bool:
         """Nothing that it signed is contradicted by itself."""
         return not self.byzantine and not self.robbed
-
-    @property
-    def peer(self) -> PeerId:
-        return self.home.peer

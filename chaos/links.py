@@ -95,14 +95,15 @@ class Links:
         """The links that a host thinks it has."""
         return self._links[host.name]
 
-    def trusts(self, host: Host, peer: PeerId) -> bool:
-        return peer in self._trusted[host.name]
+    def trusts(self, host: Host, other: Host) -> bool:
+        """A host lets another one into its gossip."""
+        return other.peer in self._trusted[host.name]
 
     def neighbours(self, host: Host) -> Iterator[Host]:
         """Hosts that gossip may pass to and from: linked and trusted at both ends."""
-        for peer, connection in self.of(host).items():
+        for connection in self.of(host).values():
             other = connection.other(host)
-            if other is not None and self._trust_each_other(host, peer, other):
+            if other is not None and self.trusts(host, other) and self.trusts(other, host):
                 yield other
 
     def some_ends(self, host: Host, rng: Rng, count: int) -> list[Host]:
@@ -112,15 +113,12 @@ class Links:
 
     def gossip_passes(self, host: Host, other: Host) -> bool:
         """`other` is one of the neighbours of `host`."""
-        return self.linked(host, other) and self._trust_each_other(host, other.peer, other)
+        return self.linked(host, other) and self.trusts(host, other) and self.trusts(other, host)
 
     def linked(self, host: Host, other: Host) -> bool:
         """A link of `host` leads to `other`, who still knows of it."""
         connection = self._links[host.name].get(other.peer)
-        return connection is not None and connection.other(host) is other
-
-    def _trust_each_other(self, host: Host, peer: PeerId, other: Host) -> bool:
-        return self.trusts(host, peer) and self.trusts(other, host.peer)
+        return connection is not None and connection.beyond[host.name] is other and other.name in connection.standing
 
     def delay(self, way: Conditions, size: int) -> int | None:
         """How long `size` bytes take on a way that is open; None when they are lost."""
@@ -137,19 +135,19 @@ class Links:
 
     def send(self, host: Host, peer: PeerId, channel: Channel, message: bytes) -> None:
         """Send on a link, if there is one."""
-        world = self._world
-        connection = self.of(host).get(peer)
+        world, name = self._world, host.name
+        connection = self._links[name].get(peer)
         if connection is None:
             return
         number = world.number()
-        beyond, other = connection.beyond[host.name], connection.other(host)
+        other = connection.beyond[name]
         world.trace.note(
-            world.now, host.name, Kind.SENT, number, beyond.name, channel.name, type_name(message), len(message)
+            world.now, name, Kind.SENT, number, other.name, channel.name, type_name(message), len(message)
         )
         world.trace.content(message)
-        if not connection.ways[host.name].open:
+        if not connection.ways[name].open:
             self._hold(host, connection, channel, message, number)
-        elif other is None:
+        elif other.name not in connection.standing:
             self._broken(host, connection, "the other side knows of no such connection")
         else:
             self._pass(host, other, connection, channel, message, number)

@@ -8,9 +8,8 @@ paused, or lags, what arrives waits in its inbox, which is bounded as the daemon
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec
+from typing import TYPE_CHECKING
 
 from chaos.disk import Crash
 from chaos.trace import Kind
@@ -41,10 +40,9 @@ if TYPE_CHECKING:
     from chaos.host import Host
     from chaos.world import World
 
-P = ParamSpec("P")
-
 STATE = Path("/state")
 MAX_INBOX = 8_192  # events
+_ENDS = (Crash, StoreError, AssertionError)  # what ends a process: a plan, its disk, an invariant of its own
 _WALL_PERIOD = 1_000_000  # the daemon reads its wall clock once a second
 
 
@@ -61,6 +59,7 @@ class Process:
         self.in_doubt = False  # its disk may have forgotten what it signed, and no clean end says what that was
         self.fuse: int | None = None  # effects that are still released before a crash
         self._wake_at: int | None = None
+        self._deadline: int | None = None  # on the node's own clock, what the wake-up is planned for
 
     @classmethod
     def boot(cls, world: World, host: Host) -> Process:
@@ -133,43 +132,42 @@ class Process:
             return
         now = self.host.clocks.monotonic(self.world.now)
         deadline = self.node.next_deadline()
-        if deadline is not None and deadline <= now:
-            self._guarded(self._tick, now)
-        else:
+        if deadline is None or deadline > now:
             self._wake_by(deadline)
-
-    def _tick(self, now: int) -> None:
-        self.carry_out(self.node.tick(now))
-        left = self.node.next_deadline() if self.alive else None
-        assert left is None or left > now, "a tick left a deadline in the past: the node would spin"
-        self._wake_by(left)
+            return
+        try:
+            self.carry_out(self.node.tick(now))
+            left = self.node.next_deadline() if self.alive else None
+            assert left is None or left > now, "a tick left a deadline in the past: the node would spin"
+            self._wake_by(left)
+        except _ENDS as end:
+            self._ended_by(end)
 
     def stop(self) -> None:
         """End in order."""
-        self._guarded(self._last_words)
+        try:
+            self.carry_out(self.node.stop(self.host.clocks.monotonic(self.world.now)))
+            self.store.close(self.node.clean_mark())
+        except _ENDS as end:
+            self._ended_by(end)
 
     def reschedule(self) -> None:
         """The clocks were changed: timers fall due at another time."""
         self._wake_at = None
         self._wake_by(self.node.next_deadline())
 
-    def _last_words(self) -> None:
-        self.carry_out(self.node.stop(self.host.clocks.monotonic(self.world.now)))
-        self.store.close(self.node.clean_mark())
-
     def _drain_one(self) -> None:
         if self.alive and not self.paused and self.inbox:
             self._handle(self.inbox.popleft())
 
     def _handle(self, event: InEvent) -> None:
-        now = self.host.clocks.monotonic(self.world.now)
-        self._guarded(self._react, event, now)
-        if self.alive:
+        try:
+            self.carry_out(self.node.handle(event, self.host.clocks.monotonic(self.world.now)))
+        except _ENDS as end:
+            self._ended_by(end)
+        if self.host.process is self:
             self.world.watch(self, event)
             self._wake_by(self.node.next_deadline())
-
-    def _react(self, event: InEvent, now: int) -> None:
-        self.carry_out(self.node.handle(event, now))
 
     def _tell_wall(self) -> None:
         if self.alive:
@@ -178,6 +176,9 @@ class Process:
 
     def _wake_by(self, deadline: int | None) -> None:
         """Have a wake-up planned for `deadline`, on the node's own clock."""
+        if deadline == self._deadline and self._wake_at is not None and self._wake_at > self.world.now:
+            return  # as a rule
+        self._deadline = deadline
         if deadline is None:
             self._wake_at = None
             return
@@ -190,16 +191,15 @@ class Process:
         if self._wake_at is not None and self._wake_at <= self.world.now:
             self.tick()
 
-    def _guarded(self, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Run what may end this process: a crash by plan, or a disk that fails."""
-        try:
-            work(*args, **kwargs)
-        except Crash:
-            self.world.crashed(self.host, "crashed")
-        except StoreError as error:
-            self.world.crashed(self.host, f"its disk failed: {error.detail}")
-        except AssertionError as error:
-            self.world.fallen(self, str(error))
+    def _ended_by(self, end: BaseException) -> None:
+        """This process is over: a crash by plan, a disk that failed, a broken invariant."""
+        match end:
+            case Crash():
+                self.world.crashed(self.host, "crashed")
+            case StoreError():
+                self.world.crashed(self.host, f"its disk failed: {end.detail}")
+            case _:
+                self.world.fallen(self, str(end))
 
     # effects
 
@@ -215,21 +215,24 @@ class Process:
                 for record in commit.records:
                     self.world.kept(self, record)
             for effect in commit.rest:
-                self._burn()
+                if self.fuse is not None:
+                    self._burn(self.fuse)
                 self.world.release(self, effect)
                 self._release(effect)
 
-    def _burn(self) -> None:
-        if self.fuse is not None:
-            if self.fuse == 0:
-                raise Crash
-            self.fuse -= 1
+    def _burn(self, fuse: int) -> None:
+        if fuse == 0:
+            raise Crash
+        self.fuse = fuse - 1
 
     def _release(self, effect: Effect) -> None:
         world, host = self.world, self.host
         match effect:
             case Send(peer=peer, channel=channel, message=message):
                 world.links.send(host, peer, channel, message)
+            case Trace(record=record):
+                detail = " ".join(f"{name}={value}" for name, value in record.fields.items())
+                world.trace.note(world.now, host.name, Kind.NODE, record.kind.value, detail)
             case Publish(topic=topic, message=message):
                 world.gossip.publish(host, topic, message)
             case Subscribe(topic=topic):
@@ -246,9 +249,6 @@ class Process:
                 self.store.save_file(name, data, durable)
             case Settle():
                 self.store.settle()
-            case Trace(record=record):
-                detail = " ".join(f"{name}={value}" for name, value in record.fields.items())
-                world.trace.note(world.now, host.name, Kind.NODE, record.kind.value, detail)
             case Halt(reason=reason):
                 world.crashed(host, f"it halted: {reason}")
             case _:

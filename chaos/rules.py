@@ -6,7 +6,7 @@ wire, how signatures are verified. The honest rules are here; a canary is a subc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from mesh.protocol.commits import Commit, commits
@@ -47,12 +47,12 @@ class Rules:
     def booted(self, process: Process) -> None:
         """A node was made; a canary may cripple it."""
 
-    def spoken(self, host: Speaker, message: bytes) -> Iterator[bytes]:
+    def spoken(self, host: Speaker, message: bytes) -> Iterable[bytes]:
         """What `host` really sends for `message`: itself, unless it lies."""
         rate = self.lies.get(host.name)
-        if rate is None:
-            yield message
-            return
+        return (message,) if rate is None else self._lied(message, rate)
+
+    def _lied(self, message: bytes, rate: float) -> Iterator[bytes]:
         self._kept = [*self._kept[-_REPLAYS:], message]
         if self._rng.random() >= rate:
             yield message

@@ -64,16 +64,21 @@ class Trace:
     """The record of one run. With `keep` every record stays, for the timeline page."""
 
     def __init__(self, keep: bool = False) -> None:
-        self.records: deque[Record] = deque(maxlen=None if keep else RING)
+        self._last: deque[tuple[int, str, Kind, tuple[Value, ...]]] = deque(maxlen=None if keep else RING)
         self.count = 0
         self._digest = hashlib.blake2b(digest_size=16)
         self._unhashed = bytearray()
 
     def note(self, at: int, host: str, kind: Kind, *values: Value) -> None:
         """Add a record."""
-        self.records.append(Record(at, host, kind, values))
+        self._last.append((at, host, kind, values))
         self.count += 1
-        self.content(f"{at}|{host}|{kind}|{values}\n".encode())
+        self.content(f"{at}|{host}|{kind._value_}|{values}\n".encode())
+
+    @property
+    def records(self) -> list[Record]:
+        """The records that are kept, oldest first."""
+        return [Record(*record) for record in self._last]
 
     def content(self, data: bytes) -> None:
         """Let bytes that no record shows (what a message says) count in the digest too."""

@@ -1,4 +1,4 @@
-"""The world: virtual time, hosts, the ways between them, and a heap of what is to happen.
+"""The world: virtual time, hosts, the ways between them, and an agenda of what is to happen.
 
     world = World(scenario)
     world.run_until(condition, limit)      # true time in microseconds; everything in between happens
@@ -10,12 +10,12 @@ called after every event that a node handled and before every effect that is rel
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from chaos.actions import Left
+from chaos.agenda import Agenda
 from chaos.colony import Colony, Home, found
 from chaos.disk import Crash, SimulatedDisk
 from chaos.gossip import Gossip
@@ -84,7 +84,7 @@ class World:
         self._addresses: dict[str, Host] = {}
         self._owners: dict[bytes, Host] = {}
         self._peers: dict[PeerId, Host] = {}
-        self._heap: list[tuple[int, int, Callable[[], None]]] = []
+        self._agenda = Agenda()
         self._numbers = 0
         self.events = 0
         for home in self.colony.homes:
@@ -174,7 +174,7 @@ class World:
     def at(self, time: int, action: Callable[[], None]) -> None:
         """Let something happen at a time (not in the past)."""
         self._numbers += 1
-        heapq.heappush(self._heap, (max(time, self.now), self._numbers, action))
+        self._agenda.add((max(time, self.now), self._numbers, action))
 
     def later(self, delay: int, action: Callable[[], None]) -> None:
         """Let something happen after a while."""
@@ -182,22 +182,23 @@ class World:
 
     def run(self, until: int) -> None:
         """Let everything happen that happens before `until`, and be there."""
-        heap = self._heap
-        while heap and heap[0][0] <= until:
-            self.now, _, action = heapq.heappop(heap)
+        due = self._agenda.due
+        while (entry := due(until)) is not None:
+            self.now = entry[0]
             self.events += 1
-            action()
+            entry[2]()
         self.now = max(self.now, until)
 
     def run_until(self, condition: Callable[[], bool], limit: int) -> bool:
         """Let things happen until `condition` holds; False when it did not before `limit`."""
         while not condition():
-            if not self._heap or self._heap[0][0] > limit:
+            entry = self._agenda.due(limit)
+            if entry is None:
                 self.now = max(self.now, limit)
                 return condition()
-            self.now, _, action = heapq.heappop(self._heap)
+            self.now = entry[0]
             self.events += 1
-            action()
+            entry[2]()
         return True
 
     def number(self) -> int:

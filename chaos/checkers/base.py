@@ -55,6 +55,7 @@ class Checker:
     """Override what the invariant needs; every method may yield sentences."""
 
     name: ClassVar[str]
+    every: ClassVar[int] = 1  # steps of a process from one that `stepped` is told of to the next; the first one is
     judges: ClassVar[tuple[type[Effect], ...]] = ()  # the effects that `releasing` is about
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from chaos.checkers.base import Checker, PerProcess
+from chaos.checkers.base import Checker
 from chaos.process import MAX_INBOX
 from mesh.protocol.announcing import MAX_HELD
 from mesh.protocol.config import NodeConfig
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from chaos.process import Process
     from chaos.world import World
 
-EVERY = 16  # steps of a process between two looks
+_SAMPLES = attrgetter("clock_offsets_ms")
 
 # What is counted in a process, and its cap.
 CAPS: dict[str, tuple[Callable[[Process], int], Callable[[NodeConfig], int]]] = {
@@ -34,7 +34,7 @@ CAPS: dict[str, tuple[Callable[[Process], int], Callable[[NodeConfig], int]]] = 
         lambda config: 4096,
     ),
     "samples of one link's clock": (
-        lambda process: max((len(link.clock_offsets_ms) for link in process.node.context.links.all()), default=0),
+        lambda process: max(map(len, map(_SAMPLES, process.node.context.links.all())), default=0),
         lambda config: CLOCK_SAMPLES,
     ),
     "foreign roots": (lambda process: process.node.syncing.doubts.roots, lambda config: MAX_ROOTS),
@@ -45,20 +45,15 @@ CAPS: dict[str, tuple[Callable[[Process], int], Callable[[NodeConfig], int]]] = 
 
 
 class Bounds(Checker):
-    """Counts everything after the first step of a process and then each `EVERY` steps.
+    """Counts everything after the first step of a process and then each so many.
 
     A cap is kept where something is put in; what slipped in over it is still there a few steps later.
     """
 
     name = "bounds"
-
-    def __init__(self) -> None:
-        self._steps: PerProcess[Iterator[int]] = PerProcess(itertools.count)
+    every = 16
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
-        return iter(()) if next(self._steps.of(process)) % EVERY else self._over(process)
-
-    def _over(self, process: Process) -> Iterator[str]:
         for what, (count, cap) in CAPS.items():
             found, most = count(process), cap(process.node.context.config)
             if found > most:

@@ -29,6 +29,7 @@ class Broken(Exception):
 class _Look:
     """What a process showed when it was last looked at."""
 
+    steps: int = 0
     chain: bytes = b""
     root: bytes = b""
     rows: list[Row] = field(default_factory=list)
@@ -55,9 +56,11 @@ class Panel:
         self._looks: PerProcess[_Look] = PerProcess(_Look)
 
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
-        for checker in self._stepped:
-            self._judge(world, process.host.name, checker, checker.stepped(world, process, event))
         context, look = process.node.context, self._looks.of(process)
+        for checker in self._stepped:
+            if look.steps % checker.every == 0:
+                self._judge(world, process.host.name, checker, checker.stepped(world, process, event))
+        look.steps += 1
         if look.chain != context.chain.head_hash:
             look.chain = context.chain.head_hash
             for checker in self._grew:
@@ -79,7 +82,8 @@ class Panel:
 
     def releasing(self, world: World, process: Process, effect: Effect) -> None:
         for checker in self._judges[type(effect)]:
-            self._judge(world, process.host.name, checker, checker.releasing(world, process, effect))
+            for what in checker.releasing(world, process, effect):
+                self._broken(world, process.host.name, checker.name, what)
 
     def fallen(self, world: World, process: Process, invariant: str) -> None:
         self._broken(world, process.host.name, "own-invariants", invariant)
