@@ -1,8 +1,8 @@
 """What a swarm says about itself: DISCOVERY (where and with what) and HEARTBEAT (how far), both signed.
 
-DISCOVERY goes to each new link and on gossip when something changed, else once a minute; while the federation is
-small also straight to each member. What it heard of others a node tells who asks (`mesh.protocol.seeking`). HEARTBEAT
-is the digest of a swarm's state on gossip: who misses something sees it there.
+DISCOVERY goes to each new link and on gossip when something changed, else now and then (`Profile.announce`); while
+the federation is small also straight to each member. What it heard of others a node tells who asks
+(`mesh.protocol.seeking`). HEARTBEAT is the digest of a swarm's state on gossip: who misses something sees it there.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Announcing:
         context = self._context
         if now >= self._next_announce:
             jitter = context.rng.uniform(0.9, 1.1)
-            self._next_announce = now + round(context.config.announce_interval * jitter)
+            self._next_announce = now + round(context.config.profile.announce * jitter)
             self._own = self._sign(ContentType.DISCOVERY, cbor.encode_struct(self._discovery(now)))
             out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.DISCOVERY, self._own)))
             small = len(context.chain.members()) <= context.config.direct_members

@@ -28,6 +28,7 @@ class Profile:
     missed_probes: int  # in a row, before a link is closed and dialled anew
     pings_per_second: int  # of one node; with more links the period over each is longer
     heartbeat: int  # signed digest on gossip
+    announce: int  # DISCOVERY on gossip, though nothing changed: each new link is told anyway
     contact_window: int  # members silent for longer do not count as reachable
     redial_cap: int  # longest pause between two dials of one member
     sync_round: int  # periodic anti-entropy with a few random members
@@ -39,6 +40,7 @@ PROFILES: dict[ProfileName, Profile] = {
         missed_probes=3,
         pings_per_second=16,
         heartbeat=seconds(5),
+        announce=seconds(60),
         contact_window=seconds(5),
         redial_cap=seconds(1),
         sync_round=seconds(30),
@@ -46,8 +48,9 @@ PROFILES: dict[ProfileName, Profile] = {
     ProfileName.WAN: Profile(
         probe=seconds(5),
         missed_probes=3,
-        pings_per_second=4,
+        pings_per_second=2,
         heartbeat=seconds(30),
+        announce=seconds(300),
         contact_window=seconds(30),
         redial_cap=seconds(30),
         sync_round=seconds(30),
@@ -55,8 +58,9 @@ PROFILES: dict[ProfileName, Profile] = {
     ProfileName.SPEC: Profile(
         probe=seconds(30),
         missed_probes=3,
-        pings_per_second=4,
+        pings_per_second=2,
         heartbeat=seconds(30),
+        announce=seconds(300),
         contact_window=seconds(100),
         redial_cap=seconds(30),
         sync_round=seconds(30),
@@ -97,7 +101,6 @@ class NodeConfig:
     sync_pause: int = seconds(1)  # between two sessions with one peer
     sync_fanout: int = 3
 
-    announce_interval: int = seconds(60)
     join_retry: int = seconds(2)
     forward_deadline: int = seconds(8)
     promote_retry: int = seconds(2)

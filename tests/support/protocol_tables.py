@@ -168,7 +168,7 @@ def _bounds() -> str:
 
 
 def _profiles() -> str:
-    names = ["probe", "missed_probes", "heartbeat", "contact_window", "redial_cap", "sync_round"]
+    names = ["probe", "missed_probes", "heartbeat", "announce", "contact_window", "redial_cap", "sync_round"]
     rows = [
         [
             name.value,
@@ -180,7 +180,16 @@ def _profiles() -> str:
         ]
         for name, profile in node_config.PROFILES.items()
     ]
-    header = ["profile", "probe", "missed in a row", "heartbeat", "contact window", "redial pause ≤", "sync round"]
+    header = [
+        "profile",
+        "probe",
+        "missed in a row",
+        "heartbeat",
+        "DISCOVERY",
+        "contact window",
+        "redial pause ≤",
+        "sync round",
+    ]
     return table(header, rows)
 
 
@@ -189,7 +198,6 @@ def _timers() -> str:
     rows = {
         "own writes closer together share a batch": config.flush_interval,
         "between two batches of one owner on gossip": config.gossip_interval,
-        "between two DISCOVERY, ± 10 %": config.announce_interval,
         "a stranger's time to greet or to ask for admission": config.stranger_deadline,
         "a sync session without progress": config.sync_deadline,
         "between two sessions with one peer": config.sync_pause,
