@@ -20,6 +20,7 @@ from chaos.actions import Remove, Write
 from chaos.checkers import ALL, Broken, Panel
 from chaos.faults import perform
 from chaos.generator import generate, users
+from chaos.runner import rare_collections
 from chaos.scenario import Scenario
 from chaos.world import SECOND, World
 from mesh.protocol.commands import MemoryPut
@@ -28,14 +29,15 @@ from wire.rng import Rng
 
 LIVES = ((10, 60, 60), (100, 60, 60), (1_000, 60, 90))  # swarms, virtual seconds, CPU seconds at most
 TORTURED, TORTURED_S, AIM_S, LIMIT_S = 100, 600, 30, 120
-_STEP = SECOND // 1_000  # how often the budget is looked at
+_STEP = SECOND // 50  # how often the budget is looked at
 
 
 def run() -> Iterator[Figure]:
     """All figures of this module."""
-    for swarms, seconds, budget in LIVES:
-        yield from _life(swarms, seconds, budget)
-    yield _torture()
+    with rare_collections():
+        for swarms, seconds, budget in LIVES:
+            yield from _life(swarms, seconds, budget)
+        yield _torture()
 
 
 def _life(swarms: int, seconds: int, budget: int) -> Iterator[Figure]:

@@ -59,7 +59,6 @@ class Process:
         self.in_doubt = False  # its disk may have forgotten what it signed, and no clean end says what that was
         self.fuse: int | None = None  # effects that are still released before a crash
         self._wake_at: int | None = None
-        self._deadline: int | None = None  # on the node's own clock, what the wake-up is planned for
 
     @classmethod
     def boot(cls, world: World, host: Host) -> Process:
@@ -176,9 +175,6 @@ class Process:
 
     def _wake_by(self, deadline: int | None) -> None:
         """Have a wake-up planned for `deadline`, on the node's own clock."""
-        if deadline == self._deadline and self._wake_at is not None and self._wake_at > self.world.now:
-            return  # as a rule
-        self._deadline = deadline
         if deadline is None:
             self._wake_at = None
             return

@@ -63,7 +63,7 @@ def run(
     world = World(scenario, (panel,), rules or rules_of(scenario.canary), keep)
     violation, settled = None, None
     core: list[Host] = []
-    with _rare_collections():
+    with rare_collections():
         try:
             _faults(world, progress)
             core = core_of(world)
@@ -96,7 +96,7 @@ def rules_of(canary: str | None) -> Callable[[Rng], Rules]:
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
     """A world makes objects by the million and next to no cycles: to look for those costs a tenth of its time."""
     before = gc.get_threshold()
     gc.set_threshold(_NEW_OBJECTS, *before[1:])

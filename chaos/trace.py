@@ -12,12 +12,15 @@ from collections import deque
 from enum import StrEnum
 from typing import NamedTuple
 
+import msgspec
+
 from wire.frame import code_of
 from wire.types import MessageType
 
 RING = 4096  # records kept when not all are
 _TYPE_NAMES: dict[int, str] = {kind.value: kind.name for kind in MessageType}
-_BLOCK = 1 << 16  # bytes that are hashed together
+_BLOCK, _TOGETHER = 1 << 16, 1 << 10  # bytes, and records, that are hashed together
+_ENCODER = msgspec.json.Encoder()
 
 Value = str | int | bool | None
 
@@ -64,37 +67,43 @@ class Trace:
     """The record of one run. With `keep` every record stays, for the timeline page."""
 
     def __init__(self, keep: bool = False) -> None:
-        self._last: deque[tuple[int, str, Kind, tuple[Value, ...]]] = deque(maxlen=None if keep else RING)
+        self.records: deque[Record] = deque(maxlen=None if keep else RING)
         self.count = 0
-        self._digest = hashlib.blake2b(digest_size=16)
-        self._unhashed = bytearray()
+        self._digests = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
+        self._unhashed: tuple[list[Record], bytearray] = [], bytearray()
 
     def note(self, at: int, host: str, kind: Kind, *values: Value) -> None:
         """Add a record."""
-        self._last.append((at, host, kind, values))
+        record = Record(at, host, kind, values)
+        self.records.append(record)
         self.count += 1
-        self.content(f"{at}|{host}|{kind._value_}|{values}\n".encode())
-
-    @property
-    def records(self) -> list[Record]:
-        """The records that are kept, oldest first."""
-        return [Record(*record) for record in self._last]
+        records = self._unhashed[0]
+        records.append(record)
+        if len(records) >= _TOGETHER:
+            self._hash()
 
     def content(self, data: bytes) -> None:
         """Let bytes that no record shows (what a message says) count in the digest too."""
-        self._unhashed += data
-        if len(self._unhashed) >= _BLOCK:
+        contents = self._unhashed[1]
+        contents += data
+        if len(contents) >= _BLOCK:
             self._hash()
 
     @property
     def digest(self) -> str:
         """Of everything noted so far, in hex."""
         self._hash()
-        return self._digest.copy().hexdigest()
+        whole = hashlib.blake2b(digest_size=16)
+        for part in self._digests:
+            whole.update(part.digest())
+        return whole.hexdigest()
 
     def _hash(self) -> None:
-        self._digest.update(self._unhashed)
-        self._unhashed.clear()
+        records, contents = self._unhashed
+        self._digests[0].update(_ENCODER.encode_lines(records))
+        self._digests[1].update(contents)
+        records.clear()
+        contents.clear()
 
 
 def type_name(message: bytes) -> str:

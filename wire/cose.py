@@ -31,6 +31,7 @@ _SIGNATURE1 = b"\x84\x6aSignature1"  # how a Sig_structure begins: an array of f
 _EDDSA = -8
 _ALG, _CONTENT_TYPE, _KID = 1, 3, 4
 _SMALL = 4096  # bytes of an envelope that is worth keeping
+_KEPT = 256  # envelopes: all members of a federation may beat at one time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def _read(raw: bytes, limit: int) -> Envelope:
     return Envelope(raw, content_type, kid, payload, protected, signature)
 
 
-_read_once = lru_cache(maxsize=64)(_read)
+_read_once = lru_cache(maxsize=_KEPT)(_read)
 
 
 def check(envelope: Envelope, federation: bytes, verify: keys.Verify = keys.verify) -> None:
@@ -87,12 +88,24 @@ def check(envelope: Envelope, federation: bytes, verify: keys.Verify = keys.veri
 def open_as(
     raw: bytes, content_type: str, federation: bytes, *, limit: int, verify: keys.Verify = keys.verify
 ) -> Envelope:
-    """Parse, require `content_type`, and verify; raises DecodeError or BadSignature."""
+    """Parse, require `content_type`, and verify; raises DecodeError or BadSignature.
+
+    Small ones opened last are kept, for the same verifier: gossip is opened to relay it, then to use it.
+    """
+    if len(raw) <= _SMALL:
+        return _open_once(raw, content_type, federation, limit, verify)
+    return _open(raw, content_type, federation, limit, verify)
+
+
+def _open(raw: bytes, content_type: str, federation: bytes, limit: int, verify: keys.Verify) -> Envelope:
     envelope = parse(raw, limit)
     if envelope.content_type != content_type:
         raise DecodeError(f"{envelope.content_type} where {content_type} belongs", Offence.PROTOCOL)
     check(envelope, federation, verify)
     return envelope
+
+
+_open_once = lru_cache(maxsize=_KEPT)(_open)
 
 
 def reassemble(content_type: str, payload: bytes, kid: PublicKey, signature: bytes) -> Envelope:

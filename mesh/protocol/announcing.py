@@ -7,11 +7,9 @@ the federation is small also straight to each member. What it heard of others a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Generic, TypeVar
 
 from mesh.protocol.context import Context
 from mesh.protocol.effects import Publish
@@ -28,9 +26,7 @@ from wire.types import REGISTRY, Channel, ContentType, MessageType
 FUTURE_TOLERANCE_MS = 5_000
 _P2P = "/p2p/"
 MAX_HELD = 64
-_TWICE = 64  # statements kept: what is judged before it is relayed is read again at once, where it is booked
-
-T = TypeVar("T", Discovery, Heartbeat)
+_TWICE = 256  # bodies kept: what is judged before it is relayed is read again at once, where it is booked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +49,6 @@ class Announcing:
         self._own: bytes | None = None
         self._booked: dict[bytes, None] = {}  # the bytes of `announcements`: most that come are known already
         self._held: dict[SwarmId, bytes] = {}
-        self._discoveries = _Reader(context, MessageType.DISCOVERY, ContentType.DISCOVERY, _discovery_of)
-        self._beats = _Reader(context, MessageType.HEARTBEAT, ContentType.HEARTBEAT, _heartbeat_of)
 
     @property
     def held(self) -> int:
@@ -105,7 +99,8 @@ class Announcing:
         """
         if raw in self._booked or raw == self._own:
             return False
-        envelope, body = self._discoveries.read(raw)
+        envelope = self._open(raw, ContentType.DISCOVERY, MessageType.DISCOVERY)
+        body = _discovery_of(envelope.payload)
         if not self._by_queen(envelope, body.swarm, body.term):
             self._held[SwarmId(body.swarm)] = raw
             while len(self._held) > MAX_HELD:
@@ -136,7 +131,8 @@ class Announcing:
 
     def on_heartbeat(self, raw: bytes) -> Heartbeat | None:
         """Book a HEARTBEAT; the body when it is newer than what was known. Raises RemoteError when forged."""
-        envelope, body = self._beats.read(raw)
+        envelope = self._open(raw, ContentType.HEARTBEAT, MessageType.HEARTBEAT)
+        body = _heartbeat_of(envelope.payload)
         if body.federation != self._context.federation:
             raise BadSignature("HEARTBEAT names another federation", Offence.FEDERATION)
         if not self._by_queen(envelope, body.swarm, body.term):
@@ -149,11 +145,18 @@ class Announcing:
 
     def verify(self, kind: MessageType, raw: bytes) -> bool:
         """A DISCOVERY or HEARTBEAT is authentic; books nothing (for relaying). Raises RemoteError when forged."""
-        read = self._discoveries.read if kind is MessageType.DISCOVERY else self._beats.read
-        envelope, body = read(raw)
+        content = ContentType.DISCOVERY if kind is MessageType.DISCOVERY else ContentType.HEARTBEAT
+        envelope = self._open(raw, content, kind)
+        read = _discovery_of if kind is MessageType.DISCOVERY else _heartbeat_of
+        body: Discovery | Heartbeat = read(envelope.payload)
         return self._by_queen(envelope, body.swarm, body.term)
 
     # helpers
+
+    def _open(self, raw: bytes, content: ContentType, kind: MessageType) -> cose.Envelope:
+        context = self._context
+        limit = REGISTRY[kind].limit
+        return cose.open_as(raw, content, context.federation, limit=limit, verify=context.verify)
 
     def _by_queen(self, envelope: cose.Envelope, swarm: bytes, term: int) -> bool:
         """Signed by the current queen of a member; False when the chain held here cannot tell, or knows a newer term.
@@ -199,31 +202,6 @@ class Announcing:
             state_root=context.replica.root(),
             load_permille=context.config.capabilities.current_load_permille,
         )
-
-
-class _Reader(Generic[T]):
-    """Opens and reads one kind of statement. The last few are kept: each is judged to relay it, then booked."""
-
-    def __init__(
-        self, context: Context, kind: MessageType, content: ContentType, body_of: Callable[[bytes], T]
-    ) -> None:
-        self._context = context
-        self._content = content
-        self._limit = REGISTRY[kind].limit
-        self._body_of: Callable[[bytes], T] = body_of
-        self._kept: dict[bytes, tuple[cose.Envelope, T]] = {}
-
-    def read(self, raw: bytes) -> tuple[cose.Envelope, T]:
-        """The envelope, signed by its kid for this federation, and what it says. Raises RemoteError when forged."""
-        known = self._kept.get(raw)
-        if known is None:
-            context = self._context
-            envelope = cose.open_as(raw, self._content, context.federation, limit=self._limit, verify=context.verify)
-            known = envelope, self._body_of(envelope.payload)
-            if len(self._kept) >= _TWICE:
-                del self._kept[next(iter(self._kept))]
-            self._kept[raw] = known
-        return known
 
 
 @lru_cache(maxsize=_TWICE)

@@ -41,7 +41,7 @@ Handler = Callable[[Link, bytes, Instant, Outbox], None]
 FIRST_SYNC, LAST_SYNC = MessageType.SYNC_HELLO, MessageType.SYNC_HEADER
 _TYPES: dict[int, MessageType] = {kind.value: kind for kind in MessageType}
 _SMALL = 4096  # bytes of a gossip message that is worth keeping: it is read to relay it, then to use it
-_unpack_once = lru_cache(maxsize=64)(unpack_message)
+_unpack_once = lru_cache(maxsize=256)(unpack_message)
 _RECEIVED = {kind: f"received_{kind.name.lower()}" for kind in MessageType}  # names of counters
 
 

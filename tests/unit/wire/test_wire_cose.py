@@ -65,6 +65,33 @@ def test_a_payload_is_any_bytes(payload: bytes) -> None:
     assert opened(cose.seal(TYPE, payload, KEY, HOME)).payload == payload
 
 
+class Verifier:
+    """Finds all authentic, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, public: bytes, message: bytes, signature: bytes) -> bool:
+        self.asked.append(message)
+        return True
+
+
+@pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 5_000, 70_000])
+def test_what_is_signed_is_the_sig_structure_whatever_its_size(size: int) -> None:
+    verify, payload = Verifier(), b"p" * size
+    cose.open_as(cose.seal(TYPE, payload, KEY, HOME), TYPE, HOME, limit=100_000, verify=verify)
+    assert verify.asked == [cbor2.dumps(["Signature1", HEADER, b"zenmesh/1\0" + HOME, payload])]
+
+
+@pytest.mark.parametrize(("size", "times"), [(100, 1), (5_000, 3)])
+def test_only_small_envelopes_are_kept_and_for_one_verifier(size: int, times: int) -> None:
+    one, other, raw = Verifier(), Verifier(), cose.seal(TYPE, b"q" * size, KEY, HOME)
+    for _ in range(3):
+        assert cose.open_as(raw, TYPE, HOME, limit=100_000, verify=one) == cose.parse(raw, 100_000)
+    cose.open_as(raw, TYPE, HOME, limit=100_000, verify=other)
+    assert (len(one.asked), len(other.asked)) == (times, 1)
+
+
 def test_bytes_are_verified_as_received() -> None:
     """What is verified are the protected bytes and the payload that came, not what they would be written as."""
     asked: list[tuple[bytes, bytes, bytes]] = []
