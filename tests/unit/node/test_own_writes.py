@@ -1,4 +1,4 @@
-"""What becomes of a write once it is durable here: when it goes out on gossip, and how long others may take."""
+"""When a write becomes a batch, when that goes out on gossip, and how long others may take to hold it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,28 @@ def writer_of(town: Town) -> Writer:
     return Writer(town.node("alpha").context)
 
 
+def submit(writer: Writer, out: Outbox, *, size: int = 1, replicated: bool = False) -> None:
+    op = Op(collection=COLLECTION, key="k", kind=OpKind.PUT, value=b"v" * (size - 1), observed=())
+    writer.submit(Write(request_id=1, op=op, replicated=replicated), out)
+
+
 def write(writer: Writer, now: int, *, replicated: bool = False) -> Outbox:
     out = Outbox()
-    op = Op(collection=COLLECTION, key="k", kind=OpKind.PUT, value=b"v", observed=())
-    writer.submit(Write(request_id=1, op=op, replicated=replicated), out)
+    submit(writer, out, replicated=replicated)
     writer.flush_all(now, out)
     return out
+
+
+@pytest.mark.parametrize(("size", "later", "waiting"), [(399, 0, 1), (400, 0, 0), (1, 99, 1), (1, 100, 0)])
+def test_after_a_batch_a_write_waits_until_the_next_is_full_or_due(size: int, later: int, waiting: int) -> None:
+    town = Town("alpha", config=NodeConfig(flush_bytes=400, flush_interval=100))
+    writer, out = writer_of(town), Outbox()
+    submit(writer, out)
+    writer.flush(town.world.now, out)
+    assert writer.pending == 0, "the first leaves at once"
+    submit(writer, out, size=size)
+    writer.flush(town.world.now + later, out)
+    assert writer.pending == waiting
 
 
 @pytest.mark.parametrize(
