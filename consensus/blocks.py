@@ -2,15 +2,17 @@
 
     block       = [height, epoch, parent_hash, time_ms, prev_state_hash, txs]        hash = SHA-256 of these bytes
     core        = [fed, epoch, view, height, block_hash]
-    COMMIT_CERT = [core bytes, signer bitmap, [signature…]]    each signature a COSE one over core, by a validator
+    certificate = [core bytes, signer bitmap, [signature…]]    each signature a COSE one over core, by a validator
     tx          = [kind, body]
 
-There is no view inside a block, so that proposing it again keeps its hash. While the creator governs, the validator
-set is the creator alone and a certificate holds one signature.
+There is no view inside a block, so that proposing it again keeps its hash. A COMMIT_CERT decides a block, a
+PREPARE_CERT locks it; they differ in the content type that is signed. While the creator governs, the validator set is
+the creator alone and a certificate holds one signature; `consensus.validators` knows who they are later.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Annotated
 
@@ -24,18 +26,23 @@ from wire.types import KIB, MIB, ContentType
 
 MAX_BLOCK = 1 * MIB
 MAX_TX = 64 * KIB
+MAX_TXS = 1024
 MAX_CERTIFICATE = 64 * KIB
 
 Transaction = Annotated[bytes, Meta(min_length=1, max_length=MAX_TX)]
 
 
 class TxKind(IntEnum):
-    """Kinds of transactions that need no ballots; the number is on the chain and never reused."""
+    """Kinds of transactions; the number is on the chain and never reused."""
 
     JOIN = 1
     PROMOTE = 2
     TERM_BUMP = 3
     LEAVE = 4
+    GOVERN = 5
+    PROPOSAL = 6
+    BALLOT = 7
+    QUARANTINE = 8
 
 
 class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -46,11 +53,11 @@ class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     parent_hash: Bytes32
     time_ms: Natural
     prev_state_hash: Bytes32
-    txs: Annotated[tuple[Transaction, ...], Meta(min_length=1, max_length=1024)]
+    txs: Annotated[tuple[Transaction, ...], Meta(max_length=MAX_TXS)]
 
 
 class Core(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What a COMMIT signs."""
+    """What every vote signs: PRE_PREPARE, PREPARE and COMMIT differ in the content type."""
 
     federation: Bytes32
     epoch: Natural
@@ -59,8 +66,8 @@ class Core(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     block_hash: Bytes32
 
 
-class CommitCert(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """The portable proof that a block was decided; bit i of the bitmap is the i-th validator by swarm id."""
+class Certificate(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What validators signed, portable; bit i of the bitmap is the i-th of them by swarm id."""
 
     core: Annotated[bytes, Meta(max_length=256)]
     signers: Annotated[bytes, Meta(min_length=1, max_length=128)]
@@ -122,13 +129,50 @@ class LeaveStatement(Struct, frozen=True, array_like=True, forbid_unknown_fields
     term: Natural
 
 
-TxBody = JoinTx | PromoteTx | TermBumpTx | LeaveTx
+class GovernTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The queens govern from here on: each statement is a queen's support. Who gave none learns again."""
 
-_BODIES: dict[TxKind, type[JoinTx] | type[PromoteTx] | type[TermBumpTx] | type[LeaveTx]] = {
+    supports: Annotated[tuple[Sealed, ...], Meta(max_length=1024)]
+
+
+class SupportStatement(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a queen signs that is ready to govern with the others."""
+
+    federation: Bytes32
+    swarm: Bytes16
+    term: Natural
+
+
+class ProposalTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Open a proposal: see `consensus.governance.proposals`."""
+
+    proposal: Annotated[bytes, Meta(min_length=1, max_length=60 * KIB)]
+
+
+class BallotTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Vote on an open proposal."""
+
+    ballot: Sealed
+
+
+class QuarantineTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Two statements of one queen that cannot both be honest: it loses its weight."""
+
+    first: Sealed
+    second: Sealed
+
+
+TxBody = JoinTx | PromoteTx | TermBumpTx | LeaveTx | GovernTx | ProposalTx | BallotTx | QuarantineTx
+
+_BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.JOIN: JoinTx,
     TxKind.PROMOTE: PromoteTx,
     TxKind.TERM_BUMP: TermBumpTx,
     TxKind.LEAVE: LeaveTx,
+    TxKind.GOVERN: GovernTx,
+    TxKind.PROPOSAL: ProposalTx,
+    TxKind.BALLOT: BallotTx,
+    TxKind.QUARANTINE: QuarantineTx,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 
@@ -171,29 +215,39 @@ def leave_tx(federation: bytes, swarm: SwarmId, term: int, key: keys.SigningKey)
     return encode_tx(LeaveTx(cose.seal(ContentType.LEAVE, cbor.encode_struct(statement), key, federation)))
 
 
-def seal_commit(core: Core, key: keys.SigningKey) -> bytes:
+def support(federation: bytes, swarm: SwarmId, term: int, key: keys.SigningKey) -> bytes:
+    """A queen's statement that it is ready to govern."""
+    statement = cbor.encode_struct(SupportStatement(federation, swarm, term))
+    return cose.seal(ContentType.SUPPORT, statement, key, federation)
+
+
+def sign_core(core: Core, key: keys.SigningKey, content: ContentType = ContentType.COMMIT) -> bytes:
     """One validator's signature on `core`, as it stands in a certificate (64 bytes)."""
-    sealed = cose.seal(ContentType.COMMIT, cbor.encode_struct(core), key, core.federation)
+    sealed = cose.seal(content, cbor.encode_struct(core), key, core.federation)
     return cose.parse(sealed).signature
 
 
-def commit_cert(core: Core, signers: list[int], signatures: list[bytes], validators: int) -> bytes:
+def make_certificate(core: Core, signers: list[int], signatures: list[bytes], validators: int) -> bytes:
     """A certificate by the validators at the positions `signers` (ascending) of `validators`."""
     bitmap = bytearray((validators + 7) // 8)
     for position in signers:
         bitmap[position // 8] |= 1 << position % 8
-    return cbor.encode_struct(CommitCert(cbor.encode_struct(core), bytes(bitmap), tuple(signatures)))
+    return cbor.encode_struct(Certificate(cbor.encode_struct(core), bytes(bitmap), tuple(signatures)))
 
 
-def open_commit_cert(
-    raw: bytes, validators: list[PublicKey], federation: bytes, verify: keys.Verify
+def open_certificate(
+    raw: bytes,
+    validators: Sequence[PublicKey],
+    federation: bytes,
+    verify: keys.Verify,
+    content: ContentType = ContentType.COMMIT,
 ) -> tuple[Core, list[int]]:
     """(core, positions of the validators that signed it), every signature verified.
 
     Raises:
         RemoteError: malformed, a bitmap that does not fit, or a bad signature.
     """
-    cert = cbor.decode_as(raw, CommitCert, MAX_CERTIFICATE)
+    cert = cbor.decode_as(raw, Certificate, MAX_CERTIFICATE)
     core = cbor.decode_as(cert.core, Core)
     if core.federation != federation:
         raise BadSignature("a certificate of another federation", Offence.FEDERATION)
@@ -206,7 +260,7 @@ def open_commit_cert(
     ):
         raise DecodeError("a certificate whose bitmap does not fit its signatures or the validator set")
     for position, signature in zip(signers, cert.signatures, strict=True):
-        envelope = cose.reassemble(ContentType.COMMIT, cert.core, validators[position], signature)
+        envelope = cose.reassemble(content, cert.core, validators[position], signature)
         cose.check(envelope, federation, verify)
     return core, signers
 

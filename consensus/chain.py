@@ -1,40 +1,63 @@
-"""The chain: blocks from the genesis on, each with the certificate that decided it, and the membership they make.
+"""The chain: blocks from the genesis on, each with the certificate that decided it, and the state that they make.
 
 While the creator governs, the validator set of every height is the creator's current queen. One exception: a block
 with the creator's own TERM_BUMP is certified by the new queen, whom the root-signed certificate in that very block
-names: a creator that lost its queen key could never go on otherwise.
+names: a creator that lost its queen key could never go on otherwise. From the block with GOVERN on, the queens of the
+epoch's active members certify, by their weights.
 
 A swarm that came by ticket knows one block from its inviter, the anchor: a chain that has another there is refused,
 and one that does not reach it is not believed yet.
 
     chain = Chain.from_genesis(raw)
     chain.append(block, certificate)         # verifies everything; RemoteError leaves the chain as it was
-    block, certificate = chain.propose([tx], wall_ms, queen_key)
+    block, certificate = chain.propose([tx], wall_ms, queen_key)             # while the creator governs
+    draft = chain.draft(txs, wall_ms)                                        # what the queens then agree on
+    chain.check_block(draft.block)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from consensus import transactions
 from consensus.blocks import (
     MAX_BLOCK,
     MAX_TX,
+    MAX_TXS,
+    BallotTx,
     Block,
     Core,
+    ProposalTx,
     block_hash,
-    commit_cert,
     decode_tx,
-    open_commit_cert,
-    seal_commit,
+    sign_core,
 )
-from consensus.genesis import Genesis, parse_genesis
-from consensus.membership import Member, Membership, MemberState
-from consensus.quorum import QuorumRule
+from consensus.genesis import Genesis, Params, parse_genesis
+from consensus.governance.standing import Standing
+from consensus.membership import Member
+from consensus.quorum import QuorumRule, QuorumSetting
+from consensus.state import Context, State, Step, Surplus
 from consensus.tickets import Anchor
+from consensus.validators import Validator, ValidatorSet
 from wire import cbor, keys
-from wire.errors import Equivocation, Offence, ProtocolViolation
+from wire.errors import Equivocation, Offence, ProtocolViolation, RemoteError
 from wire.ids import Digest, FederationId, PeerId, PublicKey, SwarmId
+from wire.types import ContentType
+
+_HEADROOM = 4096  # bytes of a block that are not transactions
+_JUDGED = 8  # blocks whose outcome is kept between the vote on them and their decision
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A block that could come next, what is in it, and what may never be, each with its reason."""
+
+    block: bytes
+    included: tuple[bytes, ...]
+    refused: tuple[tuple[bytes, RemoteError], ...]
+    decides: bool  # a proposal is closed by it
+    urgent: bool  # something in it needs no ballots, so that nothing is gained by waiting for more
 
 
 class Chain:
@@ -47,7 +70,9 @@ class Chain:
         self._anchor = anchor
         self._blocks: list[tuple[bytes, bytes]] = []
         self._last: Block | None = None
-        self._membership = _founders(genesis)
+        self._judged: dict[Digest, State] = {}
+        self.state = State.founded(genesis)
+        self._context = Context(genesis=genesis, block_hash_at=self._hash_at, verify=verify)
         self.head_hash = Digest(genesis.federation_id)
 
     @classmethod
@@ -59,7 +84,7 @@ class Chain:
         """The same chain, to grow on its own; what it is made of never changes, so nothing is verified again."""
         twin = Chain(self.genesis, verify, self._anchor)
         twin._blocks = list(self._blocks)
-        twin._last, twin._membership, twin.head_hash = self._last, self._membership, self.head_hash
+        twin._last, twin.state, twin.head_hash = self._last, self.state, self.head_hash
         return twin
 
     # reading
@@ -75,43 +100,69 @@ class Chain:
 
     @property
     def epoch(self) -> int:
-        """Every block changes membership, so each begins an epoch."""
-        return len(self._blocks)
+        """How often the membership, and so who votes, has changed."""
+        return self.state.epoch
+
+    @property
+    def time_ms(self) -> int:
+        """Of the last block; 0 at height 0."""
+        return self._last.time_ms if self._last else 0
 
     @property
     def state_hash(self) -> Digest:
-        return self._membership.state_hash
+        return self.state.hash
+
+    @property
+    def params(self) -> Params:
+        """The federation's parameters, as decided."""
+        return self.state.standing.params
+
+    @property
+    def standing(self) -> Standing:
+        """What the queens decided, and what is open."""
+        return self.state.standing
+
+    @property
+    def governed(self) -> bool:
+        """The queens govern; else the creator does, alone."""
+        return self.state.standing.governed
+
+    def validators(self) -> ValidatorSet:
+        """Who certifies the next block."""
+        if self.governed:
+            return self.state.validators
+        return _alone(self.creator, self.creator.queen_key, self.epoch)
 
     @property
     def creator(self) -> Member:
         """The governor, in its current term."""
-        return self._membership.everyone[self.genesis.members[0].swarm]
+        return self.state.membership.everyone[self.genesis.members[0].swarm]
 
     def members(self) -> tuple[Member, ...]:
         """Who belongs, ascending by swarm id."""
-        return self._membership.members()
+        return self.state.membership.members()
 
     def member(self, swarm: SwarmId) -> Member | None:
-        return self._membership.member(swarm)
+        return self.state.membership.member(swarm)
 
     def member_by_peer(self, peer: PeerId) -> Member | None:
-        return self._membership.by_peer(peer)
+        return self.state.membership.by_peer(peer)
 
     def member_by_name(self, name: str) -> Member | None:
-        return self._membership.by_name(name)
+        return self.state.membership.by_name(name)
 
     def quorum_rule(self) -> QuorumRule:
-        return self._membership.rule()
+        return self.state.membership.rule()
 
     def queen_key(self, swarm: SwarmId, term: int) -> PublicKey | None:
         """The key that signs for `swarm` in `term`, past members included."""
-        member = self._membership.everyone.get(swarm)
+        member = self.state.membership.everyone.get(swarm)
         known = member.terms.get(term) if member else None
         return known.queen_key if known else None
 
     def close_of(self, swarm: SwarmId, term: int) -> tuple[int, bytes] | None:
         """(seq, hash) of the last batch that counts of a closed term."""
-        member = self._membership.everyone.get(swarm)
+        member = self.state.membership.everyone.get(swarm)
         known = member.terms.get(term) if member else None
         return known.close if known else None
 
@@ -141,93 +192,142 @@ class Chain:
         """
         block = cbor.decode_as(raw, Block, MAX_BLOCK)
         if block.height <= self.height:
-            known, known_certificate = self._blocks[block.height - 1]
-            if known == raw:
-                return False
-            self._check_certificate(block, raw, certificate, self._membership_before(block.height))
-            raise Equivocation(
-                f"two blocks are certified for height {block.height}", (known + known_certificate, raw + certificate)
-            )
-        membership = self._next(block)
-        self._check_certificate(block, raw, certificate, self._membership)
-        self._check_anchor(block, raw)
+            return self._known(block, raw, certificate)
+        digest = block_hash(raw)
+        state = self._judge(block, digest)
+        self._check_certificate(block, digest, certificate, self.validators())
+        self._check_anchor(block, digest)
         self._blocks.append((raw, certificate))
-        self._last, self._membership, self.head_hash = block, membership, block_hash(raw)
+        self._last, self.state, self.head_hash = block, state, digest
+        self._judged.clear()
         return True
 
     def propose(self, txs: Sequence[bytes], time_ms: int, key: keys.SigningKey) -> tuple[bytes, bytes]:
-        """The next block with `txs`, certified by the governor's `key`; append it yourself.
+        """The next block with `txs`, certified by the creator's `key` while it governs; append it yourself.
 
         Raises:
-            ProtocolViolation: a transaction may not be, or `key` does not govern.
+            RemoteError: a transaction may not be, or `key` does not govern.
         """
-        time_ms = max(time_ms, self._last.time_ms + 1 if self._last else 0)
-        block = Block(self.height + 1, self.epoch, self.head_hash, time_ms, self.state_hash, tuple(txs))
+        block = self._block(txs, time_ms)
         raw = cbor.encode_struct(block)
-        self._next(block)
-        core = Core(self.federation_id, block.epoch, 0, block.height, block_hash(raw))
-        certificate = commit_cert(core, [0], [seal_commit(core, key)], 1)
-        self._check_certificate(block, raw, certificate, self._membership)
+        digest = block_hash(raw)
+        self._judge(block, digest)
+        core = self.core(digest, view=0)
+        swarm = self.creator.swarm
+        certificate = self.validators().certify(core, {swarm: sign_core(core, key)})
+        self._check_certificate(block, digest, certificate, self.validators())
         return raw, certificate
+
+    def draft(self, candidates: Iterable[bytes], time_ms: int) -> Draft:
+        """The next block with those of `candidates`, in their order, that may be in it."""
+        time_ms = max(time_ms, self.time_ms + 1)
+        step = self.next_step(time_ms)
+        included: list[bytes] = []
+        urgent = False
+        refused: list[tuple[bytes, RemoteError]] = []
+        size = _HEADROOM
+        for tx in candidates:
+            if size + len(tx) + 5 > MAX_BLOCK or len(included) == MAX_TXS:
+                break
+            try:
+                step.transact(tx)
+            except Surplus:
+                continue
+            except RemoteError as error:
+                refused.append((tx, error))
+                continue
+            included.append(tx)
+            size += len(tx) + 5
+            urgent = urgent or not isinstance(decode_tx(tx), ProposalTx | BallotTx)
+        step.tally()
+        raw = cbor.encode_struct(self._block(included, time_ms))
+        return Draft(raw, tuple(included), tuple(refused), step.decided > 0, urgent)
+
+    def check_block(self, raw: bytes) -> Block:
+        """The block in `raw`, which may come next; raises RemoteError, with the rule that it breaks, when not."""
+        block = cbor.decode_as(raw, Block, MAX_BLOCK)
+        self._judge(block, block_hash(raw))
+        return block
+
+    def core(self, digest: Digest, view: int) -> Core:
+        """What is voted on for the next block, `digest`, in `view`."""
+        return Core(self.federation_id, self.epoch, view, self.height + 1, digest)
 
     def check_transaction(self, tx: bytes, time_ms: int) -> None:
         """Raises RemoteError, with a sentence for a person, unless `tx` could be in the next block."""
         if len(tx) > MAX_TX:
             raise ProtocolViolation(f"a transaction has at most {MAX_TX} bytes", Offence.OVERSIZE)
-        transactions.apply(self._view(self._membership, time_ms), decode_tx(tx))
+        self.next_step(time_ms).transact(tx)
+
+    def next_step(self, time_ms: int) -> Step:
+        """The state on its way into the next block, nothing in it yet but what its time does."""
+        step = Step(self.state, self.height + 1, max(time_ms, self.time_ms + 1), self._context)
+        step.expire()
+        return step
 
     # rules
 
-    def _next(self, block: Block) -> Membership:
-        """The membership after `block`; raises where the block does not fit."""
+    def _block(self, txs: Sequence[bytes], time_ms: int) -> Block:
+        time_ms = max(time_ms, self.time_ms + 1)
+        return Block(self.height + 1, self.epoch, self.head_hash, time_ms, self.state_hash, tuple(txs))
+
+    def _judge(self, block: Block, digest: Digest) -> State:
+        """The state after `block`; raises where the block does not fit."""
+        known = self._judged.get(digest)
+        if known is not None:
+            return known
         if block.height != self.height + 1 or block.parent_hash != self.head_hash or block.epoch != self.epoch:
             raise ProtocolViolation("a block that does not follow the head of the chain", Offence.CHAIN)
         if self._last is not None and block.time_ms <= self._last.time_ms:
             raise ProtocolViolation("a block whose time does not advance", Offence.CHAIN)
         if block.prev_state_hash != self.state_hash:
-            raise ProtocolViolation("a block over another membership than ours at its height", Offence.CHAIN)
-        membership = self._membership
-        for tx in block.txs:
-            membership = transactions.apply(self._view(membership, block.time_ms), decode_tx(tx))
-        return membership.weighed()
+            raise ProtocolViolation("a block over another state than ours at its height", Offence.CHAIN)
+        state = self.state.after(block, self._context)
+        while len(self._judged) >= _JUDGED:
+            del self._judged[next(iter(self._judged))]
+        self._judged[digest] = state
+        return state
 
-    def _view(self, membership: Membership, time_ms: int) -> transactions.View:
-        return transactions.View(
-            genesis=self.genesis,
-            membership=membership,
-            height=self.height,
-            time_ms=time_ms,
-            block_hash_at=self._hash_at,
-            verify=self._verify,
+    def _known(self, block: Block, raw: bytes, certificate: bytes) -> bool:
+        """A block at a height that is decided: ours, or proof that validators certified two."""
+        known, known_certificate = self._blocks[block.height - 1]
+        if known == raw:
+            return False
+        self._check_certificate(block, block_hash(raw), certificate, self._validators_before(block.height))
+        raise Equivocation(
+            f"two blocks are certified for height {block.height}", (known + known_certificate, raw + certificate)
         )
 
-    def _check_certificate(self, block: Block, raw: bytes, certificate: bytes, membership: Membership) -> None:
-        core, _ = open_commit_cert(certificate, [self._governor(block, membership)], self.federation_id, self._verify)
-        if (core.height, core.epoch, core.block_hash) != (block.height, block.epoch, block_hash(raw)):
+    def _check_certificate(self, block: Block, digest: Digest, certificate: bytes, validators: ValidatorSet) -> None:
+        if not self.governed:
+            validators = self._governor(block, validators)
+        core = validators.open(certificate, ContentType.COMMIT, self.federation_id, self._verify)
+        if (core.height, core.epoch, core.block_hash) != (block.height, block.epoch, digest):
             raise ProtocolViolation("a certificate of another block", Offence.CHAIN)
 
-    def _check_anchor(self, block: Block, raw: bytes) -> None:
+    def _check_anchor(self, block: Block, digest: Digest) -> None:
         """Whoever holds the creator's key can certify two chains: the ticket says which one its inviter lives on."""
         anchor = self._anchor
         if anchor is None or block.height != anchor.height:
             return
-        if (block.epoch + 1, block_hash(raw)) != (anchor.epoch, anchor.block_hash):
+        if digest != anchor.block_hash:
             raise ProtocolViolation(f"block {block.height} is not the one that our ticket names", Offence.CHAIN)
 
-    def _governor(self, block: Block, membership: Membership) -> PublicKey:
-        creator = membership.everyone[self.genesis.members[0].swarm]
+    def _governor(self, block: Block, validators: ValidatorSet) -> ValidatorSet:
+        """The creator alone; with its own new term in the block, already by the key of that term."""
+        swarm = validators.validators[0].swarm
         for tx in block.txs:
-            queen = transactions.new_queen_of(decode_tx(tx), creator.swarm, self.federation_id, self._verify)
+            queen = transactions.new_queen_of(decode_tx(tx), swarm, self.federation_id, self._verify)
             if queen is not None:
-                return queen
-        return creator.queen_key
+                return _alone(self.state.membership.everyone[swarm], queen, validators.epoch)
+        return validators
 
-    def _membership_before(self, height: int) -> Membership:
-        """The membership that a block at an earlier height was decided by (rare: only to judge a chain fork)."""
+    def _validators_before(self, height: int) -> ValidatorSet:
+        """Who decided a block at an earlier height (rare: only to judge a chain fork)."""
         past = Chain(self.genesis, self._verify)
         for raw, certificate in self._blocks[: height - 1]:
             past.append(raw, certificate)
-        return past._membership
+        return past.validators()
 
     def _hash_at(self, height: int) -> bytes | None:
         if height == 0:
@@ -235,8 +335,7 @@ class Chain:
         return block_hash(self._blocks[height - 1][0]) if height <= self.height else None
 
 
-def _founders(genesis: Genesis) -> Membership:
-    membership = Membership(setting=genesis.params.quorum_setting)
-    for cert in genesis.members:
-        membership = membership.join(cert, MemberState.ACTIVE, None, None)
-    return membership.weighed()
+def _alone(creator: Member, key: PublicKey, epoch: int) -> ValidatorSet:
+    """The creator as the only validator."""
+    validator = Validator(swarm=creator.swarm, term=creator.term, key=key, weight=1)
+    return ValidatorSet(epoch, (validator,), QuorumRule(QuorumSetting.AUTO, 1))

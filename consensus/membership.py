@@ -8,8 +8,12 @@ What is asked all the time (who belongs, who has this name, who speaks through t
 and kept with it. The changes of one block are many and its weights are wanted once, so that changing leaves weights
 as they are and `weighed` brings them up to date.
 
-Weights: a learner has none; from four members on nobody has more than ⌊(W-1)/3⌋ of the total, so that no single
-member can block: larger weights are cut to that, all at once, largest first.
+Weights: only ACTIVE members have one; from four members on nobody has more than ⌊(W-1)/3⌋ of the total, so that no
+single member can block: larger weights are cut to that, all at once, largest first. In a federation of up to four a
+SUSPENDED member's weight stays in the total, though it does not vote: who is away must not make a quorum of fewer.
+
+The quorum rule follows the number of members, whatever their state, and never relaxes as they go: `peak` remembers
+how many there were. Only a decision about the quorum itself sets it back.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from functools import cached_property
 
 from consensus.certificates import MemberCert
 from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting
+from consensus.validators import Validator, ValidatorSet
 from wire import cbor
 from wire.errors import Offence, Overtaken, ProtocolViolation, RemoteError
 from wire.ids import Digest, PeerId, PublicKey, SwarmId, tagged_hash
@@ -33,6 +38,14 @@ class MemberState(IntEnum):
     LEARNER = 0
     ACTIVE = 1
     LEFT = 2
+    SUSPENDED = 3  # failed, confirmed by accusations; comes back by proving that it is alive
+    QUARANTINED = 4  # convicted by evidence; comes back by decision
+    EXPELLED = 5  # sent away by decision
+
+
+_GONE = (MemberState.LEFT, MemberState.EXPELLED)
+_RETURNS = (MemberState.LEARNER, MemberState.SUSPENDED)  # by proof of life alone
+SUSPENDED_COUNTS = 4  # up to so many members, the weight of a suspended one stays in the total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +89,7 @@ class Membership:
     setting: QuorumSetting
     everyone: Mapping[SwarmId, Member] = field(default_factory=dict)
     consumed: Mapping[bytes, None] = field(default_factory=dict)
+    peak: int = 0  # members at most, since the quorum was last decided about
 
     # reading
 
@@ -86,7 +100,7 @@ class Membership:
     def member(self, swarm: SwarmId) -> Member | None:
         """A swarm that belongs."""
         found = self.everyone.get(swarm)
-        return found if found is not None and found.state is not MemberState.LEFT else None
+        return found if found is not None and found.state not in _GONE else None
 
     def by_name(self, name: str) -> Member | None:
         return self._by_name.get(name)
@@ -96,7 +110,24 @@ class Membership:
         return self._by_peer.get(peer)
 
     def rule(self) -> QuorumRule:
-        return QuorumRule(self.setting, len(self.members()))
+        return QuorumRule(self.setting, max(self.peak, len(self.members())))
+
+    def by_queen_key(self, key: PublicKey) -> Member | None:
+        """Whose queen signs or signed with `key`, past members and terms included."""
+        return next(
+            (m for _, m in sorted(self.everyone.items()) if any(term.queen_key == key for term in m.terms.values())),
+            None,
+        )
+
+    def validators(self, epoch: int) -> ValidatorSet:
+        """Who votes in `epoch`, which this membership begins: the queens of ACTIVE members, by their weights."""
+        voting = (m for m in self.members() if m.state is MemberState.ACTIVE)
+        return ValidatorSet(
+            epoch=epoch,
+            validators=tuple(Validator(swarm=m.swarm, term=m.term, key=m.queen_key, weight=m.weight) for m in voting),
+            rule=self.rule(),
+            silent=sum(m.weight for m in self.members() if m.state is MemberState.SUSPENDED),
+        )
 
     def unvouched_of(self, inviter: SwarmId) -> int:
         """How many members `inviter` brought in that still belong."""
@@ -104,15 +135,15 @@ class Membership:
 
     @cached_property
     def _sorted(self) -> tuple[Member, ...]:
-        return tuple(m for _, m in sorted(self.everyone.items()) if m.state is not MemberState.LEFT)
+        return tuple(m for _, m in sorted(self.everyone.items()) if m.state not in _GONE)
 
     @cached_property
     def _by_name(self) -> dict[str, Member]:
-        return {m.name: m for m in self.everyone.values() if m.state is not MemberState.LEFT}
+        return {m.name: m for m in self.everyone.values() if m.state not in _GONE}
 
     @cached_property
     def _by_peer(self) -> dict[PeerId, Member]:
-        return {m.peer: m for m in self.everyone.values() if m.state is not MemberState.LEFT}
+        return {m.peer: m for m in self.everyone.values() if m.state not in _GONE}
 
     @cached_property
     def state_hash(self) -> Digest:
@@ -124,7 +155,9 @@ class Membership:
             ]
             for _, m in sorted(self.everyone.items())
         ]  # fmt: skip
-        return tagged_hash("zenmesh/membership", cbor.encode([self.setting.value, rows, sorted(self.consumed)]))
+        grown = [self.peak] if self.peak > len(self.members()) else []
+        parts = [self.setting.value, rows, sorted(self.consumed), *grown]
+        return tagged_hash("zenmesh/membership", cbor.encode(parts))
 
     # changing
 
@@ -159,9 +192,9 @@ class Membership:
         return self._with(member, consumed)
 
     def promote(self, swarm: SwarmId) -> Membership:
-        """A learner gets its weight."""
+        """A learner, or one that was suspended, gets its weight."""
         member = self._require(swarm)
-        if member.state is not MemberState.LEARNER:
+        if member.state not in _RETURNS:
             raise Overtaken(f"{member.name} is no learner")
         return self._with(replace(member, state=MemberState.ACTIVE))
 
@@ -190,9 +223,31 @@ class Membership:
         ordered = known is not None and (known.queen_key, known.peer) == (cert.queen_key, cert.peer)
         return Overtaken(detail) if ordered else ProtocolViolation(detail, Offence.REPLAY)
 
+    def put(self, swarm: SwarmId, state: MemberState) -> Membership:
+        """A member's standing becomes `state`: it goes, is suspended, quarantined, expelled, or learns again."""
+        return self._with(replace(self._require(swarm), state=state))
+
     def leave(self, swarm: SwarmId) -> Membership:
-        """A member goes."""
-        return self._with(replace(self._require(swarm), state=MemberState.LEFT, weight=0))
+        """A member goes, of its own will."""
+        return self.put(swarm, MemberState.LEFT)
+
+    def readmit(self, swarm: SwarmId) -> Membership:
+        """One who was suspended, quarantined or expelled learns again; raises ProtocolViolation when its name or its
+        node was taken meanwhile."""
+        past = self.everyone[swarm]
+        if past.state in _GONE and self.by_name(past.name) is not None:
+            raise ProtocolViolation(f"the name {past.name!r} was taken meanwhile")
+        if past.state in _GONE and self.by_peer(past.peer) is not None:
+            raise ProtocolViolation("its node speaks for another member meanwhile")
+        return self._with(replace(past, state=MemberState.LEARNER))
+
+    def reweigh(self, swarm: SwarmId, weight: int) -> Membership:
+        """A member's weight, before it is cut to what nobody may exceed, is `weight`."""
+        return self._with(replace(self._require(swarm), certified_weight=weight))
+
+    def reset_quorum(self, setting: QuorumSetting) -> Membership:
+        """The quorum rule is chosen anew, by the number of members that there are now."""
+        return replace(self, setting=setting, peak=0)
 
     def _require(self, swarm: SwarmId) -> Member:
         member = self.member(swarm)
@@ -206,28 +261,30 @@ class Membership:
             setting=self.setting,
             everyone={**self.everyone, member.swarm: member},
             consumed=self.consumed if consumed is None else consumed,
+            peak=self.peak,
         )
         before = self.member(member.swarm)
         names, peers = dict(self._by_name), dict(self._by_peer)
         if before is not None:
             del names[before.name], peers[before.peer]
-        if member.state is not MemberState.LEFT:
+        if member.state not in _GONE:
             names[member.name] = peers[member.peer] = member
         changed.__dict__.update(_by_name=names, _by_peer=peers)
         return changed
 
     def weighed(self) -> Membership:
         """With the weights that are in force: the certified ones, 1 in a small federation, cut where too large."""
-        active = [m for m in self.members() if m.state is MemberState.ACTIVE]
-        if len(self.members()) <= SMALL_FEDERATION:
-            weights = {m.swarm: 1 for m in active}
-        else:
-            weights = clamped({m.swarm: m.certified_weight for m in active})
+        members = self.members()
+        counted = [MemberState.ACTIVE]
+        if len(members) <= SUSPENDED_COUNTS:
+            counted.append(MemberState.SUSPENDED)
+        certified = {m.swarm: m.certified_weight for m in members if m.state in counted}
+        weights = clamped(certified) if len(members) > SMALL_FEDERATION else dict.fromkeys(certified, 1)
         everyone = {
             swarm: m if m.weight == (weight := weights.get(swarm, 0)) else replace(m, weight=weight)
             for swarm, m in self.everyone.items()
         }
-        return replace(self, everyone=everyone)
+        return replace(self, everyone=everyone, peak=max(self.peak, len(members)))
 
 
 def clamped(weights: dict[SwarmId, int]) -> dict[SwarmId, int]:

@@ -6,27 +6,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from consensus import tickets
+from consensus import evidence, tickets
 from consensus.blocks import (
+    BallotTx,
+    GovernTx,
     JoinTx,
     LeaveStatement,
     LeaveTx,
     PromoteStatement,
     PromoteTx,
+    ProposalTx,
+    QuarantineTx,
+    SupportStatement,
     TermBumpStatement,
     TermBumpTx,
     TxBody,
 )
 from consensus.certificates import MAX_CERT, MemberCert, parse_member_cert
 from consensus.genesis import Genesis
+from consensus.governance.actions import read_details
+from consensus.governance.proposals import open_ballot, open_proposal
+from consensus.governance.standing import MAX_OPEN, MAX_OPEN_OF_ONE, OpenProposal, Standing
 from consensus.membership import Member, Membership, MemberState
+from consensus.validators import ValidatorSet
 from wire import cbor, cose, keys
 from wire.errors import BadSignature, Overtaken, ProtocolViolation
 from wire.ids import PublicKey, SwarmId
 from wire.types import KIB, ContentType
 
+MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
 PROMOTE_HEIGHTS = 8  # a learner's proof of life names one of the last blocks…
 _MAX_STATEMENT = MAX_CERT + 2 * KIB
+
+
+class NeedsVote(ProtocolViolation):
+    """Not by this transaction alone: the members may decide it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +49,8 @@ class View:
 
     genesis: Genesis
     membership: Membership
+    standing: Standing
+    voters: ValidatorSet
     height: int
     time_ms: int
     block_hash_at: Callable[[int], bytes | None]
@@ -45,17 +61,25 @@ class View:
         return self.genesis.federation_id
 
 
-def apply(view: View, tx: TxBody) -> Membership:
-    """The membership after `tx`; raises RemoteError, with a sentence for a person, when it may not be."""
+def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
+    """Membership and decisions after `tx`; raises RemoteError, with a sentence for a person, when it may not be."""
     match tx:
         case JoinTx():
-            return _join(view, tx)
+            return _join(view, tx), view.standing
         case PromoteTx():
-            return _promote(view, tx)
+            return _promote(view, tx), view.standing
         case TermBumpTx():
-            return _bump(view, tx)
+            return _bump(view, tx), view.standing
         case LeaveTx():
-            return _leave(view, tx)
+            return _leave(view, tx), view.standing
+        case GovernTx():
+            return _govern(view, tx)
+        case ProposalTx():
+            return view.membership, _propose(view, tx)
+        case BallotTx():
+            return view.membership, _vote(view, tx)
+        case QuarantineTx():
+            return _quarantine(view, tx), view.standing
         case _:
             assert_never(tx)
 
@@ -79,7 +103,10 @@ def _join(view: View, tx: JoinTx) -> Membership:
 def _voucher(view: View, tx: JoinTx) -> tuple[SwarmId | None, bytes | None]:
     """(inviter, ticket id) of a join; raises unless a ticket, the policy or the governor lets the swarm in."""
     if tx.grant is None or tx.join is None:
-        if not tx.approved and view.genesis.params.admission != "open":
+        approved = tx.approved and not view.standing.governed
+        if not approved and view.standing.params.admission != "open":
+            if view.standing.params.admission == "vote":
+                raise NeedsVote("this federation admits by vote of its members")
             raise ProtocolViolation("this federation admits by ticket: ask a member for one (`zenmesh invite`)")
         return None, None
     claimed = tickets.peek_grant(tx.grant)
@@ -98,12 +125,13 @@ def _voucher(view: View, tx: JoinTx) -> tuple[SwarmId | None, bytes | None]:
 
 
 def _check_allowance(view: View, inviter: Member, *, approved: bool) -> None:
-    """An inviter other than the governor brings in a few; more need the governor's own yes."""
-    if approved or inviter.swarm == view.genesis.members[0].swarm:
+    """An inviter brings in a few; more need a decision, or the yes of the creator while it governs."""
+    governor = inviter.swarm == view.genesis.members[0].swarm
+    if not view.standing.governed and (approved or governor):
         return
-    allowed = view.genesis.params.max_unvouched_per_inviter
+    allowed = view.standing.params.max_unvouched_per_inviter
     if view.membership.unvouched_of(inviter.swarm) >= allowed:
-        raise ProtocolViolation(
+        raise NeedsVote(
             f"{inviter.name} has brought in {allowed} members, as many as one may: ask another member for a ticket"
         )
 
@@ -152,6 +180,81 @@ def _leave(view: View, tx: LeaveTx) -> Membership:
         raise BadSignature("a leave of another federation")
     if member.state is MemberState.LEFT:
         raise Overtaken(f"{member.name} has left already")
-    if member.swarm == view.genesis.members[0].swarm:
+    if member.swarm == view.genesis.members[0].swarm and not view.standing.governed:
         raise ProtocolViolation("the creator governs this federation and cannot leave it")
     return view.membership.leave(member.swarm)
+
+
+def _govern(view: View, tx: GovernTx) -> tuple[Membership, Standing]:
+    """The creator hands over to the queens that are ready; the others learn again, until they prove to be alive."""
+    if view.standing.governed:
+        raise Overtaken("the queens govern already")
+    creator = view.genesis.members[0].swarm
+    ready = {creator} | {_supporter(view, statement) for statement in tx.supports}
+    membership = view.membership
+    for member in membership.members():
+        if member.state is MemberState.ACTIVE and member.swarm not in ready:
+            membership = membership.put(member.swarm, MemberState.LEARNER)
+    return membership, view.standing.activated()
+
+
+def _supporter(view: View, raw: bytes) -> SwarmId:
+    envelope = cose.open_as(raw, ContentType.SUPPORT, view.federation, limit=_MAX_STATEMENT, verify=view.verify)
+    statement = cbor.decode_as(envelope.payload, SupportStatement)
+    member = view.membership.member(SwarmId(statement.swarm))
+    if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
+        raise BadSignature("a support that the member's queen did not sign")
+    if statement.federation != view.federation or member.state is not MemberState.ACTIVE:
+        raise ProtocolViolation("a support of another federation, or of one who has no weight")
+    return member.swarm
+
+
+def _propose(view: View, tx: ProposalTx) -> Standing:
+    standing = _governed(view)
+    proposal, signer = open_proposal(tx.proposal, view.federation, view.verify)
+    body = proposal.body
+    voter = view.voters.validator(proposal.proposer)
+    if voter is None or (body.term, signer) != (voter.term, voter.key):
+        raise BadSignature("a proposal that no voting queen signed")
+    if proposal.id in standing.open or proposal.id in standing.outcomes:
+        raise Overtaken("this proposal is on the chain already")
+    if body.deadline_ms <= view.time_ms:
+        raise Overtaken("the deadline of this proposal has passed")
+    if body.deadline_ms > view.time_ms + MAX_DEADLINE_MS:
+        raise ProtocolViolation("the deadline of a proposal is at most 7 days away")
+    if len(standing.open) >= MAX_OPEN or standing.open_of(proposal.proposer) >= MAX_OPEN_OF_ONE:
+        raise Overtaken("too many proposals are open: wait until some are decided")
+    read_details(body.subject, body.action, body.details)
+    return standing.proposed(OpenProposal(proposal=proposal, height=view.height + 1))
+
+
+def _vote(view: View, tx: BallotTx) -> Standing:
+    standing = _governed(view)
+    ballot, signer = open_ballot(tx.ballot, view.federation, view.verify)
+    swarm = SwarmId(ballot.voter)
+    voter = view.voters.validator(swarm)
+    if voter is None or (ballot.term, signer) != (voter.term, voter.key):
+        raise BadSignature("a ballot that no voting queen signed")
+    entry = standing.open.get(ballot.proposal)
+    if entry is None or swarm in entry.ballots:
+        raise Overtaken("the proposal of this ballot is not open (any more), or its voter has voted")
+    if entry.proposal.hash != ballot.proposal_hash:
+        raise ProtocolViolation("a ballot on another proposal under this id")
+    return standing.voted(ballot.proposal, swarm, ballot.choice)
+
+
+def _quarantine(view: View, tx: QuarantineTx) -> Membership:
+    _governed(view)
+    key = evidence.convicted(tx.first, tx.second, view.federation, view.verify)
+    culprit = view.membership.by_queen_key(key)
+    if culprit is None or view.membership.member(culprit.swarm) is None or culprit.queen_key != key:
+        raise Overtaken("evidence against a key that speaks for nobody (any more)")
+    if culprit.state is MemberState.QUARANTINED:
+        raise Overtaken(f"{culprit.name} is in quarantine already")
+    return view.membership.put(culprit.swarm, MemberState.QUARANTINED)
+
+
+def _governed(view: View) -> Standing:
+    if not view.standing.governed:
+        raise ProtocolViolation("the creator of this federation governs alone: there is nothing to vote on yet")
+    return view.standing

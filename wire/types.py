@@ -44,6 +44,7 @@ class MessageType(IntEnum):
     HELD = 13
     REFUSAL = 14
     SEEK = 15
+    SUPPORT = 16
     SYNC_HELLO = 32
     SYNC_WANT = 33
     SYNC_BATCHES = 34
@@ -57,6 +58,12 @@ class MessageType(IntEnum):
     SYNC_HEADER = 42
     JOIN_REQUEST = 48
     JOIN_RESPONSE = 49
+    PRE_PREPARE = 64
+    PREPARE = 65
+    COMMIT = 66
+    CERTIFICATE = 67
+    VIEW_CHANGE = 68
+    NEW_VIEW = 69
 
 
 class ContentType(StrEnum):
@@ -69,7 +76,14 @@ class ContentType(StrEnum):
     PROMOTE = "application/zenmesh.promote+cbor;v=1"
     TERM_BUMP = "application/zenmesh.term-bump+cbor;v=1"
     LEAVE = "application/zenmesh.leave+cbor;v=1"
+    SUPPORT = "application/zenmesh.support+cbor;v=1"
+    PROPOSAL = "application/zenmesh.proposal+cbor;v=1"
+    BALLOT = "application/zenmesh.ballot+cbor;v=1"
+    PRE_PREPARE = "application/zenmesh.pre-prepare+cbor;v=1"
+    PREPARE = "application/zenmesh.prepare+cbor;v=1"
     COMMIT = "application/zenmesh.commit+cbor;v=1"
+    VIEW_CHANGE = "application/zenmesh.view-change+cbor;v=1"
+    NEW_VIEW = "application/zenmesh.new-view+cbor;v=1"
     BATCH = "application/zenmesh.batch+cbor;v=1"
     HEARTBEAT = "application/zenmesh.heartbeat+cbor;v=1"
     DISCOVERY = "application/zenmesh.discovery+cbor;v=1"
@@ -103,6 +117,7 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.HELD: Spec((Channel.MESH,), 64 * KIB, _LINK),
     MessageType.REFUSAL: Spec((Channel.PRIORITY,), 4 * KIB, _LINK, stranger=True),
     MessageType.SEEK: Spec((Channel.MESH,), 4 * KIB, _LINK),
+    MessageType.SUPPORT: Spec((Channel.MESH,), 1 * KIB, "queen key"),
     MessageType.SYNC_HELLO: Spec((Channel.SYNC,), 1 * MIB, _LINK),
     MessageType.SYNC_WANT: Spec((Channel.SYNC,), 1 * MIB, _LINK),
     MessageType.SYNC_BATCHES: Spec((Channel.SYNC,), 640 * KIB, "queen key of each (swarm, term)"),
@@ -116,4 +131,10 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.SYNC_HEADER: Spec((Channel.SYNC,), 4 * KIB, "queen key of (swarm, term)"),
     MessageType.JOIN_REQUEST: Spec((Channel.JOIN,), 60 * KIB, "ticket key and root key", stranger=True),
     MessageType.JOIN_RESPONSE: Spec((Channel.JOIN,), 60 * KIB, _LINK, stranger=True),
+    MessageType.PRE_PREPARE: Spec((Channel.PRIORITY,), 1 * MIB + 4 * KIB, "queen key of the leader"),
+    MessageType.PREPARE: Spec((Channel.PRIORITY,), 1 * KIB, "queen key of the voter"),
+    MessageType.COMMIT: Spec((Channel.PRIORITY,), 1 * KIB, "queen key of the voter"),
+    MessageType.CERTIFICATE: Spec((Channel.PRIORITY,), 80 * KIB, "queen keys of a quorum"),
+    MessageType.VIEW_CHANGE: Spec((Channel.PRIORITY,), 1 * MIB + 80 * KIB, "queen key of the voter"),
+    MessageType.NEW_VIEW: Spec((Channel.PRIORITY,), 3 * MIB, "queen key of the leader"),
 }

@@ -1,28 +1,37 @@
 """Letting others in: tickets, join requests, and the blocks that admit.
 
-While the creator governs, it alone orders blocks. Any member mints tickets and takes a stranger's request; one that
-cannot admit hands it to the creator and passes the answer back. While the creator is out of reach the answer is
-PENDING, the joiner asks again, and says so. Asking again is harmless: a swarm that is a member already is ACCEPTED.
+Any member mints tickets and takes a stranger's request. Where the queens govern, it submits the join as a transaction
+that proves itself, or proposes the admission where they have to vote, and answers once the chain names the stranger.
+
+While the creator governs, it alone orders blocks: a member that cannot admit hands the request to it and passes the
+answer back.
 
     stranger ──JOIN_REQUEST──► member ──JOIN_FORWARD──► creator: checks, orders a block, tells everyone
              ◄─JOIN_RESPONSE──        ◄─JOIN_OUTCOME───
+
+While it cannot be decided the answer is PENDING, the joiner asks again, and says so. Asking again is harmless: a
+swarm that is a member already is ACCEPTED.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from consensus.admission import JoinRequest, JoinResponse, JoinStatus
 from consensus.blocks import JoinTx, decode_tx, join_tx
-from consensus.certificates import parse_member_cert
+from consensus.certificates import MemberCert, parse_member_cert
+from consensus.governance.proposals import ProposalId, Subject
+from consensus.governance.tally import Status
 from consensus.tickets import Anchor, make_ticket
+from consensus.transactions import NeedsVote
 from mesh.protocol.commands import Failure, FailureKind, Outcome, Success
 from mesh.protocol.context import Context
+from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOutcome
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.voting import Secrets, Voting
 from wire import cbor
 from wire.errors import Overtaken, ProtocolViolation, RemoteError
 from wire.ids import PeerId, SwarmId, sha256
@@ -38,15 +47,24 @@ class _Forwarded:
     deadline: Instant
 
 
-Secrets = Callable[[int], bytes]  # so many bytes that nobody can guess
+@dataclass(frozen=True, slots=True)
+class _Applicant:
+    """A stranger whose admission is being decided."""
+
+    peer: PeerId
+    deadline: Instant
 
 
 class Admission:
     """Tickets out, join requests in, and on the creator the blocks."""
 
-    def __init__(self, context: Context, secrets: Secrets) -> None:
+    def __init__(self, context: Context, deciding: Deciding, voting: Voting, secrets: Secrets) -> None:
         self._context = context
+        self._deciding = deciding
+        self._voting = voting
         self._secrets = secrets
+        self._applicants: dict[SwarmId, _Applicant] = {}
+        self._proposed: dict[SwarmId, ProposalId] = {}
         self._forwarded: dict[bytes, _Forwarded] = {}
         self._waiting: dict[str, JoinRequest] = {}  # swarm name to a request that awaits the creator's operator
 
@@ -81,6 +99,9 @@ class Admission:
         """A stranger (or a member that lost the answer) asks; True when the chain grew."""
         context = self._context
         request = cbor.decode_as(payload, JoinRequest)
+        if context.chain.governed and not self._answerable(request):
+            self._apply(peer, request, now, signing, out)
+            return False
         if self._governs() or self._answerable(request):
             response = self._decide(request, now, signing, out)
             self._respond(peer, response, out)
@@ -112,7 +133,7 @@ class Admission:
             out.send(forwarded.stranger, Channel.JOIN, MessageType.JOIN_RESPONSE, outcome.response)
 
     def on_transaction(self, transaction: bytes, now: Instant, signing: bool, out: Outbox) -> bool:
-        """A member submits PROMOTE, TERM_BUMP or LEAVE; True when the chain grew. Raises RemoteError.
+        """A member submits PROMOTE, TERM_BUMP or LEAVE to the creator; True when the chain grew. Raises RemoteError.
 
         It repeats what it sent until its chain shows it. On a slow link, or after its disk lost the block, a repeat
         comes after the block was ordered: that is no offence.
@@ -135,7 +156,7 @@ class Admission:
         self._order(transaction, now, out)
 
     def admit(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
-        """The creator's operator says yes to a waiting request."""
+        """The creator's operator says yes to a waiting request, while it governs."""
         request = self._waiting.pop(swarm, None)
         if request is None:
             names = ", ".join(sorted(self._waiting)) or "none"
@@ -163,16 +184,72 @@ class Admission:
                 del self._forwarded[correlation]
                 response = self._pending_response("the creator of the federation did not answer in time")
                 self._respond(forwarded.stranger, response, out)
+        for swarm, applicant in list(self._applicants.items()):
+            if now >= applicant.deadline:
+                del self._applicants[swarm]
+                self._respond(applicant.peer, self._pending_response("the members have not decided yet"), out)
 
     def next_deadline(self) -> Instant | None:
-        if not self._forwarded:
+        if not self._forwarded and not self._applicants:
             return None
-        return min(forwarded.deadline for forwarded in self._forwarded.values())
+        forwarded = [one.deadline for one in self._forwarded.values()]
+        return min([one.deadline for one in self._applicants.values()] + forwarded)
 
     # deciding
 
     def _governs(self) -> bool:
-        return self._context.chain.creator.swarm == self._context.me.swarm
+        """This node is the creator, and governs alone."""
+        chain = self._context.chain
+        return not chain.governed and chain.creator.swarm == self._context.me.swarm
+
+    def _apply(self, peer: PeerId, request: JoinRequest, now: Instant, signing: bool, out: Outbox) -> None:
+        """Have the federation decide about a stranger."""
+        context = self._context
+        assert request.certificate is not None, "a request that needs a decision carries a certificate"
+        certificate = parse_member_cert(request.certificate, context.federation, context.verify)
+        if not signing:
+            self._respond(peer, self._pending_response("this node is not ready to sign: see its status"), out)
+            return
+        try:
+            self._deciding.submit(join_tx(request.grant, request.certificate, request.join), now, out)
+        except NeedsVote as reason:
+            self._ask_for_votes(peer, certificate, reason.detail, now, out)
+            return
+        except RemoteError as error:
+            out.trace(TraceKind.JOIN, outcome="refused", reason=error.detail)
+            self._respond(peer, self._response(JoinStatus.REJECTED, error.detail), out)
+            return
+        self._await(peer, certificate.swarm, now, out)
+
+    def _ask_for_votes(self, peer: PeerId, cert: MemberCert, reason: str, now: Instant, out: Outbox) -> None:
+        """Propose the admission, once; a rejection is final for this certificate."""
+        proposed = self._proposed.get(cert.swarm)
+        outcome = self._context.chain.standing.outcomes.get(proposed) if proposed else None
+        if outcome is not None and outcome.status is not Status.APPROVED:
+            why = f"the members decided: {outcome.status.value}"
+            self._respond(peer, self._response(JoinStatus.REJECTED, why), out)
+            return
+        if proposed is None and len(self._proposed) < self._context.config.max_pending_joins:
+            details = {"certificate": cert.raw.hex()}
+            deadline_s = self._context.config.admission_deadline_s
+            opened = self._voting.open(Subject.FEDERATION_POLICY, "admit", details, deadline_s, now, out)
+            self._proposed[cert.swarm] = opened
+        self._await(peer, cert.swarm, now, out)
+        self._respond(peer, self._pending_response(f"{reason}: they vote on it now"), out)
+
+    def _await(self, peer: PeerId, swarm: SwarmId, now: Instant, out: Outbox) -> None:
+        """Answer once the chain names `swarm`."""
+        if len(self._applicants) < _MAX_FORWARDED:
+            self._applicants[swarm] = _Applicant(peer, now + self._context.config.forward_deadline)
+        self.chain_grew(out)
+
+    def chain_grew(self, out: Outbox) -> None:
+        """Some who applied may belong now."""
+        for swarm, applicant in list(self._applicants.items()):
+            if self._context.chain.member(swarm) is not None:
+                del self._applicants[swarm]
+                self._proposed.pop(swarm, None)
+                self._respond(applicant.peer, self._response(JoinStatus.ACCEPTED, ""), out)
 
     def _answerable(self, request: JoinRequest) -> bool:
         """Needs no decision: who are you, wrong federation, or a member already."""
@@ -210,7 +287,7 @@ class Admission:
     def _refused(self, request: JoinRequest, reason: str, out: Outbox) -> JoinResponse:
         """Not admitted by rule; under the `vote` policy the operator may still say yes."""
         context = self._context
-        if context.chain.genesis.params.admission == "vote" and len(self._waiting) < context.config.max_pending_joins:
+        if context.chain.params.admission == "vote" and len(self._waiting) < context.config.max_pending_joins:
             assert request.certificate is not None
             name = parse_member_cert(request.certificate, context.federation).name
             if name not in self._waiting:

@@ -8,8 +8,11 @@ it names the keys that signed the batches.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
+from consensus.bft import replica as consensus_replica
+from consensus.bft.safety import SafetyRules
 from consensus.chain import Chain
 from consensus.tickets import Anchor
 from crdt import batch
@@ -17,8 +20,7 @@ from crdt.ops import Author
 from crdt.owner_log import Limits
 from crdt.replica import ReceiptStatus, Replica
 from crdt.snapshot import load_snapshot
-from mesh.protocol.admission import Secrets
-from mesh.protocol.compaction import CHAIN_FILE
+from mesh.protocol.compaction import BALLOTS_FILE, CHAIN_FILE, VOTES_FILE
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import Context, Identity, WallReading
 from mesh.protocol.dialer import BOOK_FILE, Dialer
@@ -29,6 +31,7 @@ from mesh.protocol.node import Node
 from mesh.protocol.scores import Scores
 from mesh.protocol.startup import FAR_FUTURE_MS, DiskReport
 from mesh.protocol.verifier import MemoVerifier
+from mesh.protocol.voting import Secrets
 from wire import cbor, keys
 from wire.errors import RemoteError
 from wire.rng import Rng
@@ -94,7 +97,25 @@ def assemble(
     context.counters["disk_records_skipped"] = skipped
     if BOOK_FILE in recovered.snapshots:
         context.dialer.load(recovered.snapshots[BOOK_FILE])
-    return Node(context, _disk_report(recovered, skipped, own_batches(beyond, me.author)), secrets)
+    rules = SafetyRules(me.queen_key, context.federation, me.swarm)
+    votes, lost = _signed(recovered, VOTES_FILE, RecordKind.VOTE)
+    skipped += lost + rules.restore(votes, chain.epoch, chain.height)
+    replicated = consensus_replica.Replica(chain, me.swarm, rules, config.replica, memo)
+    node = Node(context, _disk_report(recovered, skipped, own_batches(beyond, me.author)), replicated, secrets)
+    for ballot in _signed(recovered, BALLOTS_FILE, RecordKind.BALLOT)[0]:
+        with suppress(RemoteError):
+            node.voting.restore(ballot)
+    return node
+
+
+def _signed(recovered: Recovered, name: str, kind: RecordKind) -> tuple[list[bytes], int]:
+    """(what a snapshot and then the journal hold of one kind, how much of it cannot be read)."""
+    journal = [body for found, body in recovered.records if found == kind]
+    try:
+        saved = cbor.decode(recovered.snapshots.get(name, b"\x80"), 1 << 28)
+    except RemoteError:
+        return journal, 1
+    return [*(saved if isinstance(saved, list) else []), *journal], 0
 
 
 def load_chain(chain: Chain, recovered: Recovered) -> int:

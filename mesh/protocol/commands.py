@@ -113,4 +113,43 @@ class Admit:
     swarm: str
 
 
-Operation = GetStatus | GetPeers | MemoryPut | MemoryGet | MemoryList | MemoryRemove | Invite | Join | Admit
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propose:
+    """Ask the queens to decide. Answered with the proposal's id, or with `wait` with its outcome."""
+
+    subject: str
+    action: str
+    details: Mapping[str, object]
+    deadline_s: int = 60
+    wait: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """This queen's answer to an open proposal, which is named by the beginning of its id."""
+
+    proposal: str
+    choice: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetProposals:
+    """What is open, and how the ballots stand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetDecisions:
+    """What was decided from height `since` on; or one decision, by the beginning of its id, with its proof."""
+
+    since: int = 0
+    proposal: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """This swarm leaves the federation."""
+
+
+Read = GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join | GetProposals | GetDecisions
+Operation = Read | MemoryPut | MemoryRemove | Admit | Propose | Vote | Leave

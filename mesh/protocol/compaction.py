@@ -12,20 +12,26 @@ from collections.abc import Iterable
 from crdt.ops import Author
 from crdt.snapshot import encode_snapshot
 from mesh.protocol.context import Context
+from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import Compact, Persist
 from mesh.protocol.messages import BlockRecord
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.syncing import owner_file
+from mesh.protocol.voting import Voting
 from wire import cbor
 
 CHAIN_FILE = "chain"
+VOTES_FILE = "votes"
+BALLOTS_FILE = "ballots"
 
 
 class Compaction:
     """Counts what the journal took and folds it into snapshots."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, deciding: Deciding, voting: Voting) -> None:
         self._context = context
+        self._deciding = deciding
+        self._voting = voting
         self._written = 0
 
     def after(self, out: Outbox) -> None:
@@ -44,6 +50,8 @@ class Compaction:
         replica = self._context.replica
         snapshots = {owner_file(author): encode_snapshot(replica, author) for author in sorted(authors)}
         snapshots[CHAIN_FILE] = encode_chain(self._context)
+        snapshots[VOTES_FILE] = cbor.encode(self._deciding.records())
+        snapshots[BALLOTS_FILE] = cbor.encode(self._voting.records())
         out.add(Compact(snapshots=snapshots))
         replica.dirty.clear()
         self._written = 0

@@ -5,9 +5,12 @@ Durations are microseconds (`wire.time.Instant` differences) unless the name say
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from consensus.bft.desk import ReplicaConfig
+from consensus.governance.proposals import Choice
 from mesh.protocol.messages import Capabilities
 from wire.time import seconds
 
@@ -69,6 +72,17 @@ PROFILES: dict[ProfileName, Profile] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VotingPolicy:
+    """How a queen votes without being asked: by action, else by `default`; None leaves it to its operator."""
+
+    rules: Mapping[str, Choice | None] = field(default_factory=dict)
+    default: Choice | None = None
+
+    def choice(self, action: str) -> Choice | None:
+        return self.rules.get(action, self.default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
     """Everything tunable about the pure node."""
 
@@ -104,6 +118,13 @@ class NodeConfig:
     join_retry: int = seconds(2)
     forward_deadline: int = seconds(8)
     promote_retry: int = seconds(2)
+    admission_deadline_s: int = 24 * 3600  # how long the members may vote on a stranger
+    decision_patience_s: int = 30  # who waits for a decision waits so much longer than the deadline
+    submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again; after the second time to all
+    govern: bool = False  # this node is ready to govern with the others
+    govern_patience: int = seconds(60)  # the creator waits so long for the last ones to be ready
+    replica: ReplicaConfig = field(default_factory=ReplicaConfig)
+    voting: VotingPolicy = field(default_factory=VotingPolicy)
     startup_patience: int = seconds(3)  # how long an unclean but whole log waits for a majority to confirm it
     replicated_deadline: int = seconds(10)
 

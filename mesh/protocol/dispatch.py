@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crdt import batch, fork
+from mesh.protocol.deciding import CONSENSUS
 from mesh.protocol.links import Link
 from mesh.protocol.messages import (
     ChainBlocks,
@@ -67,6 +68,7 @@ class Dispatch:
             MessageType.JOIN_FORWARD: self._join_forward,
             MessageType.JOIN_OUTCOME: self._join_outcome,
             MessageType.TX_SUBMIT: self._transaction,
+            MessageType.SUPPORT: self._support,
         }
 
     def message(self, peer: PeerId, channel: Channel, message: bytes, now: Instant, out: Outbox) -> None:
@@ -88,6 +90,8 @@ class Dispatch:
             over = self._node.syncing.on_message(link, kind, payload, now, out)
             if over and link.swarm is not None:
                 self._node.startup.void(link.swarm)
+        elif kind in CONSENSUS:
+            self._node.deciding.on_message(link, kind, payload, now, out)
         elif kind in self._handlers:
             self._handlers[kind](link, payload, now, out)
         else:
@@ -226,5 +230,11 @@ class Dispatch:
         self._node.admission.on_outcome(link.swarm, cbor.decode_as(payload, JoinOutcome), out)
 
     def _transaction(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
-        if self._node.admission.on_transaction(payload, now, self._node.may_sign(now), out):
+        if self._node.context.chain.governed:
+            self._node.deciding.on_transaction(payload, now, out)
+            self._node.voting.heard(payload, now, out)
+        elif self._node.admission.on_transaction(payload, now, self._node.may_sign(now), out):
             self._node.chain_grew(now, out)
+
+    def _support(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.handover.on_support(link, payload)

@@ -26,6 +26,8 @@ class RecordKind(IntEnum):
     BLOCK = 2
     FORK = 3
     SIGNED_HEAD = 4
+    VOTE = 5
+    BALLOT = 6
 
 
 class Persist(msgspec.Struct, frozen=True, kw_only=True):

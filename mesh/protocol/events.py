@@ -104,3 +104,14 @@ NetworkEvent = (
     PeerUp | PeerDown | MessageReceived | GossipReceived | DialFailed | PeerFound | StreamOffence | AddressesChanged
 )
 InEvent = NetworkEvent | WallClock | Command | DamageFound
+
+
+def culprit(event: InEvent) -> PeerId | None:
+    """Who is to blame for a RemoteError that `event` led to."""
+    match event:
+        case MessageReceived(peer=peer):
+            return peer
+        case GossipReceived(forwarder=forwarder):
+            return forwarder
+        case _:
+            return None

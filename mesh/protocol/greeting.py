@@ -140,8 +140,12 @@ class Greeting:
         if link.swarm is None and link.asked_chain:
             raise ProtocolViolation("a stranger asked for the chain twice")
         link.asked_chain = True
+        self.send_blocks(link, request.from_height, out)
+
+    def send_blocks(self, link: Link, from_height: int, out: Outbox) -> None:
+        """As many blocks as a message takes."""
         chain = self._context.chain
-        blocks = chain.blocks(request.from_height, _CHAIN_BYTES)
+        blocks = chain.blocks(from_height, _CHAIN_BYTES)
         records = tuple(BlockRecord(block=block, certificate=certificate) for block, certificate in blocks)
         out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, ChainBlocks(height=chain.height, blocks=records))
 

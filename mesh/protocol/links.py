@@ -53,6 +53,7 @@ class Link:
     planned: int = 0  # its one valid entry in the heap of pings; 0: none, since it is not established
     ping_nonce: int = 0
     ping_sent: Instant | None = None
+    answered: Instant = 0  # when the last of our messages was sent that it has answered: HELLO, then pings
     missed: int = 0
     rtt: int | None = None  # microseconds
     clock_offsets_ms: list[int] = field(default_factory=list)
@@ -113,6 +114,7 @@ class Links:
     def heard(self, link: Link, hello: Hello) -> None:
         """The other side said HELLO."""
         link.hello = hello
+        link.answered = max(link.answered, link.greeted_at if link.greeted else link.since)
         self._sort(link)
 
     def wait_on(self, link: Link, now: Instant) -> None:
@@ -215,6 +217,7 @@ class Links:
         """Book a PONG; False when it answers no ping of ours."""
         if link.ping_sent is None or pong.nonce != link.ping_nonce:
             return False
+        link.answered = link.ping_sent
         round_trip = now - link.ping_sent
         link.rtt = round_trip if link.rtt is None else (link.rtt * 7 + round_trip) // 8
         link.clock_offsets_ms.append(pong.wall_ms - (wall_ms - round_trip // 2_000))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from mesh.protocol.admission import Admission, Secrets
+from consensus.bft.replica import Replica
+from mesh.protocol.admission import Admission
 from mesh.protocol.announcing import Announcing
 from mesh.protocol.compaction import Compaction
 from mesh.protocol.context import Context, WallReading
+from mesh.protocol.deciding import Deciding
 from mesh.protocol.dispatch import Dispatch
 from mesh.protocol.effects import Effect, Penalize, Settle, Subscribe
 from mesh.protocol.events import (
@@ -28,8 +30,10 @@ from mesh.protocol.events import (
     PeerUp,
     StreamOffence,
     WallClock,
+    culprit,
 )
 from mesh.protocol.greeting import Greeting
+from mesh.protocol.handover import Handover
 from mesh.protocol.lifecycle import Lifecycle, Surroundings, lifecycle_of, lifecycle_reason
 from mesh.protocol.links import Link
 from mesh.protocol.operations import Operations
@@ -40,6 +44,7 @@ from mesh.protocol.syncing import Syncing
 from mesh.protocol.terms import Terms
 from mesh.protocol.topics import state_topic
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.voting import Secrets, Voting
 from mesh.protocol.writer import Writer
 from wire.errors import Offence, RemoteError
 from wire.ids import PeerId
@@ -49,7 +54,7 @@ from wire.time import Instant
 class Node:
     """A member of a federation (see `mesh.protocol.assembly` for how one is made from what lies in its home)."""
 
-    def __init__(self, context: Context, disk: DiskReport, secrets: Secrets) -> None:
+    def __init__(self, context: Context, disk: DiskReport, replica: Replica, secrets: Secrets) -> None:
         self.context = context
         self.greeting = Greeting(context)
         self.startup = Startup(context, disk)
@@ -57,9 +62,12 @@ class Node:
         self.syncing = Syncing(context)
         self.announcing = Announcing(context)
         self.seeking = Seeking(context, self.announcing)
-        self.admission = Admission(context, secrets)
         self.terms = Terms(context, self.startup)
-        self.compaction = Compaction(context)
+        self.deciding = Deciding(context, replica, self.greeting, doubtful=self.startup.doubtful)
+        self.voting = Voting(context, self.deciding, secrets)
+        self.admission = Admission(context, self.deciding, self.voting, secrets)
+        self.handover = Handover(context)
+        self.compaction = Compaction(context, self.deciding, self.voting)
         self.operations = Operations(self)
         self.dispatch = Dispatch(self)
         self._deadlines = (
@@ -71,6 +79,9 @@ class Node:
             self._signing_deadline,
             self.admission.next_deadline,
             self.terms.next_deadline,
+            lambda: self.deciding.next_deadline(self._latest),
+            self.voting.next_deadline,
+            self.handover.next_deadline,
         )
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
@@ -95,26 +106,39 @@ class Node:
         try:
             self._handle(event, now, out)
         except RemoteError as error:
-            self._penalize(_culprit(event), error.offence, error.detail, now, out)
+            self._penalize(culprit(event), error.offence, error.detail, now, out)
         self._after(now, out)
         return out.effects
 
     def tick(self, now: Instant) -> list[Effect]:
         """What is due by `now`."""
         out = Outbox()
+        self._latest = now
         self.greeting.tick(now, out)
         self.context.dialer.tick(now, out)
         self.seeking.tick(now, out)
         self.syncing.tick(now, out)
         self.writer.tick(now, out)
         self.admission.tick(now, out)
-        transaction = self.terms.tick(now, self.in_step(), out)
-        if transaction is not None and self.startup.verdict(now) is Verdict.CONFIRMED:
-            self.admission.order_own(transaction, now, out)
-            self.chain_grew(now, out)
+        self._advance_terms(now, out)
+        self.voting.tick(now, out)
+        self.deciding.tick(now, out)
         self.announcing.tick(now, self.may_sign(now), out)
         self._after(now, out)
         return out.effects
+
+    def _advance_terms(self, now: Instant, out: Outbox) -> None:
+        """Our own next step, and the creator's last one, go to whoever governs."""
+        chain = self.context.chain
+        transaction = self.terms.tick(now, self.in_step())
+        if transaction is not None and (chain.governed or chain.creator.swarm != self.context.me.swarm):
+            self.deciding.hand_in(transaction, now, out)
+            transaction = None
+        if transaction is None and self.may_sign(now):
+            transaction = self.handover.due(now)
+        if transaction is not None and self.startup.verdict(now) is Verdict.CONFIRMED:
+            self.admission.order_own(transaction, now, out)
+            self.chain_grew(now, out)
 
     def next_deadline(self) -> Instant | None:
         """When `tick` next has something to do."""
@@ -180,6 +204,10 @@ class Node:
             self.established(link, now, out)
         self.terms.chain_grew()
         self.announcing.chain_grew(now)
+        self.admission.chain_grew(out)
+        self.handover.chain_grew(self.may_sign(now), out)
+        self.deciding.chain_grew(now, out)
+        self.voting.chain_grew(now, out)
 
     def established(self, link: Link, now: Instant, out: Outbox) -> None:
         """Both sides of a link have said HELLO as members."""
@@ -191,6 +219,8 @@ class Node:
             self.announcing.changed(now)  # nobody heard what was said before
         self.announcing.introduce(link, out)
         self.seeking.met(link, now, out)
+        self.handover.established(link, self.may_sign(now), out)
+        self.deciding.established(link, now, out)
         if claimed:
             self.syncing.want(link.peer)
         elif link.hello.state_root == self.context.replica.root():
@@ -283,10 +313,15 @@ class Node:
 
     def _after(self, now: Instant, out: Outbox) -> None:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
+        while out.grew:  # a decision may make room for the next one
+            out.grew = False
+            self.chain_grew(now, out)
         for peer, offence, detail in out.blamed:
             self._penalize(peer, offence, detail, now, out)
         self.startup.refit()
-        if self.may_sign(now):
+        signing = self.may_sign(now)
+        self.deciding.allow(signing)
+        if signing:
             self.writer.flush(now, out)
         elif self.writer.pending:
             self.writer.refuse(self.read_only_reason(now), out)
@@ -309,14 +344,3 @@ class Node:
             self.lifecycle = state
             self.was_operational = self.was_operational or state is Lifecycle.OPERATIONAL
             out.trace(TraceKind.LIFECYCLE, state=state.value, reason=self.lifecycle_reason())
-
-
-def _culprit(event: InEvent) -> PeerId | None:
-    """Who is to blame for a RemoteError that `event` led to."""
-    match event:
-        case MessageReceived(peer=peer):
-            return peer
-        case GossipReceived(forwarder=forwarder):
-            return forwarder
-        case _:
-            return None

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from consensus.blocks import leave_tx
 from crdt.ops import Op
-from mesh.protocol import memory, status
+from mesh.protocol import decisions, memory, status
 from mesh.protocol.commands import (
     Admit,
     Failure,
     FailureKind,
+    GetDecisions,
     GetPeers,
+    GetProposals,
     GetStatus,
     Invite,
     Join,
+    Leave,
     MemoryGet,
     MemoryList,
     MemoryPut,
     MemoryRemove,
     Operation,
     Outcome,
+    Propose,
+    Read,
     Success,
+    Vote,
 )
 from mesh.protocol.effects import Reply
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.reach import reach
 from mesh.protocol.writer import Write
+from wire.errors import Overloaded, RemoteError
 from wire.time import Instant
 
 if TYPE_CHECKING:
@@ -47,12 +56,19 @@ class Operations:
             case Admit(swarm=swarm):
                 outcome = self._admit(swarm, now, out)
                 out.add(Reply(request_id=request_id, outcome=outcome))
+            case Propose():
+                if self._may(request_id, "nothing was proposed", now, out):
+                    self._node.voting.propose(request_id, operation, now, out)
+            case Vote():
+                if self._may(request_id, "no vote was cast", now, out):
+                    self._node.voting.vote(request_id, operation, now, out)
+            case Leave():
+                if self._may(request_id, "this swarm did not leave", now, out):
+                    self._leave(request_id, now, out)
             case _:
                 out.add(Reply(request_id=request_id, outcome=self._read(operation, now)))
 
-    def _read(
-        self, operation: GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join, now: Instant
-    ) -> Outcome:
+    def _read(self, operation: Read, now: Instant) -> Outcome:
         node = self._node
         match operation:
             case GetStatus():
@@ -65,6 +81,12 @@ class Operations:
                 return memory.list_keys(operation, node.context)
             case Invite(expires_s=expires_s):
                 return self._invite(expires_s, now)
+            case GetProposals():
+                return Success(result={"proposals": decisions.open_proposals(node.context)})
+            case GetDecisions(since=since, proposal=proposal):
+                if proposal is not None:
+                    return decisions.find(node.context, proposal)
+                return Success(result={"decisions": decisions.decided(node.context, since)})
             case Join():
                 name = node.context.chain.genesis.name
                 message = f"this node is a member of {name!r} already; a home belongs to one federation"
@@ -77,6 +99,7 @@ class Operations:
         return status.status(
             node.context,
             node.announcing,
+            node.deciding,
             lifecycle=node.lifecycle,
             reason=node.lifecycle_reason(),
             read_only=node.read_only_reason(now),
@@ -84,6 +107,33 @@ class Operations:
             progress=node.syncing.progress(),
             now=now,
         )
+
+    def _may(self, request_id: int, what: str, now: Instant, out: Outbox) -> bool:
+        """This node may sign, and a quorum is in reach; else the answer says why not, and what would mend it."""
+        node = self._node
+        if reason := node.read_only_reason(now):
+            failure = Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}", retry_after_s=1.0)
+        elif not node.context.chain.governed:
+            message = f"{what}: the creator governs this federation until every member is updated and ready to vote"
+            failure = Failure(kind=FailureKind.REJECTED, message=message, retry_after_s=1.0)
+        elif reason := reach(node.context, now).refusal:
+            failure = Failure(kind=FailureKind.NO_QUORUM, message=f"{what}: {reason}", retry_after_s=1.0)
+        else:
+            return True
+        out.add(Reply(request_id=request_id, outcome=failure))
+        return False
+
+    def _leave(self, request_id: int, now: Instant, out: Outbox) -> None:
+        """Have the chain say that this swarm left."""
+        context = self._node.context
+        transaction = leave_tx(context.federation, context.me.swarm, context.me.term, context.me.queen_key)
+        try:
+            self._node.deciding.submit(transaction, now, out)
+        except (RemoteError, Overloaded) as error:
+            failure = Failure(kind=FailureKind.REJECTED, message=f"this swarm did not leave: {error}")
+            out.add(Reply(request_id=request_id, outcome=failure))
+        else:
+            out.add(Reply(request_id=request_id, outcome=Success(result={"swarm": context.me.name})))
 
     def _write(self, request_id: int, op: Op | Failure, replicated: bool, now: Instant, out: Outbox) -> None:
         if isinstance(op, Failure):

@@ -25,11 +25,12 @@ def pack(kind: MessageType, body: msgspec.Struct | bytes) -> bytes:
 class Outbox:
     """Effects in the order in which they must happen; and who is to be charged for what, once all is done."""
 
-    __slots__ = ("blamed", "effects")
+    __slots__ = ("blamed", "effects", "grew")
 
     def __init__(self) -> None:
         self.effects: list[Effect] = []
         self.blamed: list[tuple[PeerId, Offence, str]] = []
+        self.grew = False  # a block was decided here: whoever follows the chain is to be told
 
     def add(self, effect: Effect) -> None:
         self.effects.append(effect)

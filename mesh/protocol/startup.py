@@ -83,6 +83,11 @@ class Startup:
         return self._confirmed
 
     @property
+    def doubtful(self) -> bool:
+        """The disk may have forgotten what this node signed last."""
+        return self._doubtful()
+
+    @property
     def settled(self) -> bool:
         """Confirmed by the others, where the disk left a doubt."""
         return self._confirmed and self._doubtful()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from mesh.protocol.announcing import Announcing
 from mesh.protocol.context import Context
+from mesh.protocol.deciding import Deciding
 from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.reach import reach
 from wire.ids import PeerId
 from wire.time import SECOND, Instant
 
@@ -15,6 +17,7 @@ CLOCK_WARNING_MS = 1_000
 def status(
     context: Context,
     announcing: Announcing,
+    deciding: Deciding,
     *,
     lifecycle: Lifecycle,
     reason: str,
@@ -45,7 +48,8 @@ def status(
         "version_vector": version_vector(context),
         "epoch": chain.epoch,
         "height": chain.height,
-        "quorum": quorum(context),
+        "quorum": quorum(context, now),
+        "consensus": consensus(context, deciding),
         "pending_join": None,
         "pending_joins": pending_joins,
         "sync": {"received": progress[0], "expected": progress[1]},
@@ -138,13 +142,33 @@ def version_vector(context: Context) -> dict[str, object]:
     return vector
 
 
-def quorum(context: Context) -> dict[str, object]:
-    """The epoch's rule and what it survives."""
+def quorum(context: Context, now: Instant) -> dict[str, object]:
+    """The epoch's rule, what it survives, and how much is in reach."""
     rule = context.chain.quorum_rule()
+    seen = reach(context, now)
     return {
+        "state": seen.state.value,
+        "reason": seen.reason,
+        "weight": seen.weight,
+        "total": seen.total,
         "rule": rule.name.value,
         "crash_faults_tolerated": rule.crash_faults_tolerated,
         "byzantine_faults_tolerated": rule.byzantine_faults_tolerated,
+    }
+
+
+def consensus(context: Context, deciding: Deciding) -> dict[str, object]:
+    """Who governs, and how far the present height is."""
+    replica = deciding.replica
+    return {
+        "governed_by": "queens" if context.chain.governed else "creator",
+        "view": replica.view,
+        "leader": context.name_of(replica.leader().swarm),
+        "voting": replica.voting and not deciding.abstaining,
+        "pending": replica.pending,
+        "submitted": deciding.submitted,
+        "open_proposals": len(context.chain.standing.open),
+        "protocol_version": context.chain.standing.protocol_version,
     }
 
 

@@ -1,9 +1,9 @@
 """This swarm's standing in the federation: from learner to active member, from one term to the next.
 
-A learner that is in step submits PROMOTE: its signature over a recent block proves that it is alive. A home whose
-certificate names a newer term than the chain (`zenmesh recover --new-term`, a restored backup) asks every member how
-far the old term's log goes, fetches it, and submits TERM_BUMP, which closes the old term there: whoever held the old
-key is fenced from then on. Both go to the creator of the federation, who orders them on the chain.
+A learner that is in step submits PROMOTE: its signature over a recent block proves that it is alive; so does one that
+was suspended. A home whose certificate names a newer term than the chain (`zenmesh recover --new-term`, a restored
+backup) asks every member how far the old term's log goes, fetches it, and submits TERM_BUMP, which closes the old
+term there: whoever held the old key is fenced from then on. Both go to whoever governs the federation.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from consensus.membership import MemberState
 from crdt.ops import Author
 from mesh.protocol.context import Context
 from mesh.protocol.messages import HeldRow
-from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import Startup
 from wire import cbor
 from wire.ids import ZERO_DIGEST
 from wire.time import Instant
-from wire.types import Channel, MessageType
+
+_RETURNING = (MemberState.LEARNER, MemberState.SUSPENDED)
 
 
 class Terms:
@@ -62,21 +62,15 @@ class Terms:
         for author in list(self._context.replica.logs):
             self._context.replica.enforce_cut(author)
 
-    def tick(self, now: Instant, in_step: bool, out: Outbox) -> bytes | None:
-        """Submit what is due, again and again until the chain shows it; a creator gets it back to order it itself."""
+    def tick(self, now: Instant, in_step: bool) -> bytes | None:
+        """What is due, again and again until the chain shows it."""
         if now < self._next_try or not self._pending():
             return None
         transaction = self._transaction(now, in_step)
         if transaction is None:
             return None
         self._next_try = now + self._context.config.promote_retry
-        creator = self._context.chain.creator
-        if creator.swarm == self._context.me.swarm:
-            return transaction
-        link = self._context.links.of_swarm(creator.swarm)
-        if link is not None:
-            out.send(link.peer, Channel.MESH, MessageType.TX_SUBMIT, transaction)
-        return None
+        return transaction
 
     def next_deadline(self) -> Instant | None:
         return self._next_try if self._next_try and self._pending() else None
@@ -92,7 +86,7 @@ class Terms:
         member = self._context.chain.member(self._context.me.swarm)
         if member is None or not self._context.chain.anchored:
             return False
-        return member.term < self._context.me.term or member.state is MemberState.LEARNER
+        return member.term < self._context.me.term or member.state in _RETURNING
 
     def _transaction(self, now: Instant, in_step: bool) -> bytes | None:
         context = self._context
@@ -105,6 +99,6 @@ class Terms:
             head = context.replica.head(Author(me.swarm, member.term))
             close = (head.seq, head.hash) if head else (0, ZERO_DIGEST)
             return term_bump_tx(chain.federation_id, me.certificate, me.queen_key, close[0], close[1])
-        if member.state is MemberState.LEARNER and in_step:
+        if member.state in _RETURNING and in_step:
             return promote_tx(chain.federation_id, me.swarm, chain.height, chain.head_hash, me.queen_key)
         return None

@@ -16,6 +16,8 @@ import msgspec
 import pytest
 
 from consensus import admission, blocks, certificates, genesis, tickets
+from consensus.bft import messages as bft
+from consensus.governance import proposals
 from crdt import batch, ops
 from crdt.sync import messages as sync
 from mesh.protocol import messages
@@ -32,7 +34,7 @@ DOCUMENTS = documents()
 BLOCKS = [(document, block) for document in DOCUMENTS for block in blocks_of(document.read_text())]
 STRUCTS = [
     struct
-    for module in (messages, sync, admission, blocks, certificates, genesis, tickets, batch, ops)
+    for module in (messages, sync, admission, blocks, certificates, genesis, tickets, batch, ops, bft, proposals)
     for struct in vars(module).values()
     if isinstance(struct, type) and issubclass(struct, msgspec.Struct) and struct.__module__ == module.__name__
 ]

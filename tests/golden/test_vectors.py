@@ -21,6 +21,7 @@ from nacl.signing import SigningKey, VerifyKey
 
 from consensus import blocks, certificates, genesis, tickets
 from consensus.admission import JoinRequest, JoinResponse
+from consensus.bft import replica
 from crdt import batch, fork, ops
 from crdt.sync import messages as sync
 from mesh.protocol import messages
@@ -42,6 +43,7 @@ VECTORS = [
 ]
 BODIES: dict[int, type[msgspec.Struct]] = {
     **sync.STRUCTS,
+    **replica.BODIES,
     MessageType.HELLO: messages.Hello,
     MessageType.HEARTBEAT: messages.Heartbeat,
     MessageType.DISCOVERY: messages.Discovery,
@@ -233,7 +235,7 @@ def read_commit(given: Json, out: Json) -> None:
     assert notation(cbor2.loads(core)) == list(given["core"].values())
     assert (core.hex(), signers, notation(signatures)) == (out["core"], b"\x01", [out["signature"]])
     validators = [keys.PublicKey(b(key)) for key in given["validators"]]
-    assert blocks.open_commit_cert(b(out["certificate"]), validators, b(given["federation"]), keys.verify)[1] == [0]
+    assert blocks.open_certificate(b(out["certificate"]), validators, b(given["federation"]), keys.verify)[1] == [0]
 
 
 def read_ticket(given: Json, out: Json) -> None:
@@ -335,7 +337,7 @@ def refuse_announcement(given: Json) -> object:
 
 def refuse_commit(given: Json) -> object:
     validators = [keys.PublicKey(b(key)) for key in given["validators"]]
-    return blocks.open_commit_cert(b(given["certificate"]), validators, b(given["federation"]), keys.verify)
+    return blocks.open_certificate(b(given["certificate"]), validators, b(given["federation"]), keys.verify)
 
 
 REFUSERS: dict[tuple[str, str], Callable[[Json], object]] = {

@@ -16,23 +16,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consensus.bft import messages as bft
+from consensus.bft.viewchange import Elections
 from consensus.blocks import (
-    CommitCert,
+    BallotTx,
+    Certificate,
     Core,
+    GovernTx,
     LeaveStatement,
     LeaveTx,
     PromoteStatement,
     PromoteTx,
+    ProposalTx,
+    SupportStatement,
     TermBumpStatement,
     TermBumpTx,
     TxBody,
     encode_tx,
     join_tx,
-    open_commit_cert,
+    open_certificate,
 )
 from consensus.certificates import make_member_cert, parse_member_cert
 from consensus.chain import Chain
 from consensus.genesis import parse_genesis
+from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Subject, seal_proposal
 from crdt import batch
 from mesh.protocol.messages import Capabilities, Discovery, Heartbeat
 from tests.support.protocol_examples import CREATED_MS, JOINER_NODE, JOINER_QUEEN, JOINER_ROOT, QUEEN, ROOT, YEAR_MS
@@ -102,8 +109,8 @@ def read_header(envelope: bytes) -> None:
 def read_commit(envelope: bytes) -> None:
     """A certificate holds the payload and the signature alone."""
     commit = cose.open_as(envelope, ContentType.COMMIT, FEDERATION, limit=1024)
-    certificate = cbor.encode_struct(CommitCert(commit.payload, b"\1", (commit.signature,)))
-    open_commit_cert(certificate, [QUEEN.public], FEDERATION, keys.verify)
+    certificate = cbor.encode_struct(Certificate(commit.payload, b"\1", (commit.signature,)))
+    open_certificate(certificate, [QUEEN.public], FEDERATION, keys.verify)
 
 
 def second_certificate() -> bytes:
@@ -127,6 +134,66 @@ def body(value: Any) -> bytes:
     return cbor.encode_struct(value)
 
 
+@cache
+def two() -> Chain:
+    """The founder and a member with its weight."""
+    grown = chain(1).copy(keys.verify)
+    grown.append(*grown.propose([raw("block", "transaction of block 2")], NOW_MS + 2, QUEEN))
+    return grown
+
+
+@cache
+def governed() -> Chain:
+    """The founder alone, governing as the only queen."""
+    grown = chain(0).copy(keys.verify)
+    grown.append(*grown.propose([encode_tx(GovernTx(()))], NOW_MS + 3, QUEEN))
+    return grown
+
+
+def read_ballot(envelope: bytes) -> None:
+    """On a proposal that is in the same block."""
+    step = governed().next_step(NOW_MS + 4)
+    step.transact(encode_tx(ProposalTx(PROPOSAL)))
+    step.transact(encode_tx(BallotTx(envelope)))
+
+
+def read_vote(phase: bft.Phase) -> Callable[[bytes], object]:
+    """Votes travel as core and signature; the key is the voter's."""
+
+    def read(envelope: bytes) -> None:
+        vote = cose.open_as(envelope, bft.CONTENT[phase], FEDERATION, limit=1024)
+        core = bft.open_core(vote.payload, FEDERATION)
+        bft.check_vote(phase, body(core), QUEEN.public, vote.signature, FEDERATION, keys.verify)
+
+    return read
+
+
+def elections() -> Elections:
+    """Among the founder alone, in epoch 0."""
+    return Elections(chain(0).validators(), FEDERATION, keys.verify)
+
+
+CORE = Core(FEDERATION, 0, 0, 1, chain(1).head_hash)
+PROPOSAL = seal_proposal(
+    ProposalBody(
+        FEDERATION,
+        bytes(16),
+        SWARM,
+        1,
+        Subject.PRIORITY_CHANGE,
+        "set_priority",
+        cbor.encode({"kind": "task", "target": "t", "priority": "high"}),
+        NOW_MS,
+        NOW_MS + 60_000,
+    ),
+    QUEEN,
+)
+CHANGE = cose.seal(
+    ContentType.VIEW_CHANGE,
+    body(bft.ViewChangeHeader(FEDERATION, 0, 1, 0, FEDERATION, -1, bytes(32))),
+    QUEEN,
+    FEDERATION,
+)
 GRANT, JOIN = ticket().grant, raw("ticket", "join")
 HEAD = chain(1).head_hash
 HEARTBEAT = Heartbeat(FEDERATION, 0, SWARM, 1, 0, 3, STAMP, 2, 0, HEAD, HEAD, 125)
@@ -159,6 +226,33 @@ STATEMENTS: dict[ContentType, Statement] = {
         key=JOINER_QUEEN, payload=body(LeaveStatement(FEDERATION, JOINER, 1)), read=in_block(1, LeaveTx)
     ),
     ContentType.COMMIT: Statement(key=QUEEN, payload=body(Core(FEDERATION, 0, 0, 1, HEAD)), read=read_commit),
+    ContentType.SUPPORT: Statement(
+        key=JOINER_QUEEN,
+        payload=body(SupportStatement(FEDERATION, JOINER, 1)),
+        read=lambda one: two().check_transaction(encode_tx(GovernTx((one,))), NOW_MS + 3),
+    ),
+    ContentType.PROPOSAL: Statement(
+        key=QUEEN,
+        payload=cose.parse(PROPOSAL).payload,
+        read=lambda one: governed().check_transaction(encode_tx(ProposalTx(one)), NOW_MS + 4),
+    ),
+    ContentType.BALLOT: Statement(
+        key=QUEEN,
+        payload=body(BallotBody(FEDERATION, bytes(16), sha256(PROPOSAL), SWARM, 1, Choice.APPROVE, 1, "")),
+        read=read_ballot,
+    ),
+    ContentType.PRE_PREPARE: Statement(key=QUEEN, payload=body(CORE), read=read_vote(bft.Phase.PRE_PREPARE)),
+    ContentType.PREPARE: Statement(key=QUEEN, payload=body(CORE), read=read_vote(bft.Phase.PREPARE)),
+    ContentType.VIEW_CHANGE: Statement(
+        key=QUEEN,
+        payload=body(bft.ViewChangeHeader(FEDERATION, 0, 1, 0, FEDERATION, -1, bytes(32))),
+        read=lambda one: elections().read(bft.ViewChange(one, None, None)),
+    ),
+    ContentType.NEW_VIEW: Statement(
+        key=QUEEN,
+        payload=body(bft.NewViewHeader(FEDERATION, 0, 1, bft.hash_of_changes((CHANGE,)))),
+        read=lambda one: elections().open(bft.NewView(one, (CHANGE,), None, None)),
+    ),
     ContentType.BATCH: Statement(key=QUEEN, payload=written()[1][0].signed.envelope.payload, read=read_header),
     ContentType.HEARTBEAT: Statement(
         key=QUEEN,

@@ -13,11 +13,11 @@ from consensus.blocks import (
     Block,
     Core,
     block_hash,
-    commit_cert,
     join_tx,
     leave_tx,
+    make_certificate,
     promote_tx,
-    seal_commit,
+    sign_core,
     term_bump_tx,
 )
 from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_member_cert
@@ -166,4 +166,4 @@ class Realm:
             "block_hash": block_hash(raw),
         }
         core = Core(**{**says, **changes})
-        return commit_cert(core, [0], [seal_commit(core, signer or self.governor)], 1)
+        return make_certificate(core, [0], [sign_core(core, signer or self.governor)], 1)

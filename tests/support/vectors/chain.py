@@ -10,11 +10,11 @@ from consensus.blocks import (
     PromoteStatement,
     TermBumpStatement,
     TxKind,
-    commit_cert,
     join_tx,
     leave_tx,
+    make_certificate,
     promote_tx,
-    seal_commit,
+    sign_core,
     term_bump_tx,
 )
 from consensus.certificates import CertBody, MemberCert, make_member_cert, parse_member_cert
@@ -240,8 +240,8 @@ def _blocks() -> Section:
 def _commits() -> Section:
     core = Core(genesis().federation_id, 0, 0, 1, raw("block", "hash of block 1"))
     whole = raw("block", "commit certificate of block 1")
-    stranger = commit_cert(core, [0], [seal_commit(core, NODE)], 1)
-    two = commit_cert(core, [0, 1], [seal_commit(core, QUEEN)] * 2, 2)
+    stranger = make_certificate(core, [0], [sign_core(core, NODE)], 1)
+    two = make_certificate(core, [0, 1], [sign_core(core, QUEEN)] * 2, 2)
     judged = {"validators": [QUEEN.public], "federation": genesis().federation_id}
     cases = [
         ("by another key", stranger, Offence.SIGNATURE, "The signature is not the validator's."),
@@ -255,7 +255,7 @@ def _commits() -> Section:
                 name="of block 1",
                 about="The creator alone is validator: bit 0. Each signature is a COSE one over the core's bytes.",
                 given={"seed": QUEEN.seed, "core": core, **judged},
-                out={"core": cbor.encode_struct(core), "signature": seal_commit(core, QUEEN), "certificate": whole},
+                out={"core": cbor.encode_struct(core), "signature": sign_core(core, QUEEN), "certificate": whole},
             ),
             *(
                 Vector(name=name, about=why, given={"certificate": made, **judged}, refused=offence)

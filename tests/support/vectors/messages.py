@@ -7,6 +7,12 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from consensus.admission import JoinRequest, JoinResponse, JoinStatus
+from consensus.bft import messages as bft
+from consensus.bft.replica import BODIES
+from consensus.bft.safety import SafetyRules
+from consensus.blocks import Core, block_hash, sign_core, support
+from consensus.quorum import QuorumRule, QuorumSetting
+from consensus.validators import Validator, ValidatorSet
 from crdt.sync import messages as sync
 from crdt.trie import Inner, Trie
 from mesh.protocol.messages import (
@@ -118,6 +124,7 @@ def _statements() -> list[tuple[MessageType, bytes, str]]:
         (MessageType.BATCH, written()[1][0].raw, "logs.json"),
         (MessageType.FORK, fork_proof().raw, "logs.json"),
         (MessageType.TX_SUBMIT, raw("block", "transaction of block 2"), "chain.json"),
+        (MessageType.SUPPORT, support(genesis().federation_id, SWARM, 1, QUEEN), "consensus.md"),
     ]
 
 
@@ -160,7 +167,29 @@ def _bodies() -> dict[MessageType, list[Struct]]:
             JoinResponse(JoinStatus.PENDING, "the creator of the federation is out of reach", None, 0, 5_000, ()),
         ],
         **_sync_bodies(),
+        **_consensus_bodies(),
     }
+
+
+def _consensus_bodies() -> dict[MessageType, list[Struct]]:
+    """What one validator says at height 1: it proposes, votes, leaves view 0 with its lock, and begins view 1."""
+    block = raw("block", "block 1")
+    core = Core(genesis().federation_id, 0, 0, 1, block_hash(block))
+    alone = Validator(swarm=SWARM, term=1, key=QUEEN.public, weight=1)
+    validators = ValidatorSet(0, (alone,), QuorumRule(QuorumSetting.AUTO, 1))
+    certificate = validators.certify(core, {SWARM: sign_core(core, QUEEN, ContentType.PREPARE)})
+    rules = SafetyRules(QUEEN, genesis().federation_id, SWARM)
+    said = [
+        rules.pre_prepare(core, block),
+        rules.prepare(core, block),
+        rules.commit(core, certificate, block),
+        rules.view_change(1, 0, genesis().federation_id),
+    ]
+    change = cbor.decode_as(said[-1].body, bft.ViewChange)
+    said.append(rules.new_view(1, (change.header,), certificate, block))
+    kinds = {kind: cbor.decode_as(signed.body, BODIES[kind]) for signed in said for kind in [signed.message]}
+    news = bft.CertificateNews(bft.Phase.PREPARE, certificate)
+    return {kind: [body] for kind, body in kinds.items()} | {MessageType.CERTIFICATE: [news]}
 
 
 def _sync_bodies() -> dict[MessageType, list[Struct]]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from consensus.blocks import MAX_BLOCK, Core, block_hash, commit_cert, open_commit_cert, seal_commit
+from consensus.blocks import MAX_BLOCK, Core, block_hash, make_certificate, open_certificate, sign_core
 from consensus.chain import Chain
 from consensus.tickets import Anchor
 from tests.support.realm import CREATED_MS, Realm, queen, swarm
@@ -59,8 +59,8 @@ def forged_bump(realm: Realm) -> tuple[bytes, bytes]:
         pytest.param(lambda r: far(r, epoch=1), "does not follow the head", id="another epoch"),
         pytest.param(lambda r: far(r, time_ms=r.now_ms), "time does not advance", id="the same time"),
         pytest.param(lambda r: far(r, time_ms=0), "time does not advance", id="an earlier time"),
-        pytest.param(lambda r: far(r, prev_state_hash=bytes(32)), "another membership", id="another membership"),
-        pytest.param(lambda r: (r.block(), b""), "length >= 1", id="no transaction"),
+        pytest.param(lambda r: far(r, prev_state_hash=bytes(32)), "another state than ours", id="another membership"),
+        pytest.param(lambda r: proven(r, r.block()), "nothing in it", id="no transaction"),
         pytest.param(lambda r: (r.block(r.join("gamma"), height=0), b""), "`int` >= 1", id="height 0"),
         pytest.param(lambda r: proven(r, r.block(b"\xff")), "not CBOR", id="a transaction that is none"),
         pytest.param(lambda r: proven(r, r.block(r.join("beta"))), "member already", id="a refused transaction"),
@@ -72,7 +72,7 @@ def forged_bump(realm: Realm) -> tuple[bytes, bytes]:
         pytest.param(lambda r: with_proof(r, queen("beta")), "bad signature", id="certified by another member"),
         pytest.param(lambda r: with_proof(r, federation=bytes(32)), "another federation", id="another federation's"),
         pytest.param(lambda r: with_proof(r, height=9), "certificate of another block", id="names another height"),
-        pytest.param(lambda r: with_proof(r, epoch=9), "certificate of another block", id="names another epoch"),
+        pytest.param(lambda r: with_proof(r, epoch=9), "certificate of epoch 9", id="names another epoch"),
         pytest.param(lambda r: with_proof(r, block_hash=bytes(32)), "of another block", id="names another hash"),
         pytest.param(lambda r: with_bitmap(r, b"\x02"), "bitmap does not fit", id="a signer beyond the set"),
         pytest.param(lambda r: with_bitmap(r, b"\x00"), "bitmap does not fit", id="no signer"),
@@ -204,13 +204,13 @@ CORE = Core(sha256(b"fed"), 3, 0, 3, block_hash(b"block"))
 
 @pytest.mark.parametrize("chosen", [[0], [9], [0, 8, 9], list(range(10))], ids=str)
 def test_a_certificate_of_many_validators_names_who_signed(chosen: list[int]) -> None:
-    proof = commit_cert(CORE, chosen, [seal_commit(CORE, SIGNERS[at]) for at in chosen], len(SIGNERS))
+    proof = make_certificate(CORE, chosen, [sign_core(CORE, SIGNERS[at]) for at in chosen], len(SIGNERS))
     validators = [signer.public for signer in SIGNERS]
-    assert open_commit_cert(proof, validators, CORE.federation, keys.verify) == (CORE, chosen)
+    assert open_certificate(proof, validators, CORE.federation, keys.verify) == (CORE, chosen)
     with pytest.raises(DecodeError, match="does not fit"):
-        open_commit_cert(proof, validators[: chosen[-1]], CORE.federation, keys.verify)
+        open_certificate(proof, validators[: chosen[-1]], CORE.federation, keys.verify)
     with pytest.raises(BadSignature):
-        open_commit_cert(proof, validators[::-1], CORE.federation, keys.verify)
+        open_certificate(proof, validators[::-1], CORE.federation, keys.verify)
 
 
 def test_a_violation_blames_the_chain(realm: Realm) -> None:

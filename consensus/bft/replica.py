@@ -1,0 +1,241 @@
+"""One queen's replica: it agrees with the others on one block after the other.
+
+    leader            replicas
+      │ PRE_PREPARE ──► each judges the block, makes it durable
+      │ ◄── PREPARE ──► everyone            a quorum: PREPARE_CERT, the lock
+      │ ◄── COMMIT ───► everyone            a quorum: COMMIT_CERT, decided
+      ┆
+    no decision in time: VIEW_CHANGE to everyone; a quorum of them, and the next leader says NEW_VIEW, and proposes
+    again what may have been decided
+
+A value driven from outside: messages and time go in, effects come out in the order in which they must happen. What it
+signs is up to `SafetyRules`; what a block may do, to the chain; the normal case is in `Ordering`, what happens when a
+leader fails in `Views`. With more than `all_to_all` validators votes go to the leader, who hands certificates on.
+Whatever is of an earlier height or epoch is answered with blocks, whatever is of a later one makes us ask for them.
+What cannot be judged yet is held, within bounds.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from consensus.bft.desk import Desk, ReplicaConfig, Round
+from consensus.bft.effects import Blame, Effect
+from consensus.bft.messages import CertificateNews, NewView, Phase, PrePrepare, ViewChange, Vote, open_core
+from consensus.bft.ordering import Ordering
+from consensus.bft.safety import SafetyRules
+from consensus.bft.views import Views
+from consensus.chain import Chain
+from consensus.validators import Validator, ValidatorSet
+from wire import cbor, keys
+from wire.errors import RemoteError
+from wire.ids import SwarmId
+from wire.time import Instant
+from wire.types import MessageType
+
+BODIES: dict[MessageType, type[msgspec.Struct]] = {
+    MessageType.PRE_PREPARE: PrePrepare,
+    MessageType.PREPARE: Vote,
+    MessageType.COMMIT: Vote,
+    MessageType.CERTIFICATE: CertificateNews,
+    MessageType.VIEW_CHANGE: ViewChange,
+    MessageType.NEW_VIEW: NewView,
+}
+MESSAGES = frozenset(BODIES)
+
+
+class Replica:
+    """Takes part for `me`; passive while `me` has no vote."""
+
+    def __init__(
+        self, chain: Chain, me: SwarmId, rules: SafetyRules, config: ReplicaConfig, verify: keys.Verify
+    ) -> None:
+        self._desk = Desk(chain, me, rules, config, verify)
+        self._ordering = Ordering(self._desk)
+        self._views = Views(self._desk)
+        self._height = chain.height
+        self._repeat_at: Instant | None = None
+        self._resume()
+
+    # what others may ask
+
+    @property
+    def view(self) -> int:
+        """The view that this replica is in, or wants to be in."""
+        return self._desk.view
+
+    @property
+    def entered(self) -> bool:
+        """The present view's leader may propose: no change of view is under way."""
+        return self._desk.entered
+
+    @property
+    def voting(self) -> bool:
+        """This replica's swarm has a vote in the present epoch."""
+        return self._desk.voting
+
+    @property
+    def validators(self) -> ValidatorSet:
+        """Of the present epoch."""
+        return self._desk.validators
+
+    @property
+    def pending(self) -> int:
+        """Transactions that wait to be ordered."""
+        return len(self._desk.pool)
+
+    @property
+    def held(self) -> int:
+        """Bytes of messages that cannot be judged yet."""
+        return self._desk.held.size
+
+    @property
+    def votes(self) -> int:
+        """Votes that are booked."""
+        return len(self._desk.votes)
+
+    def records(self) -> list[bytes]:
+        """What we signed that must survive a restart, in order."""
+        return self._desk.rules.records()
+
+    def leader(self, ahead: int = 0) -> Validator:
+        """Who proposes next in this view, or `ahead` views later."""
+        return self._desk.leader(ahead)
+
+    def waits_for(self, tx: bytes) -> bool:
+        """`tx` is here, and not ordered yet."""
+        return tx in self._desk.pool
+
+    # events
+
+    def submit(self, tx: bytes, now: Instant, wall_ms: int) -> list[Effect]:
+        """A transaction to be ordered.
+
+        Raises:
+            RemoteError: it can be in no block that follows.
+            Overloaded: too many wait.
+        """
+        self._desk.pool.add(tx, now, wall_ms)
+        return self._done(now, wall_ms)
+
+    def receive(self, sender: SwarmId, message: MessageType, body: bytes, now: Instant, wall_ms: int) -> list[Effect]:
+        """A message of the replica of `sender`, who is blamed for what no honest one sends."""
+        if self.voting:
+            try:
+                self._dispatch(sender, message, body, now, wall_ms)
+            except RemoteError as error:
+                self._desk.add(Blame(sender, error))
+        return self._done(now, wall_ms)
+
+    def met(self, peer: SwarmId) -> list[Effect]:
+        """A link to a validator stands anew: say again what matters there."""
+        desk = self._desk
+        if self.voting and desk.validators.position(peer) is not None:
+            for signed in desk.rules.said(desk.height):
+                desk.say(signed, peer)
+            self._views.show(peer)
+        return desk.take()
+
+    def chain_grew(self, now: Instant, wall_ms: int) -> list[Effect]:
+        """Blocks came by another way."""
+        return self._done(now, wall_ms)
+
+    def tick(self, now: Instant, wall_ms: int) -> list[Effect]:
+        """What is due by `now`."""
+        desk = self._desk
+        if self.voting:
+            if desk.pacemaker.due(now):
+                self._views.leave_for(desk.view + 1, now)
+            if self._repeat_at is not None and now >= self._repeat_at:
+                self._repeat_at = None
+                self._repeat()
+        return self._done(now, wall_ms)
+
+    def next_deadline(self, now: Instant, wall_ms: int) -> Instant | None:
+        """When `tick` has something to do."""
+        if not self.voting:
+            return None
+        due = [self._desk.pacemaker.deadline, self._repeat_at, self._ordering.batch_deadline()]
+        expiry_ms = self._desk.chain.state.next_expiry_ms()
+        if expiry_ms is not None and expiry_ms > wall_ms:
+            due.append(now + (expiry_ms - wall_ms) * 1_000)
+        return min((at for at in due if at is not None), default=None)
+
+    # helpers
+
+    def _dispatch(self, sender: SwarmId, kind: MessageType, body: bytes, now: Instant, wall_ms: int) -> None:
+        match cbor.decode_as(body, BODIES[kind]):
+            case PrePrepare() as message:
+                self._ordering.on_pre_prepare(sender, message, body, now, wall_ms)
+            case Vote() as message:
+                phase = Phase.PREPARE if kind is MessageType.PREPARE else Phase.COMMIT
+                self._ordering.on_vote(sender, phase, message, now)
+            case CertificateNews() as message:
+                self._ordering.on_certificate(sender, message, now)
+            case ViewChange() as message:
+                self._views.on_view_change(sender, message, now)
+            case NewView() as message:
+                self._views.on_new_view(sender, message, body, now)
+
+    def _done(self, now: Instant, wall_ms: int) -> list[Effect]:
+        """After every event: go on as far as it leads, mind the timers, hand the effects out."""
+        desk = self._desk
+        place = None
+        while place != (place := (desk.chain.height, desk.view, desk.entered)):
+            self._follow(wall_ms)
+            if self.voting:
+                self._views.elect(now)
+                self._ordering.propose(now, wall_ms)
+                self._release(now, wall_ms)
+                self._ordering.count(now)
+        pending = self.voting and desk.busy(wall_ms)
+        desk.pacemaker.work(pending, now)
+        if not pending:
+            self._repeat_at = None
+        elif self._repeat_at is None:
+            self._repeat_at = now + desk.config.repeat
+        return desk.take()
+
+    def _follow(self, wall_ms: int) -> None:
+        """The chain grew: what is about decided heights is over, and another set of voters begins anew."""
+        desk = self._desk
+        if self._height == desk.chain.height:
+            return
+        self._height = desk.chain.height
+        if desk.validators.epoch != desk.chain.epoch:
+            desk.begin_epoch()
+            self._views.begin_epoch()
+        desk.rules.decided(self._height)
+        desk.votes.decided(self._height)
+        desk.round = Round()
+        desk.pacemaker.decided(None)
+        desk.pool.renew(wall_ms)
+
+    def _release(self, now: Instant, wall_ms: int) -> None:
+        """Judge anew what was held. What turns out wrong is dropped: its sender was not heard just now."""
+        for sender, kind, body in self._desk.held.take():
+            try:
+                self._dispatch(sender, kind, body, now, wall_ms)
+            except RemoteError:
+                continue
+
+    def _repeat(self) -> None:
+        """Nothing was decided for a while: somebody may have missed what we said."""
+        desk = self._desk
+        for signed in desk.rules.said(desk.height):
+            desk.say(signed)
+        if desk.leader().swarm == desk.me:
+            self._views.show()
+
+    def _resume(self) -> None:
+        """After a restart: what we signed at this height counts again."""
+        desk = self._desk
+        for signed in desk.rules.said(desk.height):
+            if signed.message in (MessageType.PREPARE, MessageType.COMMIT):
+                vote = cbor.decode_as(signed.body, Vote)
+                phase = Phase.PREPARE if signed.message is MessageType.PREPARE else Phase.COMMIT
+                desk.book(phase, open_core(vote.core, desk.federation), desk.me, vote.signature)
+        desk.round.bodies.update(desk.rules.bodies())
+        self._views.resume()
+        desk.round.proposal = desk.rules.voted(Phase.PREPARE, desk.view, desk.height)
+        desk.take()

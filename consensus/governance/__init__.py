@@ -1,0 +1,1 @@
+"""What queens decide about: proposals, ballots, the tally, and what each action changes."""

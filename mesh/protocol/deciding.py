@@ -1,0 +1,248 @@
+"""This node's part in deciding: it drives the replica, and sees that what it submits is ordered.
+
+    a transaction of ours ──TX_SUBMIT──► the leader and the next one; after a while, not ordered: every validator
+    PRE_PREPARE, PREPARE, COMMIT, VIEW_CHANGE, NEW_VIEW ──► `consensus.bft.replica` ──► effects, carried out here
+
+Any member submits; those with a vote take part. What is submitted is repeated until the chain shows it or it cannot
+be any more. Votes leave on the priority lane, which is heard whatever else a link carries.
+
+A disk that may have forgotten votes makes a replica abstain: it may have voted on the height after the last that the
+others know, so it takes part again once that one is decided without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
+from consensus.bft.replica import MESSAGES, Replica
+from consensus.blocks import QuarantineTx, encode_tx
+from consensus.validators import Validator
+from mesh.protocol.context import Context
+from mesh.protocol.effects import RecordKind
+from mesh.protocol.greeting import Greeting
+from mesh.protocol.links import Link
+from mesh.protocol.messages import BlockRecord, ChainBlocks
+from mesh.protocol.outbox import Outbox
+from mesh.protocol.trace import TraceKind
+from wire import cbor
+from wire.errors import Overloaded, Overtaken, RemoteError
+from wire.ids import Digest, SwarmId, sha256
+from wire.time import Instant
+from wire.types import Channel, MessageType
+
+CONSENSUS = MESSAGES
+
+
+@dataclass(slots=True)
+class _Submitted:
+    """A transaction that this node wants ordered."""
+
+    tx: bytes
+    since: Instant
+    next_try: Instant
+
+
+class Deciding:
+    """Consensus, as one node takes part in it."""
+
+    def __init__(self, context: Context, replica: Replica, greeting: Greeting, *, doubtful: bool) -> None:
+        self._context = context
+        self._greeting = greeting
+        self.replica = replica
+        self._submitted: dict[Digest, _Submitted] = {}
+        self._served: dict[SwarmId, tuple[int, Instant]] = {}
+        self._doubtful = doubtful
+        self._abstains_until: int | None = None  # a height
+        self._signing = False
+
+    # state
+
+    @property
+    def abstaining(self) -> bool:
+        """This node does not vote: it may not sign, or its disk may have forgotten what it voted."""
+        if not self._signing:
+            return True
+        if not self._doubtful:
+            return False
+        return self._abstains_until is None or self._context.chain.height < self._abstains_until
+
+    def records(self) -> list[bytes]:
+        """Votes that a journal which is written anew has to hold."""
+        return self.replica.records()
+
+    @property
+    def submitted(self) -> int:
+        """How many transactions of this node wait to be ordered."""
+        return len(self._submitted)
+
+    def allow(self, signing: bool) -> None:
+        """This node may sign, or not. Once it may, the others have said how far they are: who may have forgotten
+        votes knows from where on it may vote again."""
+        self._signing = signing
+        if signing and self._doubtful and self._abstains_until is None:
+            known = [link.height for link in self._context.links.members()]
+            self._abstains_until = max([self._context.chain.height, *known]) + 1
+
+    # submitting
+
+    def submit(self, tx: bytes, now: Instant, out: Outbox) -> None:
+        """Have `tx` ordered; raises RemoteError when it can be in no block that follows."""
+        if sha256(tx) in self._submitted:
+            return
+        self._take_in(tx, now, out)
+        self._submitted[sha256(tx)] = _Submitted(tx, now, now)
+        self._urge(self._submitted[sha256(tx)], now, out)
+
+    def hand_in(self, tx: bytes, now: Instant, out: Outbox) -> None:
+        """A step of our own swarm, which is tried again: to the queens, or to the creator while it governs."""
+        chain = self._context.chain
+        if chain.governed:
+            with suppress(RemoteError, Overloaded):  # the chain says no, or too much waits
+                self.submit(tx, now, out)
+            return
+        link = self._context.links.of_swarm(chain.creator.swarm)
+        if link is not None:
+            out.send(link.peer, Channel.MESH, MessageType.TX_SUBMIT, tx)
+
+    def on_transaction(self, tx: bytes, now: Instant, out: Outbox) -> None:
+        """Another member wants `tx` ordered; raises RemoteError for what no honest one submits."""
+        try:
+            self._take_in(tx, now, out)
+        except Overtaken:
+            self._context.counters["transactions_overtaken"] += 1
+        except Overloaded:
+            self._context.counters["transactions_refused"] += 1
+
+    def _take_in(self, tx: bytes, now: Instant, out: Outbox) -> None:
+        if self.replica.voting and not self.abstaining:
+            self._carry_out(self.replica.submit(tx, now, self._context.wall_ms(now)), now, out)
+
+    def _urge(self, submitted: _Submitted, now: Instant, out: Outbox) -> None:
+        """Send it to who can order it: the leader and its successor, and after a while to all."""
+        config = self._context.config
+        submitted.next_try = now + config.submit_retry
+        late = now >= submitted.since + 2 * config.submit_retry
+        chosen: Iterable[Validator] = (
+            self.replica.validators.validators if late else (self.replica.leader(), self.replica.leader(1))
+        )
+        for swarm in dict.fromkeys(validator.swarm for validator in chosen):
+            link = self._context.links.of_swarm(swarm)
+            if link is not None:
+                out.send(link.peer, Channel.MESH, MessageType.TX_SUBMIT, submitted.tx)
+
+    # events
+
+    def on_message(self, link: Link, kind: MessageType, payload: bytes, now: Instant, out: Outbox) -> None:
+        """A consensus message of a member."""
+        if link.swarm is None or self.abstaining:
+            return
+        effects = self.replica.receive(link.swarm, kind, payload, now, self._context.wall_ms(now))
+        self._carry_out(effects, now, out)
+
+    def established(self, link: Link, now: Instant, out: Outbox) -> None:
+        """A link stands anew: say what matters there, and what is ours to be ordered."""
+        if link.swarm is None:
+            return
+        if not self.abstaining:
+            self._carry_out(self.replica.met(link.swarm), now, out)
+        for submitted in self._submitted.values():
+            submitted.next_try = min(submitted.next_try, now)
+
+    def chain_grew(self, now: Instant, out: Outbox) -> None:
+        """Blocks came; what is ordered, or cannot be any more, need not be repeated."""
+        self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
+        wall_ms = self._context.wall_ms(now)
+        for digest, submitted in list(self._submitted.items()):
+            try:
+                self._context.chain.check_transaction(submitted.tx, wall_ms)
+            except RemoteError:
+                if not self.replica.waits_for(submitted.tx):
+                    del self._submitted[digest]
+
+    def tick(self, now: Instant, out: Outbox) -> None:
+        """Timers of the replica, and what has to be said again."""
+        if not self.abstaining:
+            self._carry_out(self.replica.tick(now, self._context.wall_ms(now)), now, out)
+        for submitted in list(self._submitted.values()):
+            if now >= submitted.next_try:
+                self._urge(submitted, now, out)
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        """When `tick` has something to do; asked for after every event, and nothing as long as the creator governs."""
+        if not self._context.chain.governed:
+            return None
+        due = [submitted.next_try for submitted in self._submitted.values()]
+        timer = None if self.abstaining else self.replica.next_deadline(now, self._context.wall_ms(now))
+        if timer is not None:
+            due.append(timer)
+        return min(due, default=None)
+
+    # carrying out
+
+    def _carry_out(self, effects: list[Effect], now: Instant, out: Outbox) -> None:
+        for effect in effects:
+            match effect:
+                case Store(record=record):
+                    out.persist(RecordKind.VOTE, record)
+                case Say(message=kind, body=body, to=to):
+                    self._say(kind, body, to, out)
+                case Decided(block=block, certificate=certificate):
+                    self._decided(block, certificate, out)
+                case Fetch(swarm=swarm):
+                    link = self._context.links.of_swarm(swarm)
+                    if link is not None:
+                        self._greeting.request_chain(link, out)
+                case Serve(swarm=swarm, from_height=height):
+                    self._serve(swarm, height, now, out)
+                case Convict(swarm=swarm, first=first, second=second):
+                    self._convict(swarm, first, second, now, out)
+                case Blame(swarm=swarm, error=error):
+                    member = self._context.chain.member(swarm)
+                    if member is not None:
+                        out.blame(member.peer, error.offence, error.detail)
+                case Note(kind=kind_, view=view, height=height, detail=detail):
+                    out.trace(TraceKind.CONSENSUS, step=kind_.value, view=view, height=height, detail=detail)
+
+    def _say(self, kind: MessageType, body: bytes, to: SwarmId | None, out: Outbox) -> None:
+        chosen = [to] if to is not None else [v.swarm for v in self.replica.validators.validators]
+        for swarm in chosen:
+            link = self._context.links.of_swarm(swarm)
+            if link is not None and swarm != self._context.me.swarm:
+                out.send(link.peer, Channel.PRIORITY, kind, body)
+
+    def _decided(self, block: bytes, certificate: bytes, out: Outbox) -> None:
+        """Make a decision durable, and tell those who do not vote."""
+        chain = self._context.chain
+        record = BlockRecord(block=block, certificate=certificate)
+        out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
+        out.trace(TraceKind.BLOCK_APPLIED, height=chain.height, epoch=chain.epoch)
+        out.grew = True
+        if self.replica.leader().swarm != self._context.me.swarm:
+            return
+        news = ChainBlocks(height=chain.height, blocks=(record,))
+        for link in self._context.links.members():
+            if link.swarm is not None and self.replica.validators.position(link.swarm) is None:
+                out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
+
+    def _serve(self, swarm: SwarmId, from_height: int, now: Instant, out: Outbox) -> None:
+        """Blocks for who is behind, the same ones not again and again."""
+        link = self._context.links.of_swarm(swarm)
+        height = self._context.chain.height
+        last = self._served.get(swarm)
+        recently = last is not None and last[0] == height and now < last[1] + self._context.config.submit_retry // 4
+        if link is None or recently or from_height > height:
+            return
+        self._served[swarm] = (height, now)
+        self._greeting.send_blocks(link, from_height, out)
+
+    def _convict(self, swarm: SwarmId, first: bytes, second: bytes, now: Instant, out: Outbox) -> None:
+        """A member contradicted itself: the evidence is ordered, and takes its weight."""
+        self._context.counters["equivocations"] += 1
+        out.trace(TraceKind.EQUIVOCATION, swarm=self._context.name_of(swarm))
+        try:
+            self.submit(encode_tx(QuarantineTx(first, second)), now, out)
+        except (RemoteError, Overloaded):
+            self._context.counters["evidence_unused"] += 1

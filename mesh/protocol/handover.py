@@ -1,0 +1,80 @@
+"""From the creator's rule to the queens': who is ready says so, and the creator hands over.
+
+    member, ACTIVE: SUPPORT, sealed by its queen ──► creator: GOVERN on the chain, once every active member is ready,
+                                                     or after a while a quorum of them
+
+A federation of one governs itself from its first moment. Who was not ready learns again, and has its weight back as
+soon as it proves to be alive. A node whose operator holds back (`govern = false`) gives no support and hands nothing
+over: so all are updated first.
+"""
+
+from __future__ import annotations
+
+from consensus.blocks import GovernTx, encode_tx, support
+from consensus.membership import MemberState
+from mesh.protocol.context import Context
+from mesh.protocol.links import Link
+from mesh.protocol.outbox import Outbox
+from wire import cose
+from wire.errors import BadSignature
+from wire.ids import SwarmId
+from wire.time import Instant
+from wire.types import KIB, Channel, ContentType, MessageType
+
+_LIMIT = 1 * KIB
+
+
+class Handover:
+    """Support given, support collected."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._supports: dict[SwarmId, bytes] = {}
+        self._patience: Instant | None = None
+
+    def established(self, link: Link, signing: bool, out: Outbox) -> None:
+        """Tell the creator that we are ready."""
+        context = self._context
+        if link.swarm == context.chain.creator.swarm and signing and self._ready():
+            raw = support(context.federation, context.me.swarm, context.me.term, context.me.queen_key)
+            out.send(link.peer, Channel.MESH, MessageType.SUPPORT, raw)
+
+    def chain_grew(self, signing: bool, out: Outbox) -> None:
+        """We may have got our weight just now."""
+        link = self._context.links.of_swarm(self._context.chain.creator.swarm)
+        if link is not None:
+            self.established(link, signing, out)
+
+    def on_support(self, link: Link, raw: bytes) -> None:
+        """A queen is ready; raises RemoteError when it did not say so itself."""
+        context = self._context
+        envelope = cose.open_as(raw, ContentType.SUPPORT, context.federation, limit=_LIMIT, verify=context.verify)
+        member = context.chain.member(link.swarm) if link.swarm else None
+        if member is None or envelope.kid != member.queen_key:
+            raise BadSignature("a support that the sender's queen did not sign")
+        self._supports[member.swarm] = raw
+
+    def due(self, now: Instant) -> bytes | None:
+        """The transaction that hands over, when it is time: for the creator to order."""
+        context = self._context
+        chain = context.chain
+        if chain.governed or not context.config.govern or chain.creator.swarm != context.me.swarm:
+            return None
+        active = [m.swarm for m in chain.members() if m.state is MemberState.ACTIVE and m.swarm != context.me.swarm]
+        ready = [swarm for swarm in active if swarm in self._supports]
+        if len(ready) < len(active):
+            if self._patience is None:
+                self._patience = now + context.config.govern_patience
+            voters = chain.state.membership.validators(chain.epoch)
+            if now < self._patience or not voters.is_quorum([context.me.swarm, *ready]):
+                return None
+        return encode_tx(GovernTx(tuple(self._supports[swarm] for swarm in ready)))
+
+    def next_deadline(self) -> Instant | None:
+        return None if self._context.chain.governed else self._patience
+
+    def _ready(self) -> bool:
+        context = self._context
+        member = context.chain.member(context.me.swarm)
+        active = member is not None and member.state is MemberState.ACTIVE
+        return context.config.govern and not context.chain.governed and active

@@ -1,0 +1,252 @@
+"""Whole nodes whose queens govern: they admit, decide, go on without one, refuse alone, remember after a crash."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from consensus.chain import Chain
+from consensus.governance.proposals import Choice
+from consensus.governance.tally import Status
+from consensus.membership import MemberState
+from mesh.protocol.commands import (
+    Failure,
+    FailureKind,
+    GetDecisions,
+    GetProposals,
+    Leave,
+    Outcome,
+    Propose,
+    Success,
+    Vote,
+)
+from mesh.protocol.config import NodeConfig, VotingPolicy
+from mesh.protocol.node import Node
+from tests.support.small_swarms import Town
+from wire.time import SECOND
+
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
+URGENT = {"kind": "task", "target": "t1", "priority": "critical"}
+
+
+def town_of(size: int, default: Choice | None = Choice.APPROVE, **rules: Choice | None) -> Town:
+    """A federation of so many, governed by its queens, who vote by one policy."""
+    town = Town(*NAMES[:size], config=NodeConfig(govern=True, voting=VotingPolicy(rules=rules, default=default)))
+    town.form()
+    town.world.run_until(lambda: all(voting(node) for node in town.nodes()))
+    return town
+
+
+def voting(node: Node) -> bool:
+    members = node.context.chain.members()
+    return node.deciding.replica.voting and all(member.state is MemberState.ACTIVE for member in members)
+
+
+def propose(town: Town, name: str, action: str = "set_priority", **details: Any) -> Outcome:
+    subject = "PRIORITY_CHANGE" if action == "set_priority" else "FEDERATION_POLICY"
+    command = Propose(subject=subject, action=action, details=details or URGENT, deadline_s=20, wait=True)
+    return town.world.ask(town[name], command, limit=60 * SECOND)
+
+
+def result(outcome: Outcome) -> Mapping[str, Any]:
+    assert isinstance(outcome, Success), outcome
+    return outcome.result
+
+
+def refused(outcome: Outcome) -> Failure:
+    assert isinstance(outcome, Failure), outcome
+    return outcome
+
+
+def everyone_at(town: Town, height: int) -> bool:
+    return {node.context.chain.height for node in town.nodes()} == {height}
+
+
+def swarm_hex(town: Town, name: str) -> str:
+    return town.node(name).context.me.swarm.hex()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+def test_a_proposal_is_decided_and_its_proof_convinces_who_has_the_genesis(size: int) -> None:
+    town = town_of(size)
+    decided = result(propose(town, NAMES[size - 1]))
+    assert (decided["status"], decided["void"]) == ("APPROVED", None)
+    town.world.run_until(lambda: everyone_at(town, decided["height"]))
+    assert len({node.context.chain.state_hash for node in town.nodes()}) == 1
+    replayed = Chain.from_genesis(town.node("alpha").context.chain.genesis.raw)
+    for row in decided["proof"]:
+        replayed.append(bytes.fromhex(row["block"]), bytes.fromhex(row["certificate"]))
+    outcome = replayed.standing.outcomes[bytes.fromhex(decided["proposal"])]
+    assert (outcome.status, replayed.standing.priorities) == (Status.APPROVED, {("task", "t1"): "critical"})
+
+
+def test_the_queens_admit_whom_a_ticket_brings() -> None:
+    town = town_of(3)
+    chain = town.node("gamma").context.chain
+    assert chain.governed
+    assert [member.state for member in chain.members()] == [MemberState.ACTIVE] * 3
+
+
+def test_more_than_one_may_vouch_for_are_admitted_by_vote() -> None:
+    chain = town_of(5).node("beta").context.chain
+    (admission,) = chain.standing.outcomes.values()
+    assert (admission.proposal.body.action, admission.status) == ("admit", Status.APPROVED)
+
+
+def test_what_the_queens_reject_changes_nothing() -> None:
+    town = town_of(4, set_priority=Choice.REJECT)
+    decided = result(propose(town, "beta"))
+    assert (decided["status"], decided["tally"]["approve"]) == ("REJECTED", 0)
+    assert town.node("alpha").context.chain.standing.priorities == {}
+
+
+def test_operators_vote_where_no_policy_does() -> None:
+    town = town_of(3, default=None)
+    command = Propose(subject="PRIORITY_CHANGE", action="set_priority", details=URGENT)
+    proposal = result(town.world.ask(town["beta"], command))["proposal"]
+    for name in ("alpha", "gamma"):
+        town.world.run_until(lambda name=name: proposals(town, name) == [proposal])
+        vote = Vote(proposal=proposal[:8], choice="approve", reason="it is urgent")
+        assert result(town.world.ask(town[name], vote))["choice"] == "APPROVE"
+    town.world.run_until(lambda: decisions(town, "beta") == [(proposal, "APPROVED")])
+    again = refused(town.world.ask(town["alpha"], Vote(proposal=proposal, choice="reject")))
+    assert again.kind is FailureKind.USAGE
+
+
+def proposals(town: Town, name: str) -> list[str]:
+    rows: Any = result(town.world.ask(town[name], GetProposals()))["proposals"]
+    return [row["proposal"] for row in rows]
+
+
+def decisions(town: Town, name: str) -> list[tuple[str, str]]:
+    rows: Any = result(town.world.ask(town[name], GetDecisions()))["decisions"]
+    return [(row["proposal"], row["status"]) for row in rows]
+
+
+def test_a_proposal_that_nobody_votes_on_expires() -> None:
+    town = town_of(3, default=None)
+    assert result(propose(town, "alpha"))["status"] == "EXPIRED"
+
+
+def test_of_three_two_decide_and_the_one_alone_refuses_and_catches_up() -> None:
+    town = town_of(3)
+    town.world.partition([town["alpha"], town["gamma"]], [town["beta"]])
+    town.world.run_until(lambda: refused_alone(town))
+    decided = result(propose(town, "gamma"))
+    assert decided["status"] == "APPROVED"
+    assert town.node("beta").context.chain.height < decided["height"]
+    town.world.heal()
+    town.world.run_until(lambda: everyone_at(town, decided["height"]))
+
+
+def refused_alone(town: Town) -> bool:
+    command = Propose(subject="PRIORITY_CHANGE", action="set_priority", details=URGENT)
+    outcome = town.world.ask(town["beta"], command)
+    return isinstance(outcome, Failure) and outcome.kind is FailureKind.NO_QUORUM and "MINORITY" in outcome.message
+
+
+def test_of_five_cut_in_two_and_three_nobody_decides() -> None:
+    town = town_of(5)
+    height = town.node("alpha").context.chain.height
+    few, many = [town["alpha"], town["beta"]], [town["gamma"], town["delta"], town["epsilon"]]
+    town.world.partition(few, many)
+    town.world.run(10 * SECOND)
+    states = {name: refused(propose(town, name)).message for name in ("alpha", "gamma")}
+    assert "MINORITY" in states["alpha"]
+    assert "DEGRADED" in states["gamma"]
+    town.world.heal()
+    decided = result(propose_when_quorate(town, "alpha"))
+    assert (decided["status"], decided["height"]) == ("APPROVED", height + 1)
+
+
+def propose_when_quorate(town: Town, name: str) -> Outcome:
+    town.world.run(10 * SECOND)
+    return propose(town, name)
+
+
+def test_four_go_on_without_their_leader() -> None:
+    town = town_of(4)
+    leader = town.node("alpha").deciding.replica.leader().swarm
+    gone = next(name for name in NAMES[:4] if swarm_hex(town, name) == leader.hex())
+    town.world.crash(town[gone])
+    proposer = next(name for name in NAMES[:4] if name != gone)
+    assert result(propose(town, proposer))["status"] == "APPROVED"
+    assert town.node(proposer).deciding.replica.view > 0
+    town.world.start(town[gone])
+    town.world.run_until(lambda: everyone_at(town, town.node(proposer).context.chain.height))
+
+
+def test_a_member_is_expelled_and_reinstated() -> None:
+    town = town_of(4)
+    gone = swarm_hex(town, "delta")
+    assert result(propose(town, "alpha", "expel", swarm=gone, reason="it lies"))["status"] == "APPROVED"
+    chain = town.node("alpha").context.chain
+    assert chain.member_by_name("delta") is None
+    assert result(propose(town, "beta", "reinstate", swarm=gone, reason="mended"))["status"] == "APPROVED"
+    town.world.run_until(lambda: state_of(chain, "delta") is MemberState.ACTIVE)
+    assert chain.quorum_rule().members == 4
+
+
+def state_of(chain: Chain, name: str) -> MemberState | None:
+    member = chain.member_by_name(name)
+    return None if member is None else member.state
+
+
+def test_a_member_leaves_and_the_rule_stays() -> None:
+    town = town_of(4)
+    assert isinstance(town.world.ask(town["delta"], Leave()), Success)
+    chain = town.node("alpha").context.chain
+    town.world.run_until(lambda: chain.member_by_name("delta") is None)
+    assert (len(chain.members()), chain.quorum_rule().members) == (3, 4)
+
+
+def test_decisions_survive_that_all_crash() -> None:
+    town = town_of(4)
+    decided = result(propose(town, "gamma"))
+    for name in NAMES[:4]:
+        town.world.crash(town[name])
+    for name in NAMES[:4]:
+        town.world.start(town[name])
+    town.world.run_until(lambda: len(town.nodes()) == 4 and everyone_at(town, decided["height"]))
+    town.world.run(10 * SECOND)
+    assert result(propose(town, "beta"))["height"] == decided["height"] + 1
+
+
+def test_a_federation_of_before_is_handed_over_once_all_are_ready() -> None:
+    town = Town(*NAMES[:3])
+    town.form()
+    chain = town.node("alpha").context.chain
+    before = chain.federation_id, [member.name for member in chain.members()]
+    assert not chain.governed
+    town.config = NodeConfig(govern=True, voting=VotingPolicy(default=Choice.APPROVE))
+    for name in NAMES[:3]:
+        town.world.stop(town[name])
+        town.world.start(town[name])
+    town.world.run_until(lambda: all(node.context.chain.governed for node in town.nodes()))
+    chain = town.node("beta").context.chain
+    assert (chain.federation_id, [member.name for member in chain.members()]) == before
+    town.world.run(10 * SECOND)
+    assert result(propose(town, "gamma"))["status"] == "APPROVED"
+
+
+@pytest.mark.parametrize(
+    ("subject", "action", "details", "why"),
+    [
+        ("PRIORITY_CHANGE", "dance", {}, "no action is called 'dance'"),
+        ("FEDERATION_POLICY", "set_priority", URGENT, "is decided as PRIORITY_CHANGE"),
+        ("PRIORITY_CHANGE", "set_priority", {**URGENT, "kind": "cat"}, r"Invalid enum value 'cat' - at `\$.kind`"),
+        ("PRIORITY_CHANGE", "set_priority", {**URGENT, "colour": "red"}, "have no field 'colour'"),
+        ("FEDERATION_POLICY", "set_parameter", {"name": "quorum", "value": "none"}, "quorum = 'none' does not fit"),
+        ("FEDERATION_POLICY", "set_parameter", {"name": "gravity", "value": 1}, "no parameter is called 'gravity'"),
+    ],
+)
+def test_what_breaks_its_schema_is_refused_with_the_field(
+    subject: str, action: str, details: Mapping[str, object], why: str
+) -> None:
+    town = town_of(1)
+    failure = refused(town.world.ask(town["alpha"], Propose(subject=subject, action=action, details=details)))
+    assert failure.kind is FailureKind.USAGE
+    assert re.search(why, failure.message), failure.message
