@@ -171,7 +171,7 @@ class Deciding:
                 self._urge(submitted, now, out)
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        """When `tick` has something to do; asked for after every event, and nothing as long as the creator governs."""
+        """When `tick` has something to do: nothing as long as the creator governs. Asked for after every event."""
         if not self._context.chain.governed:
             return None
         due = [submitted.next_try for submitted in self._submitted.values()]
