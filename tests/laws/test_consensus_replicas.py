@@ -32,7 +32,7 @@ chains = deeds.map(lambda story: live(story))
 def transaction(realm: Realm, deed: Deed) -> bytes | None:
     """The transaction of a deed, None where it may not be done now."""
     what, name = deed
-    past = realm.chain._membership.everyone.get(swarm(name))
+    past = realm.chain.state.membership.everyone.get(swarm(name))
     member = realm.chain.member(swarm(name))
     match what:
         case "join" if member is None:
