@@ -29,7 +29,6 @@ class Lans:
     """A LAN for each group of node numbers; all have IPv4 and IPv6. Used as a context, or ended by `close`."""
 
     def __init__(self, groups: Sequence[Sequence[int]]) -> None:
-        self.groups = groups
         self._lans = [Lan(len(group), site=site) for site, group in enumerate(groups)]
         self._places = {node: (site, index) for site, group in enumerate(groups) for index, node in enumerate(group)}
         self._router = self._lans[0].switch.removesuffix("sw") + "rt"
