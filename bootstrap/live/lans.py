@@ -21,7 +21,8 @@ from bootstrap.live import rules
 from bootstrap.live.netns import FIRST_SUBNET, Lan, command
 from bootstrap.live.ways import Way
 
-_ON = "echo 1 > /proc/sys/net/ipv4/ip_forward && echo 1 > /proc/sys/net/ipv6/conf/all/forwarding"
+# Duplicate address detection would keep the router from asking for IPv6 neighbours for a second.
+_SETTINGS = {"ipv4/ip_forward": 1, "ipv6/conf/all/forwarding": 1, "ipv6/conf/default/accept_dad": 0}
 _FAMILIES = ("ip", "ip6")  # as nftables calls them
 
 
@@ -53,7 +54,8 @@ class Lans:
     def _build_router(self) -> None:
         command("ip", "netns", "add", self._router)
         self._stack.callback(command, "ip", "netns", "del", self._router)
-        command("ip", "netns", "exec", self._router, "sh", "-c", _ON)
+        settings = " && ".join(f"echo {value} > /proc/sys/net/{key}" for key, value in _SETTINGS.items())
+        command("ip", "netns", "exec", self._router, "sh", "-c", settings)
         for site, lan in enumerate(self._lans):
             port, subnet = f"lan{site}", FIRST_SUBNET + site
             peer = ("type", "veth", "peer", "name", port, "netns", self._router)

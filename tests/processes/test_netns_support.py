@@ -9,6 +9,7 @@ import pytest
 from bootstrap.live import netns
 from bootstrap.live.lans import Lans
 from bootstrap.live.ways import Way
+from tests.support.processes import patiently
 
 pytestmark = [
     pytest.mark.netns,
@@ -16,6 +17,7 @@ pytestmark = [
     pytest.mark.xdist_group("netns"),
 ]
 
+PATIENCE_S = 20.0
 _CONNECT = """
 import socket, sys
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
@@ -44,6 +46,11 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
 def reaches(lan: netns.Lan, source: int, address: str) -> bool:
     """Whether the host at `address` answers node `source`: it refuses the connection, as no one listens there."""
     return lan.run(source, ["python3", "-c", _CONNECT, address]).returncode == 0
+
+
+def comes_to_reach(lan: netns.Lan, source: int, address: str) -> bool:
+    """As `reaches`, where it was not to be reached before: a host asks for a neighbour only once a second."""
+    return any(reaches(lan, source, address) for _ in patiently(PATIENCE_S))
 
 
 def test_a_partition_cuts_what_it_names_and_heals() -> None:
@@ -84,9 +91,9 @@ def test_a_way_that_loses_all_is_as_good_as_cut_until_it_heals() -> None:
         assert not reaches(lan, 1, lan.ipv6(0))
         assert reaches(lan, 0, lan.ipv4(2))
         lan.worsen([(0, 1)], Way(bytes_per_s=1_000))
-        assert reaches(lan, 0, lan.ipv4(1))
+        assert comes_to_reach(lan, 0, lan.ipv4(1))
         lan.heal()
-        assert reaches(lan, 1, lan.ipv6(0))
+        assert comes_to_reach(lan, 1, lan.ipv6(0))
 
 
 def lans() -> Lans:
@@ -95,13 +102,17 @@ def lans() -> Lans:
 
 
 def meet(net: Lans, one: int, other: int) -> bool:
-    """Whether a node reaches another at its IPv4 address and at its IPv6 address."""
-    reached = []
-    for address in net.addresses(other):
-        process = net.exec(one, ["python3", "-c", _CONNECT, address])
-        reached.append(process.wait() == 0)
-    assert len(set(reached)) == 1
-    return reached[0]
+    """Whether a node reaches another at its IPv4 and at its IPv6 address; a busy machine may need a second go."""
+    for _ in patiently(PATIENCE_S):
+        reached = {net.exec(one, ["python3", "-c", _CONNECT, at]).wait() == 0 for at in net.addresses(other)}
+        if reached == {True}:
+            return True
+    return False
+
+
+def part(net: Lans, one: int, other: int) -> bool:
+    """Whether a node reaches another at neither address."""
+    return all(net.exec(one, ["python3", "-c", _CONNECT, at]).wait() != 0 for at in net.addresses(other))
 
 
 def test_lans_are_joined_by_a_router_and_an_uplink_can_be_cut() -> None:
@@ -110,10 +121,10 @@ def test_lans_are_joined_by_a_router_and_an_uplink_can_be_cut() -> None:
         assert meet(net, 0, 2)
         net.partition([0, 1], [2])
         assert meet(net, 0, 1)
-        assert not meet(net, 2, 1)
+        assert part(net, 2, 1)
         net.partition([0], [1, 2])
-        assert not meet(net, 0, 1)
-        assert not meet(net, 0, 2)
+        assert part(net, 0, 1)
+        assert part(net, 0, 2)
         assert meet(net, 1, 2)
         net.heal()
         assert meet(net, 2, 0)
@@ -122,8 +133,8 @@ def test_lans_are_joined_by_a_router_and_an_uplink_can_be_cut() -> None:
 def test_ways_across_lans_lose_as_those_within_do() -> None:
     with lans() as net:
         net.worsen([0], Way(loss=1.0))
-        assert not meet(net, 0, 1)
-        assert not meet(net, 2, 0)
+        assert part(net, 0, 1)
+        assert part(net, 2, 0)
         assert meet(net, 2, 1)
         net.heal()
         assert meet(net, 0, 2)
