@@ -71,11 +71,9 @@ class NoteKind(StrEnum):
 
     PROPOSED = "proposed"
     PREPARED = "prepared"
-    COMMITTED = "committed"
     DECIDED = "decided"
     VIEW_LEFT = "view_left"
     VIEW_ENTERED = "view_entered"
-    REFUSED = "refused"  # a leader's block that may not be
     CLOCK = "clock"  # a leader's block whose time is too far from ours
 
 

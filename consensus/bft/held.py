@@ -19,11 +19,6 @@ class Held:
     def __init__(self) -> None:
         self._kept: dict[SwarmId, deque[tuple[MessageType, bytes]]] = {}
 
-    @property
-    def size(self) -> int:
-        """Bytes of all that waits."""
-        return sum(len(body) for queue in self._kept.values() for _, body in queue)
-
     def add(self, sender: SwarmId, kind: MessageType, body: bytes) -> None:
         """Keep one more; the sender's oldest go where it is too much. The same message is kept once."""
         queue = self._kept.setdefault(sender, deque(maxlen=MAX_MESSAGES))

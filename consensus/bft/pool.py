@@ -46,11 +46,6 @@ class Pool:
     def __contains__(self, tx: bytes) -> bool:
         return sha256(tx) in self._waiting
 
-    @property
-    def aside(self) -> int:
-        """Ballots that wait for their proposal."""
-        return len(self._aside)
-
     def add(self, tx: bytes, now: Instant, wall_ms: int) -> None:
         """Take a transaction in; one that is here already is fine.
 
@@ -95,10 +90,6 @@ class Pool:
     def oldest(self) -> Instant | None:
         """Since when the first one waits."""
         return next((waiting.since for waiting in self._waiting.values()), None)
-
-    def overdue(self, before: Instant) -> list[bytes]:
-        """Those that wait since `before` or longer."""
-        return [waiting.tx for waiting in self._waiting.values() if waiting.since <= before]
 
     def _judge(self, tx: bytes, wall_ms: int) -> TxBody | None:
         """What `tx` says; None for a ballot that came before its proposal. Raises RemoteError."""

@@ -84,16 +84,6 @@ class Replica:
         """Transactions that wait to be ordered."""
         return len(self._desk.pool)
 
-    @property
-    def held(self) -> int:
-        """Bytes of messages that cannot be judged yet."""
-        return self._desk.held.size
-
-    @property
-    def votes(self) -> int:
-        """Votes that are booked."""
-        return len(self._desk.votes)
-
     def records(self) -> list[bytes]:
         """What we signed that must survive a restart, in order."""
         return self._desk.rules.records()

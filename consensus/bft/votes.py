@@ -44,9 +44,6 @@ class VoteBook:
         self.validators = validators
         self._slots: dict[Slot, _Ballots] = {}
 
-    def __len__(self) -> int:
-        return sum(len(ballots.cores) for ballots in self._slots.values())
-
     def wanted(self, core: Core, view: int, height: int) -> bool:
         """A vote on `core` is of use to one who stands in `view` and has decided `height`."""
         far = core.height > height + AHEAD_HEIGHTS or core.view > view + AHEAD_VIEWS

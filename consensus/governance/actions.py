@@ -28,7 +28,6 @@ from wire import cbor, keys
 from wire.errors import DecodeError, ProtocolViolation, UsageError
 from wire.ids import SwarmId
 
-MAX_PROTOCOL_VERSION = 1  # that this build speaks
 _DAY_MS = 24 * 3600 * 1000
 
 SwarmHex = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]

@@ -128,10 +128,22 @@ class Deciding:
         chosen: Iterable[Validator] = (
             self.replica.validators.validators if late else (self.replica.leader(), self.replica.leader(1))
         )
-        for swarm in dict.fromkeys(validator.swarm for validator in chosen):
+        swarms = dict.fromkeys(validator.swarm for validator in chosen)
+        self._send(swarms, Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
+
+    def spread(self, tx: bytes, out: Outbox) -> None:
+        """Let every validator know of a transaction at once."""
+        self._send(self._voters(), Channel.MESH, MessageType.TX_SUBMIT, tx, out)
+
+    def _voters(self) -> list[SwarmId]:
+        return [validator.swarm for validator in self.replica.validators.validators]
+
+    def _send(self, swarms: Iterable[SwarmId], channel: Channel, kind: MessageType, body: bytes, out: Outbox) -> None:
+        """To those of `swarms` that are linked."""
+        for swarm in swarms:
             link = self._context.links.of_swarm(swarm)
-            if link is not None:
-                out.send(link.peer, Channel.MESH, MessageType.TX_SUBMIT, submitted.tx)
+            if link is not None and swarm != self._context.me.swarm:
+                out.send(link.peer, channel, kind, body)
 
     # events
 
@@ -188,7 +200,7 @@ class Deciding:
                 case Store(record=record):
                     out.persist(RecordKind.VOTE, record)
                 case Say(message=kind, body=body, to=to):
-                    self._say(kind, body, to, out)
+                    self._send(self._voters() if to is None else [to], Channel.PRIORITY, kind, body, out)
                 case Decided(block=block, certificate=certificate):
                     self._decided(block, certificate, out)
                 case Fetch(swarm=swarm):
@@ -205,13 +217,6 @@ class Deciding:
                         out.blame(member.peer, error.offence, error.detail)
                 case Note(kind=kind_, view=view, height=height, detail=detail):
                     out.trace(TraceKind.CONSENSUS, step=kind_.value, view=view, height=height, detail=detail)
-
-    def _say(self, kind: MessageType, body: bytes, to: SwarmId | None, out: Outbox) -> None:
-        chosen = [to] if to is not None else [v.swarm for v in self.replica.validators.validators]
-        for swarm in chosen:
-            link = self._context.links.of_swarm(swarm)
-            if link is not None and swarm != self._context.me.swarm:
-                out.send(link.peer, Channel.PRIORITY, kind, body)
 
     def _decided(self, block: bytes, certificate: bytes, out: Outbox) -> None:
         """Make a decision durable, and tell those who do not vote."""

@@ -34,7 +34,6 @@ from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire.errors import Overloaded, RemoteError, UsageError
 from wire.time import SECOND, Instant
-from wire.types import Channel, MessageType
 
 Secrets = Callable[[int], bytes]  # so many bytes that nobody can guess
 
@@ -120,7 +119,7 @@ class Voting:
         transaction = encode_tx(ProposalTx(raw))
         self._deciding.submit(transaction, now, out)
         out.trace(TraceKind.PROPOSAL, proposal=body.proposal.hex(), action=action, step="proposed")
-        self._tell(transaction, out)
+        self._deciding.spread(transaction, out)
         self._consider(Proposal(body, raw), now, out)
         return body.proposal
 
@@ -233,13 +232,6 @@ class Voting:
         self._ballots[proposal.id] = transaction
         out.persist(RecordKind.BALLOT, transaction)
         self._deciding.submit(transaction, now, out)
-
-    def _tell(self, transaction: bytes, out: Outbox) -> None:
-        """A proposal goes to every validator at once."""
-        for validator in self._deciding.replica.validators.validators:
-            link = self._context.links.of_swarm(validator.swarm)
-            if link is not None:
-                out.send(link.peer, Channel.MESH, MessageType.TX_SUBMIT, transaction)
 
     def _fail(self, request_id: int, kind: FailureKind, message: str, out: Outbox) -> None:
         out.add(Reply(request_id=request_id, outcome=Failure(kind=kind, message=message)))
