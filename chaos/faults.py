@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from chaos.actions import (
     Action,
@@ -42,6 +42,8 @@ from mesh.protocol.commands import MemoryPut, MemoryRemove
 
 MILLISECOND = 1_000
 _USER = (Write, Remove)
+
+_Way = tuple[Host, Host, Conditions]  # from whom to whom, and how it is
 
 
 def perform(world: World, action: AnyAction) -> None:
@@ -143,34 +145,26 @@ def _lag(world: World, action: Lag) -> None:
 
 
 def _cut(world: World, action: Cut) -> None:
-    for source, target in _ways(world, action.sources, action.targets, action.both):
-        way = world.links.conditions(source, target)
-        if way.healed:
-            continue
-        way.cuts += 1
-
-        def mend(way: Conditions = way, source: Host = source, target: Host = target) -> None:
-            if way.cuts:
-                way.cuts -= 1
-                if way.open:
-                    world.links.healed(source, target)
-
-        world.later(action.for_ms * MILLISECOND, mend)
+    _close(world, _breakable(world, action.sources, action.targets, action.both), "cuts", action.for_ms)
 
 
 def _clog(world: World, action: Clog) -> None:
-    for source, target in _ways(world, action.sources, action.targets, both=False):
-        way = world.links.conditions(source, target)
-        if not way.healed:
-            way.clogs += 1
-            world.later(action.for_ms * MILLISECOND, partial(_unclog, world, source, target, way))
+    _close(world, _breakable(world, action.sources, action.targets, both=False), "clogs", action.for_ms)
 
 
-def _unclog(world: World, source: Host, target: Host, way: Conditions) -> None:
-    if way.clogs:
-        way.clogs -= 1
-        if way.open:
-            world.links.healed(source, target)
+def _close(world: World, ways: Sequence[_Way], what: Literal["cuts", "clogs"], for_ms: int) -> None:
+    """Lay one more cut or clog over each of the ways; after its time a way is open if nothing else lies over it."""
+    for _, _, way in ways:
+        setattr(way, what, getattr(way, what) + 1)
+
+    def lift() -> None:
+        for source, target, way in ways:
+            if left := getattr(way, what):
+                setattr(way, what, left - 1)
+                if way.open:
+                    world.links.healed(source, target)
+
+    world.later(for_ms * MILLISECOND, lift)
 
 
 def _link(world: World, action: Link) -> None:
@@ -183,11 +177,15 @@ def _link(world: World, action: Link) -> None:
         duplicate=action.duplicate,
         reorder=action.reorder,
     )
-    for source, target in _ways(world, action.sources, action.targets, both=True):
-        way = world.links.conditions(source, target)
-        if not way.healed:
-            _set(way, worse)
-            world.later(action.for_ms * MILLISECOND, partial(_set, way, Conditions()))
+    ways = _breakable(world, action.sources, action.targets, both=True)
+    for _, _, way in ways:
+        _set(way, worse)
+
+    def mend() -> None:
+        for _, _, way in ways:
+            _set(way, Conditions())
+
+    world.later(action.for_ms * MILLISECOND, mend)
 
 
 def _set(way: Conditions, to: Conditions) -> None:
@@ -310,14 +308,18 @@ def _remove(world: World, action: Remove) -> None:
         world.ask(host, MemoryRemove(key=action.key))
 
 
-def _ways(world: World, sources: Sequence[str], targets: Sequence[str], both: bool) -> list[tuple[Host, Host]]:
+def _breakable(world: World, sources: Sequence[str], targets: Sequence[str], both: bool) -> list[_Way]:
+    """The ways from all sources to all targets (and back) that are not healed for good."""
     pairs = [
         (world.hosts[source], world.hosts[target])
         for source in sources
         for target in targets
         if source != target and source in world.hosts and target in world.hosts
     ]
-    return pairs + [(target, source) for source, target in pairs] if both else pairs
+    if both:
+        pairs += [(target, source) for source, target in pairs]
+    ways = [(source, target, world.links.conditions(source, target)) for source, target in pairs]
+    return [way for way in ways if not way[2].healed]
 
 
 def _sides(action: Cut | Clog | Link) -> str:

@@ -2,7 +2,11 @@
 
 DISCOVERY goes to each new link and on gossip when something changed, else now and then (`Profile.announce`); while
 the federation is small also straight to each member. What it heard of others a node tells who asks
-(`mesh.protocol.seeking`). HEARTBEAT is the digest of a swarm's state on gossip: who misses something sees it there.
+(`mesh.protocol.seeking`).
+
+HEARTBEAT is the digest of a swarm's state on gossip: who misses something sees it there. It goes out at the profile's
+pace while the swarm has news, and one that would say the same again as rarely as an announcement: gossip passes each
+through every node several times, and a hundred swarms that are at rest have nothing to say.
 """
 
 from __future__ import annotations
@@ -46,6 +50,8 @@ class Announcing:
         self.heartbeats: dict[SwarmId, Heartbeat] = {}
         self._next_announce: Instant = context.started
         self._next_heartbeat: Instant = context.started
+        self._news: tuple[int, ...] = ()  # what the latest HEARTBEAT told of this swarm
+        self._repeat_at: Instant = context.started
         self._own: bytes | None = None
         self._booked: dict[bytes, None] = {}  # the bytes of `announcements`: most that come are known already
         self._held: dict[SwarmId, bytes] = {}
@@ -67,17 +73,33 @@ class Announcing:
             return
         context = self._context
         if now >= self._next_announce:
-            jitter = context.rng.uniform(0.9, 1.1)
-            self._next_announce = now + round(context.config.profile.announce * jitter)
+            self._next_announce = self._after(context.config.profile.announce, now)
             self._own = self._sign(ContentType.DISCOVERY, cbor.encode_struct(self._discovery(now)))
-            out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.DISCOVERY, self._own)))
+            self._publish(MessageType.DISCOVERY, self._own, out)
             small = len(context.chain.members()) <= context.config.direct_members
             for link in context.links.members() if small else ():
                 out.send(link.peer, Channel.MESH, MessageType.DISCOVERY, self._own)
         if now >= self._next_heartbeat:
-            self._next_heartbeat = now + context.config.profile.heartbeat
-            beat = self._sign(ContentType.HEARTBEAT, cbor.encode_struct(self._heartbeat()))
-            out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.HEARTBEAT, beat)))
+            self._next_heartbeat = self._after(context.config.profile.heartbeat, now)
+            self._beat(now, out)
+
+    def _beat(self, now: Instant, out: Outbox) -> None:
+        """Publish a HEARTBEAT that tells something new, or the same again after long enough."""
+        context, body = self._context, self._heartbeat()
+        news = (body.epoch, body.term, body.seq, body.height, body.load_permille)
+        if news == self._news and now < self._repeat_at:
+            return
+        self._news, self._repeat_at = news, now + context.config.profile.announce
+        self._publish(MessageType.HEARTBEAT, self._sign(ContentType.HEARTBEAT, cbor.encode_struct(body)), out)
+
+    def _publish(self, kind: MessageType, raw: bytes, out: Outbox) -> None:
+        """Say it on gossip, if anybody is there: the first link makes a node announce itself anew."""
+        if self._context.links.established:
+            out.add(Publish(topic=state_topic(self._context.federation), message=pack(kind, raw)))
+
+    def _after(self, period: int, now: Instant) -> Instant:
+        """About a period from now: a little sooner or later each time, so that swarms do not speak all at once."""
+        return now + round(period * self._context.rng.uniform(0.9, 1.1))
 
     def introduce(self, link: Link, out: Outbox) -> None:
         """Tell a new link where we are."""

@@ -176,7 +176,7 @@ class Deciding:
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Timers of the replica, and what has to be said again."""
-        if not self.abstaining:
+        if self._context.chain.governed and not self.abstaining:
             self._carry_out(self.replica.tick(now, self._context.wall_ms(now)), now, out)
         for submitted in list(self._submitted.values()):
             if now >= submitted.next_try:

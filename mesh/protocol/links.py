@@ -213,6 +213,13 @@ class Links:
             turn = min(now + period, link.last_ping + _LONGEST_TURN * period)
             link.next_ping = max(link.next_ping, turn)
 
+    def ask(self, peer: PeerId, now: Instant) -> None:
+        """Ping `peer` next, unless its answer to us is still out."""
+        link = self._established.get(peer)
+        if link is not None and link.ping_sent is None and link.next_ping > now:
+            link.next_ping = now
+            self._plan(link)
+
     def pong(self, link: Link, pong: Ping, wall_ms: int, now: Instant) -> bool:
         """Book a PONG; False when it answers no ping of ours."""
         if link.ping_sent is None or pong.nonce != link.ping_nonce:

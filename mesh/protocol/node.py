@@ -114,10 +114,10 @@ class Node:
         """What is due by `now`."""
         out = Outbox()
         self._latest = now
+        self.syncing.tick(now, out)  # may ask for a ping
         self.greeting.tick(now, out)
         self.context.dialer.tick(now, out)
         self.seeking.tick(now, out)
-        self.syncing.tick(now, out)
         self.writer.tick(now, out)
         self.admission.tick(now, out)
         self._advance_terms(now, out)
@@ -226,7 +226,7 @@ class Node:
         elif link.hello.state_root == self.context.replica.root():
             self.syncing.agrees(link.peer)
         else:
-            self.syncing.differs(link.peer, link.hello.state_root)
+            self.syncing.differs(link, link.hello.state_root, now)
 
     # events
 

@@ -1,9 +1,10 @@
 """Anti-entropy: when to compare with whom, and what follows from what arrives.
 
 A session compares version vectors with one peer and moves what either side lacks (`crdt.sync`). It is opened
-when HELLO or probes show another state root than ours (`mesh.protocol.doubts`), when a batch arrives whose
-predecessors do not, and every `sync_round` with a few random members, whatever seems to be in order. Batches outside
-sessions (direct or gossip) are the fast path; a session is what makes loss harmless.
+when HELLO or probes show another state root than ours (`mesh.protocol.doubts`) and when a batch arrives whose
+predecessors do not. Every `sync_round` a few random members are asked for their root, whatever seems to be in order:
+equal roots are equal states, another one leads to a session. Batches outside sessions (direct or gossip) are the fast
+path; a session is what makes loss harmless.
 """
 
 from __future__ import annotations
@@ -134,13 +135,16 @@ class Syncing:
         """Open a session with `peer` as soon as bounds allow, whatever its state root is."""
         self.doubts.certain(peer)
 
-    def differs(self, peer: PeerId, root: bytes) -> None:
-        """HELLO showed that `peer` holds another state: open a session unless that is over by then."""
-        self.doubts.differs(peer, root)
+    def differs(self, link: Link, root: bytes, now: Instant) -> None:
+        """HELLO showed that the other end holds another state: open a session unless that is over by then."""
+        self.doubts.differs(link.peer, root, now, patient=link.inbound)
 
     def compare_root(self, peer: PeerId, root: bytes, now: Instant) -> None:
         """A probe showed `peer`'s state root."""
-        self.doubts.probe(peer, root, self._context.replica.root(), now)
+        own = self._context.replica.root()
+        self.doubts.probe(peer, root, own, now)
+        if root == own:
+            self.agrees(peer)
 
     def on_message(self, link: Link, code: int, payload: bytes, now: Instant, out: Outbox) -> bool:
         """One message of the sync channel; True when a session with that member is over by it."""
@@ -202,7 +206,7 @@ class Syncing:
         self._finished.pop(peer, None)
 
     def tick(self, now: Instant, out: Outbox) -> None:
-        """Drop stalled sessions, start wanted ones, and the periodic round."""
+        """Drop stalled sessions, start wanted ones, and the periodic round. Pings that it asks for are due at once."""
         config = self._context.config
         for peer, active in list(self._active.items()):
             if now >= active.progress_at + config.sync_deadline:
@@ -212,9 +216,9 @@ class Syncing:
             self._next_round = now + config.profile.sync_round
             peers = [link.peer for link in self._context.links.members()]
             for peer in self._context.rng.sample(peers, config.sync_fanout):
-                self.want(peer)
+                self._ask(peer, now)
         if self.doubts and len(self._active) < config.sync_sessions:
-            for peer in self.doubts.settled(self._context.replica.root()):
+            for peer in self.doubts.settled(self._context.replica.root(), now):
                 self.agrees(peer)
             for peer in self.doubts.wanted() if now >= self.doubts.earliest() else ():
                 if len(self._active) >= config.sync_sessions:
@@ -234,7 +238,9 @@ class Syncing:
         """When the first of the wanted sessions may begin, if that is before `soonest`; as a rule the first peers
         that one looks at can tell."""
         doubts = self.doubts
-        earliest = doubts.earliest()
+        earliest, ripe = doubts.earliest(), doubts.ripen()
+        if ripe is not None:
+            soonest = min(soonest, ripe)
         for peer in doubts.wanted() if earliest < soonest else ():
             if peer not in self._active:
                 opening = max(self._pause_until.get(peer, 0), doubts.opens(peer))
@@ -250,10 +256,18 @@ class Syncing:
             return
         if peer in self._active or now < max(self._pause_until.get(peer, 0), self.doubts.opens(peer)):
             return
+        if self.doubts.old(peer, now):
+            self._ask(peer, now)
+            return
         self.doubts.begun(peer, now)
         active = self._open(peer, now)
         out.trace(TraceKind.SYNC_STARTED, peer=peer)
         self._pump(peer, active, out)
+
+    def _ask(self, peer: PeerId, now: Instant) -> None:
+        """Let `peer` show its root before anything else."""
+        self.doubts.ask(peer, now)
+        self._context.links.ask(peer, now)
 
     def _open(self, peer: PeerId, now: Instant) -> _Active:
         context = self._context

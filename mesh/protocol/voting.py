@@ -182,7 +182,8 @@ class Voting:
                 self._fail(asker.request_id, FailureKind.NO_QUORUM, message, out)
 
     def next_deadline(self) -> Instant | None:
-        return min((asker.deadline for asker in self._askers.values()), default=None)
+        """When the first who waits is told so. Asked for after every event."""
+        return min(asker.deadline for asker in self._askers.values()) if self._askers else None
 
     # helpers
 

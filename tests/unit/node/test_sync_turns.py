@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mesh.protocol.config import NodeConfig
-from mesh.protocol.effects import Send, Trace
+from mesh.protocol.effects import Trace
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.syncing import Syncing
 from mesh.protocol.trace import TraceKind
@@ -40,9 +40,28 @@ def test_a_round_comes_every_period_and_asks_some() -> None:
     for number in (1, 2, 3):
         due = context.started + number * period
         assert syncing.next_deadline() == due
+        for link in context.links.members():
+            link.ping_sent, link.next_ping = None, due + 1
         syncing.tick(due - 1, Outbox())
-        assert not syncing.doubts
-        out = Outbox()
-        syncing.tick(due, out)
-        (asked,) = {effect.peer for effect in out.effects if isinstance(effect, Send)}
-        syncing.peer_down(asked)
+        assert not any(link.next_ping < due for link in context.links.members())
+        syncing.tick(due, Outbox())
+        (asked,) = (link for link in context.links.members() if link.next_ping == due)
+        assert not syncing.doubts, "its answer tells whether there is something to compare"
+        syncing.compare_root(asked.peer, b"another", due + 1)
+        assert syncing.doubts.wanted() == [asked.peer]
+        syncing.peer_down(asked.peer)
+
+
+def test_a_doubt_that_waited_long_is_asked_before_it_is_compared() -> None:
+    town = Town("alpha", "beta")
+    town.form()
+    context = town.node("alpha").context
+    town.world.run_until(lambda: len(context.links.members()) == 1)
+    (link,) = context.links.members()
+    syncing, now = Syncing(context), town.world.now
+    link.ping_sent, link.next_ping = None, now + context.config.profile.probe
+    syncing.doubts.differs(link.peer, b"another", now)
+    out = Outbox()
+    syncing.tick(now + context.config.profile.probe // 2, out)
+    assert not out.effects
+    assert link.next_ping == now + context.config.profile.probe // 2

@@ -48,15 +48,15 @@ def test_after_a_doubt_one_other_root_is_no_news_again() -> None:
 
 def test_a_doubt_is_over_when_we_hold_what_the_peer_showed() -> None:
     doubts = Doubts(CONFIG)
-    doubts.differs(A, X)
-    assert doubts.settled(OWN) == []
-    assert doubts.settled(X) == [A]
+    doubts.differs(A, X, 0)
+    assert doubts.settled(OWN, 0) == []
+    assert doubts.settled(X, 0) == [A]
     assert not doubts
 
 
 def test_a_doubt_is_over_when_the_peer_shows_what_we_hold() -> None:
     doubts = Doubts(CONFIG)
-    doubts.differs(A, X)
+    doubts.differs(A, X, 0)
     doubts.probe(A, OWN, OWN, 0)
     assert not doubts
 
@@ -64,51 +64,110 @@ def test_a_doubt_is_over_when_the_peer_shows_what_we_hold() -> None:
 def test_what_is_certain_stays_whatever_the_roots_say() -> None:
     doubts = Doubts(CONFIG)
     doubts.certain(A)
-    doubts.differs(A, OWN)
+    doubts.differs(A, OWN, 0)
     doubts.probe(A, OWN, OWN, 0)
-    assert doubts.settled(OWN) == []
+    assert doubts.settled(OWN, PERIOD) == []
     assert doubts.wanted() == [A]
 
 
-def test_a_few_doubts_lead_to_sessions_at_once_and_the_others_wait() -> None:
+def test_one_doubt_after_another_leads_to_a_session_and_a_slow_one_holds_up_nobody() -> None:
+    doubts = Doubts(CONFIG)
+    for letter in "abc":
+        doubts.differs(PEERS[letter], letter.encode(), 0)
+    assert doubts.opens(PEERS["a"]) == 0
+    doubts.begun(PEERS["a"], SECOND)
+    assert doubts.opens(PEERS["b"]) == doubts.earliest() == SECOND + PERIOD // 4, "while the first session goes on"
+    doubts.ended(PEERS["a"], futile=False, now=SECOND + 5)
+    assert doubts.opens(PEERS["b"]) == doubts.earliest() == 0
+
+
+def test_a_few_doubts_lead_to_sessions_and_the_others_wait() -> None:
     doubts = Doubts(CONFIG)
     for number, peer in enumerate(PEERS.values()):
-        doubts.differs(peer, b"%d" % number)
+        doubts.differs(peer, b"%d" % number, 0)
     for number, peer in enumerate(list(PEERS.values())[: CONFIG.sync_sessions]):
-        assert doubts.opens(peer) == 0
         doubts.begun(peer, SECOND + number)
+        doubts.ended(peer, futile=False, now=SECOND + number)
     assert doubts.wanted() == [PEERS["e"], PEERS["f"]]
     assert doubts.opens(PEERS["e"]) == SECOND + PERIOD
     doubts.begun(PEERS["e"], SECOND + PERIOD)
-    assert doubts.opens(PEERS["f"]) == SECOND + PERIOD + 1
+    assert doubts.opens(PEERS["f"]) == SECOND + PERIOD + PERIOD // 4
 
 
 def test_what_is_certain_waits_for_nobody() -> None:
     doubts = Doubts(CONFIG)
     for number in range(CONFIG.sync_sessions):
-        doubts.differs(A, X)
+        doubts.differs(A, X, 0)
         doubts.begun(A, number)
     doubts.certain(A)
-    assert doubts.opens(A) == 0
+    assert doubts.opens(A) == doubts.earliest() == 0
     doubts.begun(A, 10)
-    doubts.differs(A, X)
+    doubts.differs(A, X, 10)
     assert doubts.opens(A) == PERIOD  # the certain one took no place
+
+
+def test_who_was_dialled_leaves_the_beginning_to_the_other_end() -> None:
+    doubts = Doubts(CONFIG)
+    doubts.differs(A, X, 0, patient=True)
+    doubts.settled(OWN, PERIOD // 2 - 1)
+    assert doubts
+    assert (doubts.wanted(), doubts.ripen()) == ([], PERIOD // 2)
+    doubts.settled(OWN, PERIOD // 2)
+    assert (doubts.wanted(), doubts.ripen()) == ([A], None)
+    assert doubts.old(A, PERIOD // 2), "so it is asked first"
+
+
+def test_who_waits_for_the_other_end_takes_its_turn_too() -> None:
+    doubts = Doubts(CONFIG)
+    doubts.differs(A, X, 0, patient=True)
+    doubts.differs(PEERS["b"], Y, 0)
+    doubts.begun(PEERS["b"], PERIOD)
+    assert doubts.ripen() == PERIOD + PERIOD // 4
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted"), [pytest.param(X, [A], id="another root"), pytest.param(OWN, [], id="the same")]
+)
+def test_who_is_asked_decides_by_the_next_root(shown: bytes, wanted: list[PeerId]) -> None:
+    doubts = Doubts(CONFIG)
+    doubts.ask(A, 0)
+    assert not doubts, "nothing to do until the answer comes"
+    doubts.differs(A, Y, 1)
+    assert not doubts, "the answer tells"
+    doubts.probe(A, shown, OWN, 2)
+    assert doubts.wanted() == wanted
+    doubts.begun(A, 3)
+    doubts.probe(A, X, OWN, 4)
+    assert not doubts, "one question, one answer"
+
+
+def test_a_doubt_that_is_asked_takes_a_place_and_its_session_none() -> None:
+    doubts = Doubts(CONFIG)
+    for number in range(CONFIG.sync_sessions):
+        doubts.differs(A, X, number)
+        assert doubts.old(A, number + PERIOD // 2)
+        doubts.ask(A, number + PERIOD // 2)
+        doubts.probe(A, OWN, OWN, number + PERIOD // 2)
+        assert doubts.earliest() == 0 or number == CONFIG.sync_sessions - 1, "the question is answered"
+    doubts.differs(A, X, PERIOD)
+    assert doubts.opens(A) == PERIOD // 2 + PERIOD
+    doubts.ask(A, PERIOD // 2 + PERIOD)
+    doubts.probe(A, X, OWN, 2 * PERIOD)
+    assert doubts.opens(A) == 0
 
 
 def test_a_session_that_nobody_needed_keeps_its_place_longer() -> None:
     doubts = Doubts(CONFIG)
     others = list(PEERS.values())[: CONFIG.sync_sessions]
     for peer in others:
-        doubts.differs(peer, X)
+        doubts.differs(peer, X, 0)
         doubts.begun(peer, 0)
-    for peer in others[1:]:
-        doubts.ended(peer, futile=True, now=10)
-    doubts.ended(others[0], futile=False, now=10)
-    doubts.differs(PEERS["e"], X)
+        doubts.ended(peer, futile=peer != others[0], now=10)
+    doubts.differs(PEERS["e"], X, 10)
     assert doubts.opens(PEERS["e"]) == doubts.earliest() == PERIOD
     doubts.begun(PEERS["e"], PERIOD)
     doubts.ended(PEERS["e"], futile=True, now=PERIOD)
-    doubts.differs(PEERS["f"], X)
+    doubts.differs(PEERS["f"], X, PERIOD)
     assert doubts.opens(PEERS["f"]) == CONFIG.sync_sessions * PERIOD + 10
 
 
@@ -129,7 +188,9 @@ def test_of_many_roots_only_the_last_are_remembered() -> None:
 def test_a_lost_link_leaves_nothing_behind() -> None:
     doubts = Doubts(CONFIG)
     doubts.probe(A, X, OWN, 0)
-    doubts.differs(A, X)
+    doubts.differs(A, X, 0)
+    doubts.forget(A)
+    doubts.ask(A, 0)
     doubts.forget(A)
     doubts.probe(A, Y, OWN, 1)
     assert not doubts
