@@ -16,7 +16,7 @@ from chaos.canaries.liveness import Sleeping
 from chaos.canaries.memory import Hoarding
 from chaos.canaries.state import Forgetful, Repeating
 from chaos.canaries.trust import Credulous, Numb, Timeless
-from chaos.checkers import Violation
+from chaos.checkers import ALL, OWN_INVARIANTS, Violation
 from chaos.generator import generate
 from chaos.rules import Rules
 from chaos.scenario import Scenario
@@ -73,6 +73,9 @@ CANARIES: dict[str, Canary] = {
 }
 
 
+_WITNESSES = {OWN_INVARIANTS, *(checker.name for checker in ALL)}
+
+
 def hunt(canary: Canary) -> Catch | None:
     """Run seed after seed until a checker speaks; None when none of them sees it."""
     from chaos.runner import run
@@ -81,5 +84,7 @@ def hunt(canary: Canary) -> Catch | None:
         scenario = replace(generate(seed, canary.swarms), canary=canary.name)
         violation = run(scenario, rules=canary.rules).violation
         if violation is not None:
+            caught = violation.checker in _WITNESSES
+            assert caught, f"the canary {canary.name} fits the node's code no more: {violation}"
             return Catch(seeds=seed, scenario=scenario, violation=violation)
     return None

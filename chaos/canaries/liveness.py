@@ -16,4 +16,4 @@ class Sleeping(Rules):
     def booted(self, process: Process) -> None:
         doubts = process.node.syncing.doubts
         doubts.certain = lambda peer: None  # type: ignore[method-assign]
-        doubts.differs = lambda peer, root: None  # type: ignore[method-assign]
+        doubts.differs = lambda peer, root, now, patient=False: None  # type: ignore[method-assign]

@@ -18,7 +18,7 @@ from chaos.checkers.honour import Honour
 from chaos.checkers.membership import OneChain
 from chaos.checkers.monotone import Monotone
 from chaos.checkers.once import Once
-from chaos.checkers.panel import Broken, Panel
+from chaos.checkers.panel import OWN_INVARIANTS, Broken, Panel
 from chaos.checkers.punctual import Punctual
 
 ALL: tuple[type[Checker], ...] = (
@@ -37,4 +37,4 @@ ALL: tuple[type[Checker], ...] = (
     Convergence,
 )
 
-__all__ = ["ALL", "Broken", "Checker", "Panel", "Violation", "converged"]
+__all__ = ["ALL", "OWN_INVARIANTS", "Broken", "Checker", "Panel", "Violation", "converged"]

@@ -16,6 +16,8 @@ from mesh.protocol.commands import Operation
 from mesh.protocol.effects import Effect, Persist
 from mesh.protocol.events import InEvent
 
+OWN_INVARIANTS = "own-invariants"  # what a node says itself counts like a checker of this name
+
 
 class Broken(Exception):
     """An invariant broke; the run is over."""
@@ -86,7 +88,7 @@ class Panel:
                 self._broken(world, process.host.name, checker.name, what)
 
     def fallen(self, world: World, process: Process, invariant: str) -> None:
-        self._broken(world, process.host.name, "own-invariants", invariant)
+        self._broken(world, process.host.name, OWN_INVARIANTS, invariant)
 
     def ended(self, world: World, core: Sequence[Host]) -> None:
         """Judge the end of a run."""

@@ -11,8 +11,8 @@ what the peer showed, or the peer shows what we hold. So
 - only `sync_sessions` of them begin per probe period;
 - one that waited for half a period asks for the root again (a ping) before it compares row by row.
 
-When a partition of a large federation heals, everyone differs from half of all others, and after a session or two from
-nobody; and to who comes back from a restart not everyone else needs to talk.
+When a partition of a large federation heals, everyone differs from half of all others, and after a session or two
+from nobody; and who comes back from a restart need not be compared with by everyone else.
 
 Some differ for long, and no session helps: who has a slow clock does not take what is new, who is banned is unheard.
 So a session in which nobody asked for anything keeps its place for `sync_sessions` periods: one such a period.
@@ -46,7 +46,7 @@ class Doubts:
         self._doubted: dict[PeerId, _Doubt] = {}
         self._patient: dict[PeerId, _Doubt] = {}  # not before they are old, which they become in this order
         self._asked: dict[PeerId, None] = {}  # the next root that they show decides
-        self._turn: Instant = 0  # when the next doubt may be looked into, as long as the session of the last one goes on
+        self._turn: Instant = 0  # of the next doubt, as long as the session of the last one goes on
         self._places: list[tuple[Instant, PeerId]] = []  # taken until when (ascending), by a session with whom
         self._mismatches: dict[PeerId, int] = {}
         self._own = b""

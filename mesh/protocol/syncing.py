@@ -206,7 +206,7 @@ class Syncing:
         self._finished.pop(peer, None)
 
     def tick(self, now: Instant, out: Outbox) -> None:
-        """Drop stalled sessions, start wanted ones, and the periodic round. Pings that it asks for are due at once."""
+        """Drop stalled sessions, start wanted ones, and the periodic round. May make pings due at once."""
         config = self._context.config
         for peer, active in list(self._active.items()):
             if now >= active.progress_at + config.sync_deadline:

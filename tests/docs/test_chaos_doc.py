@@ -12,7 +12,7 @@ import pytest
 from bootstrap.live.plans import WORSE, Trouble
 from bootstrap.live.stories import STORIES
 from chaos.actions import AnyAction, DiskFault, Left
-from chaos.checkers import ALL
+from chaos.checkers import ALL, OWN_INVARIANTS
 from chaos.named import NAMED
 from chaos.runner import run
 from chaos.scenario import Scenario, load
@@ -71,7 +71,7 @@ def test_every_field_of_a_scenario_is_explained_with_its_default() -> None:
 
 
 def test_every_checker_is_explained() -> None:
-    assert set(rows("checker")) == {checker.name for checker in ALL} | {"own-invariants"}
+    assert set(rows("checker")) == {checker.name for checker in ALL} | {OWN_INVARIANTS}
 
 
 SCENARIOS = re.findall(r"^```json\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)

@@ -1,4 +1,4 @@
-"""What a node says of itself on gossip, and when: news at the profile's pace, the same again rarely, nothing to nobody."""
+"""What a node says of itself on gossip: news at the profile's pace, the same again rarely, nothing while alone."""
 
 from __future__ import annotations
 
