@@ -43,6 +43,7 @@ class TxKind(IntEnum):
     PROPOSAL = 6
     BALLOT = 7
     QUARANTINE = 8
+    SUSPEND = 9
 
 
 class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -162,7 +163,13 @@ class QuarantineTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     second: Sealed
 
 
-TxBody = JoinTx | PromoteTx | TermBumpTx | LeaveTx | GovernTx | ProposalTx | BallotTx | QuarantineTx
+class SuspendTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A swarm has failed: an accusation certificate (`consensus.accusations`). It stops voting until it is back."""
+
+    accusations: Annotated[tuple[Sealed, ...], Meta(min_length=1, max_length=1024)]
+
+
+TxBody = JoinTx | PromoteTx | TermBumpTx | LeaveTx | GovernTx | ProposalTx | BallotTx | QuarantineTx | SuspendTx
 
 _BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.JOIN: JoinTx,
@@ -173,6 +180,7 @@ _BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.PROPOSAL: ProposalTx,
     TxKind.BALLOT: BallotTx,
     TxKind.QUARANTINE: QuarantineTx,
+    TxKind.SUSPEND: SuspendTx,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 

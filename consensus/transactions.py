@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from consensus import evidence, tickets
+from consensus import accusations, evidence, tickets
 from consensus.blocks import (
     BallotTx,
     GovernTx,
@@ -18,6 +18,7 @@ from consensus.blocks import (
     ProposalTx,
     QuarantineTx,
     SupportStatement,
+    SuspendTx,
     TermBumpStatement,
     TermBumpTx,
     TxBody,
@@ -30,11 +31,13 @@ from consensus.governance.standing import MAX_OPEN, MAX_OPEN_OF_ONE, OpenProposa
 from consensus.membership import Member, Membership, MemberState
 from consensus.validators import ValidatorSet
 from wire import cbor, cose, keys
-from wire.errors import BadSignature, Overtaken, ProtocolViolation
+from wire.errors import BadSignature, Offence, Overtaken, ProtocolViolation
 from wire.ids import PublicKey, SwarmId
 from wire.types import KIB, ContentType
 
 MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
+ACCUSED_FOR_MS = 180_000  # an accusation counts for so long, by the time of the block
+CLOCKS_APART_MS = 10_000  # and may be so far ahead of it
 PROMOTE_HEIGHTS = 8  # a learner's proof of life names one of the last blocks…
 _MAX_STATEMENT = MAX_CERT + 2 * KIB
 
@@ -80,6 +83,8 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
             return view.membership, _vote(view, tx)
         case QuarantineTx():
             return _quarantine(view, tx), view.standing
+        case SuspendTx():
+            return _suspend(view, tx), view.standing
         case _:
             assert_never(tx)
 
@@ -252,6 +257,21 @@ def _quarantine(view: View, tx: QuarantineTx) -> Membership:
     if culprit.state is MemberState.QUARANTINED:
         raise Overtaken(f"{culprit.name} is in quarantine already")
     return view.membership.put(culprit.swarm, MemberState.QUARANTINED)
+
+
+def _suspend(view: View, tx: SuspendTx) -> Membership:
+    """A certificate of this very epoch says that a swarm has failed; what was said in earlier ones is no charge."""
+    _governed(view)
+    bodies = accusations.open_certificate(tx.accusations, view.voters, view.federation, view.verify)
+    if any(body.made_ms > view.time_ms + CLOCKS_APART_MS for body in bodies):
+        raise ProtocolViolation("an accusation from the future", Offence.FUTURE_CLOCK)
+    if any(body.made_ms <= view.time_ms - ACCUSED_FOR_MS for body in bodies):
+        raise Overtaken("an accusation that is too old: it may have recovered since")
+    accused = SwarmId(bodies[0].accused)
+    member = view.membership.member(accused)
+    if member is None or member.state is not MemberState.ACTIVE:
+        raise Overtaken("the accused has no weight (any more)")
+    return view.membership.put(accused, MemberState.SUSPENDED)
 
 
 def _governed(view: View) -> Standing:

@@ -64,6 +64,9 @@ class MessageType(IntEnum):
     CERTIFICATE = 67
     VIEW_CHANGE = 68
     NEW_VIEW = 69
+    ACCUSE = 80
+    PROBE_REQUEST = 81
+    PROBE_REPORT = 82
 
 
 class ContentType(StrEnum):
@@ -84,6 +87,7 @@ class ContentType(StrEnum):
     COMMIT = "application/zenmesh.commit+cbor;v=1"
     VIEW_CHANGE = "application/zenmesh.view-change+cbor;v=1"
     NEW_VIEW = "application/zenmesh.new-view+cbor;v=1"
+    ACCUSE = "application/zenmesh.accuse+cbor;v=1"
     BATCH = "application/zenmesh.batch+cbor;v=1"
     HEARTBEAT = "application/zenmesh.heartbeat+cbor;v=1"
     DISCOVERY = "application/zenmesh.discovery+cbor;v=1"
@@ -137,4 +141,7 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.CERTIFICATE: Spec((Channel.PRIORITY,), 80 * KIB, "queen keys of a quorum"),
     MessageType.VIEW_CHANGE: Spec((Channel.PRIORITY,), 1 * MIB + 80 * KIB, "queen key of the voter"),
     MessageType.NEW_VIEW: Spec((Channel.PRIORITY,), 3 * MIB, "queen key of the leader"),
+    MessageType.ACCUSE: Spec((Channel.GOSSIP, Channel.MESH, Channel.PRIORITY), 1 * KIB, "queen key of the accuser"),
+    MessageType.PROBE_REQUEST: Spec((Channel.PRIORITY,), 128, _LINK),
+    MessageType.PROBE_REPORT: Spec((Channel.PRIORITY,), 128, _LINK),
 }

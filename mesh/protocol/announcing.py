@@ -67,6 +67,10 @@ class Announcing:
         """Addresses or capabilities changed: announce at the next tick."""
         self._next_announce = now
 
+    def urge(self, now: Instant) -> None:
+        """There is something that others should know at once: send a HEARTBEAT at the next tick."""
+        self._next_heartbeat = now
+
     def tick(self, now: Instant, signing: bool, out: Outbox) -> None:
         """Announce and beat when due; nothing is signed while `signing` is off."""
         if not signing:
@@ -86,11 +90,15 @@ class Announcing:
     def _beat(self, now: Instant, out: Outbox) -> None:
         """Publish a HEARTBEAT that tells something new, or the same again after long enough."""
         context, body = self._context, self._heartbeat()
-        news = (body.epoch, body.term, body.seq, body.height, body.load_permille)
+        news = (body.epoch, body.term, body.incarnation, body.seq, body.height, body.load_permille)
         if news == self._news and now < self._repeat_at:
             return
+        refuted = bool(self._news) and body.incarnation != self._news[2]
         self._news, self._repeat_at = news, now + context.config.profile.announce
-        self._publish(MessageType.HEARTBEAT, self._sign(ContentType.HEARTBEAT, cbor.encode_struct(body)), out)
+        beat = self._sign(ContentType.HEARTBEAT, cbor.encode_struct(body))
+        self._publish(MessageType.HEARTBEAT, beat, out)
+        for link in context.links.members() if refuted else ():
+            out.send(link.peer, Channel.MESH, MessageType.HEARTBEAT, beat)
 
     def _publish(self, kind: MessageType, raw: bytes, out: Outbox) -> None:
         """Say it on gossip, if anybody is there: the first link makes a node announce itself anew."""
@@ -160,7 +168,7 @@ class Announcing:
         if not self._by_queen(envelope, body.swarm, body.term):
             return None
         known = self.heartbeats.get(SwarmId(body.swarm))
-        if known and (known.term, known.hlc, known.seq) >= (body.term, body.hlc, body.seq):
+        if known and _age(known) >= _age(body):
             return None
         self.heartbeats[SwarmId(body.swarm)] = body
         return body
@@ -215,7 +223,7 @@ class Announcing:
             epoch=context.chain.epoch,
             swarm=context.me.swarm,
             term=context.me.term,
-            incarnation=0,
+            incarnation=context.incarnation,
             seq=head.seq if head else 0,
             hlc=head.hlc if head else 0,
             height=context.chain.height,
@@ -224,6 +232,11 @@ class Announcing:
             state_root=context.replica.root(),
             load_permille=context.config.capabilities.current_load_permille,
         )
+
+
+def _age(body: Heartbeat) -> tuple[int, ...]:
+    """By what the newer of two heartbeats of a swarm is told."""
+    return body.term, body.incarnation, body.hlc, body.seq
 
 
 @lru_cache(maxsize=_TWICE)

@@ -20,7 +20,7 @@ from crdt.ops import Author
 from crdt.owner_log import Limits
 from crdt.replica import ReceiptStatus, Replica
 from crdt.snapshot import load_snapshot
-from mesh.protocol.compaction import BALLOTS_FILE, CHAIN_FILE, VOTES_FILE
+from mesh.protocol.compaction import BALLOTS_FILE, CHAIN_FILE, INCARNATION_FILE, VOTES_FILE
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import Context, Identity, WallReading
 from mesh.protocol.dialer import BOOK_FILE, Dialer
@@ -105,6 +105,9 @@ def assemble(
     for ballot in _signed(recovered, BALLOTS_FILE, RecordKind.BALLOT)[0]:
         with suppress(RemoteError):
             node.voting.restore(ballot)
+    for incarnation in _signed(recovered, INCARNATION_FILE, RecordKind.INCARNATION)[0]:
+        with suppress(RemoteError):
+            node.detector.restore(incarnation)
     return node
 
 

@@ -13,6 +13,7 @@ from crdt.ops import Author
 from crdt.snapshot import encode_snapshot
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
+from mesh.protocol.detector import Detector
 from mesh.protocol.effects import Compact, Persist
 from mesh.protocol.messages import BlockRecord
 from mesh.protocol.outbox import Outbox
@@ -23,15 +24,17 @@ from wire import cbor
 CHAIN_FILE = "chain"
 VOTES_FILE = "votes"
 BALLOTS_FILE = "ballots"
+INCARNATION_FILE = "incarnation"
 
 
 class Compaction:
     """Counts what the journal took and folds it into snapshots."""
 
-    def __init__(self, context: Context, deciding: Deciding, voting: Voting) -> None:
+    def __init__(self, context: Context, deciding: Deciding, voting: Voting, detector: Detector) -> None:
         self._context = context
         self._deciding = deciding
         self._voting = voting
+        self._detector = detector
         self._written = 0
 
     def after(self, out: Outbox) -> None:
@@ -52,6 +55,7 @@ class Compaction:
         snapshots[CHAIN_FILE] = encode_chain(self._context)
         snapshots[VOTES_FILE] = cbor.encode(self._deciding.records())
         snapshots[BALLOTS_FILE] = cbor.encode(self._voting.records())
+        snapshots[INCARNATION_FILE] = cbor.encode(self._detector.records())
         out.add(Compact(snapshots=snapshots))
         replica.dirty.clear()
         self._written = 0

@@ -120,6 +120,9 @@ class NodeConfig:
     promote_retry: int = seconds(2)
     admission_deadline_s: int = 24 * 3600  # how long the members may vote on a stranger
     decision_patience_s: int = 30  # who waits for a decision waits so much longer than the deadline
+    indirect_probes: int = 3  # how many others are asked to probe a member that does not answer
+    accuse_again: int = seconds(60)  # a failed member is accused anew, since words against it grow old
+    suspend_after: int = seconds(60)  # how long a member stays failed before it is suspended
     submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again; after the second time to all
     govern: bool = False  # this node is ready to govern with the others
     govern_patience: int = seconds(60)  # the creator waits so long for the last ones to be ready

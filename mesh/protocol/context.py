@@ -68,6 +68,7 @@ class Context:
     rng: Rng
     started: Instant
     addresses: tuple[str, ...] = ()
+    incarnation: int = 0  # how often this node has refuted accusations in its term
     counters: Counter[str] = field(default_factory=Counter)
     _neighbours: list[SwarmId] = field(default_factory=list)
     _population: int = 0

@@ -22,6 +22,8 @@ from mesh.protocol.messages import (
     JoinForward,
     JoinOutcome,
     Ping,
+    ProbeReport,
+    ProbeRequest,
     Refusal,
     Seek,
 )
@@ -69,6 +71,9 @@ class Dispatch:
             MessageType.JOIN_OUTCOME: self._join_outcome,
             MessageType.TX_SUBMIT: self._transaction,
             MessageType.SUPPORT: self._support,
+            MessageType.ACCUSE: self._accuse,
+            MessageType.PROBE_REQUEST: self._probe_request,
+            MessageType.PROBE_REPORT: self._probe_report,
         }
 
     def message(self, peer: PeerId, channel: Channel, message: bytes, now: Instant, out: Outbox) -> None:
@@ -111,6 +116,8 @@ class Dispatch:
                 self._node.announcing.on_discovery(payload, now)
             case MessageType.HEARTBEAT:
                 self._on_heartbeat(payload, now)
+            case MessageType.ACCUSE:
+                self._on_accusation(payload, now, out)
             case _:
                 pass  # an unknown type, counted by _unpack
 
@@ -138,6 +145,8 @@ class Dispatch:
                 return replica.verify_fork(fork.parse(payload))
             case MessageType.DISCOVERY | MessageType.HEARTBEAT:
                 return self._node.announcing.verify(kind, payload)
+            case MessageType.ACCUSE:
+                return self._node.detector.verify(payload)
             case _:
                 return False
 
@@ -174,6 +183,7 @@ class Dispatch:
     def _pong(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         pong = cbor.decode_as(payload, Ping)
         self._node.greeting.on_pong(link, pong, now, out)
+        self._node.detector.watching.on_pong(link, out)
         self._node.syncing.compare_root(link.peer, pong.state_root, now)
 
     def _chain_request(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
@@ -209,6 +219,7 @@ class Dispatch:
         beat = self._node.announcing.on_heartbeat(payload)
         if beat is None:
             return
+        self._node.detector.on_heartbeat(SwarmId(beat.swarm), beat.term, beat.incarnation)
         context = self._node.context
         link = context.links.of_swarm(SwarmId(beat.swarm))
         author = context.author_of(SwarmId(beat.swarm))
@@ -235,6 +246,22 @@ class Dispatch:
             self._node.voting.heard(payload, now, out)
         elif self._node.admission.on_transaction(payload, now, self._node.may_sign(now), out):
             self._node.chain_grew(now, out)
+
+    def _accuse(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._on_accusation(payload, now, out)
+
+    def _on_accusation(self, payload: bytes, now: Instant, out: Outbox) -> None:
+        """A refutation is to be heard before others come to believe it."""
+        before = self._node.context.incarnation
+        self._node.detector.on_accusation(payload, now, out)
+        if self._node.context.incarnation != before:
+            self._node.announcing.urge(now)
+
+    def _probe_request(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.detector.watching.on_request(link, cbor.decode_as(payload, ProbeRequest), now)
+
+    def _probe_report(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.detector.watching.on_report(cbor.decode_as(payload, ProbeReport))
 
     def _support(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         self._node.handover.on_support(link, payload)

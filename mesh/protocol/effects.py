@@ -28,6 +28,7 @@ class RecordKind(IntEnum):
     SIGNED_HEAD = 4
     VOTE = 5
     BALLOT = 6
+    INCARNATION = 7
 
 
 class Persist(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,6 +114,18 @@ class Seek(Struct, frozen=True, array_like=True):
     members: Annotated[tuple[Sought, ...], Meta(max_length=MAX_SOUGHT)]
 
 
+class ProbeRequest(Struct, frozen=True, array_like=True):
+    """Do you reach this member? The sender does not; the receiver pings it, and reports an answer."""
+
+    swarm: Bytes16
+
+
+class ProbeReport(Struct, frozen=True, array_like=True):
+    """The member that was asked after has answered the sender since."""
+
+    swarm: Bytes16
+
+
 class ChainRequest(Struct, frozen=True, array_like=True):
     """Send me blocks from `from_height` on."""
 
@@ -162,6 +174,8 @@ MESSAGE_STRUCTS: tuple[type[msgspec.Struct], ...] = (
     Discovery,
     Sought,
     Seek,
+    ProbeRequest,
+    ProbeReport,
     ChainRequest,
     ChainBlocks,
     JoinForward,

@@ -15,6 +15,7 @@ from mesh.protocol.announcing import Announcing
 from mesh.protocol.compaction import Compaction
 from mesh.protocol.context import Context, WallReading
 from mesh.protocol.deciding import Deciding
+from mesh.protocol.detector import Detector
 from mesh.protocol.dispatch import Dispatch
 from mesh.protocol.effects import Effect, Penalize, Settle, Subscribe
 from mesh.protocol.events import (
@@ -67,7 +68,8 @@ class Node:
         self.voting = Voting(context, self.deciding, secrets)
         self.admission = Admission(context, self.deciding, self.voting, secrets)
         self.handover = Handover(context)
-        self.compaction = Compaction(context, self.deciding, self.voting)
+        self.detector = Detector(context, self.deciding)
+        self.compaction = Compaction(context, self.deciding, self.voting, self.detector)
         self.operations = Operations(self)
         self.dispatch = Dispatch(self)
         self._deadlines = (
@@ -82,6 +84,7 @@ class Node:
             lambda: self.deciding.next_deadline(self._latest),
             self.voting.next_deadline,
             self.handover.next_deadline,
+            self.detector.next_deadline,
         )
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
@@ -123,6 +126,7 @@ class Node:
         self._advance_terms(now, out)
         self.voting.tick(now, out)
         self.deciding.tick(now, out)
+        self.detector.tick(now, out)
         self.announcing.tick(now, self.may_sign(now), out)
         self._after(now, out)
         return out.effects

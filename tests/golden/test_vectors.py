@@ -20,6 +20,7 @@ import pytest
 from nacl.signing import SigningKey, VerifyKey
 
 from consensus import blocks, certificates, genesis, tickets
+from consensus.accusations import Accusation
 from consensus.admission import JoinRequest, JoinResponse
 from consensus.bft import replica
 from crdt import batch, fork, ops
@@ -56,6 +57,9 @@ BODIES: dict[int, type[msgspec.Struct]] = {
     MessageType.HELD: messages.Held,
     MessageType.REFUSAL: messages.Refusal,
     MessageType.SEEK: messages.Seek,
+    MessageType.ACCUSE: Accusation,
+    MessageType.PROBE_REQUEST: messages.ProbeRequest,
+    MessageType.PROBE_REPORT: messages.ProbeReport,
     MessageType.JOIN_REQUEST: JoinRequest,
     MessageType.JOIN_RESPONSE: JoinResponse,
 }

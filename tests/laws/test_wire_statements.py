@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consensus.accusations import Accusation, open_accusation
 from consensus.bft import messages as bft
 from consensus.bft.viewchange import Elections
 from consensus.blocks import (
@@ -40,6 +41,8 @@ from consensus.certificates import make_member_cert, parse_member_cert
 from consensus.chain import Chain
 from consensus.genesis import parse_genesis
 from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Subject, seal_proposal
+from consensus.quorum import QuorumRule, QuorumSetting
+from consensus.validators import Validator, ValidatorSet
 from crdt import batch
 from mesh.protocol.messages import Capabilities, Discovery, Heartbeat
 from tests.support.protocol_examples import CREATED_MS, JOINER_NODE, JOINER_QUEEN, JOINER_ROOT, QUEEN, ROOT, YEAR_MS
@@ -199,6 +202,15 @@ HEAD = chain(1).head_hash
 HEARTBEAT = Heartbeat(FEDERATION, 0, SWARM, 1, 0, 3, STAMP, 2, 0, HEAD, HEAD, 125)
 DISCOVERY = Discovery(SWARM, 1, "shop", (), Capabilities(), NOW_MS)
 
+VOTERS = ValidatorSet(
+    2,
+    (
+        Validator(swarm=SWARM, term=1, key=QUEEN.public, weight=1),
+        Validator(swarm=JOINER, term=1, key=JOINER_QUEEN.public, weight=1),
+    ),
+    QuorumRule(QuorumSetting.AUTO, 2),
+)
+
 STATEMENTS: dict[ContentType, Statement] = {
     ContentType.GENESIS: Statement(
         key=ROOT, federation=cose.GENESIS, payload=payload_of(genesis().raw), read=parse_genesis
@@ -252,6 +264,11 @@ STATEMENTS: dict[ContentType, Statement] = {
         key=QUEEN,
         payload=body(bft.NewViewHeader(FEDERATION, 0, 1, bft.hash_of_changes((CHANGE,)))),
         read=lambda one: elections().open(bft.NewView(one, (CHANGE,), None, None)),
+    ),
+    ContentType.ACCUSE: Statement(
+        key=QUEEN,
+        payload=body(Accusation(FEDERATION, 2, SWARM, JOINER, 1, 0, 3, HEAD, NOW_MS)),
+        read=lambda one: open_accusation(one, VOTERS, FEDERATION, keys.verify),
     ),
     ContentType.BATCH: Statement(key=QUEEN, payload=written()[1][0].signed.envelope.payload, read=read_header),
     ContentType.HEARTBEAT: Statement(

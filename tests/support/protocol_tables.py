@@ -65,6 +65,9 @@ _BODIES: dict[MessageType, str] = {
     MessageType.CERTIFICATE: "[CertificateNews](consensus.md#certificate)",
     MessageType.VIEW_CHANGE: "[ViewChange](consensus.md#view_change)",
     MessageType.NEW_VIEW: "[NewView](consensus.md#new_view)",
+    MessageType.ACCUSE: "envelope of [Accusation](consensus.md#accuse)",
+    MessageType.PROBE_REQUEST: "[ProbeRequest](consensus.md#probe_request-and-probe_report)",
+    MessageType.PROBE_REPORT: "[ProbeReport](consensus.md#probe_request-and-probe_report)",
 }
 
 
@@ -116,6 +119,7 @@ def _content_types() -> str:
         ContentType.COMMIT: ("validator", "[core](chain.md#commit-certificate)"),
         ContentType.VIEW_CHANGE: ("validator", "[header](consensus.md#view_change)"),
         ContentType.NEW_VIEW: ("leader", "[header](consensus.md#new_view)"),
+        ContentType.ACCUSE: ("queen key of the accuser", "[Accusation](consensus.md#accuse)"),
         ContentType.BATCH: ("queen key of (swarm, term)", "[header](logs.md#batches)"),
         ContentType.HEARTBEAT: ("queen key of the current term", "[Heartbeat](messages.md#heartbeat)"),
         ContentType.DISCOVERY: ("queen key of the current term", "[Discovery](messages.md#discovery)"),

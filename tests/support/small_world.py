@@ -44,6 +44,7 @@ from wire.errors import RemoteError
 from wire.ids import PeerId
 from wire.rng import Rng
 from wire.time import SECOND
+from wire.types import Channel
 
 WALL_START_MS = 1_800_000_000_000
 
@@ -157,6 +158,10 @@ class World:
         self._carry_out(host, host.machine.handle(WallClock(ms=wall), self.now))
         if host.machine is not None:
             self._carry_out(host, host.machine.handle(event, self.now))
+
+    def hear(self, host: Host, sender: Host, channel: Channel, message: bytes) -> None:
+        """`host` gets a message, as if `sender` had sent it."""
+        self.deliver(host, MessageReceived(peer=sender.peer, channel=channel, message=message))
 
     # the heap
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
+from consensus.accusations import Accusation
 from consensus.admission import JoinRequest, JoinResponse, JoinStatus
 from consensus.bft import messages as bft
 from consensus.bft.replica import BODIES
@@ -28,6 +29,8 @@ from mesh.protocol.messages import (
     JoinForward,
     JoinOutcome,
     Ping,
+    ProbeReport,
+    ProbeRequest,
     Refusal,
     Seek,
     Sought,
@@ -43,9 +46,11 @@ from wire.types import REGISTRY, ContentType, MessageType
 
 _ADDRESS = f"/ip4/192.0.2.1/tcp/4150/p2p/{peer_id_of(NODE.public)}"
 _NONCE, _NOW = bytes(range(16)), CREATED_MS + 5_000
+_OTHER = bytes(range(1, 17))
 SIGNED: Mapping[MessageType, ContentType] = {
     MessageType.HEARTBEAT: ContentType.HEARTBEAT,
     MessageType.DISCOVERY: ContentType.DISCOVERY,
+    MessageType.ACCUSE: ContentType.ACCUSE,
 }
 
 
@@ -160,7 +165,7 @@ def _bodies() -> dict[MessageType, list[Struct]]:
         MessageType.JOIN_OUTCOME: [JoinOutcome(_NONCE, cbor.encode_struct(accepted))],
         MessageType.HELD: [Held((held,)), Held(())],
         MessageType.REFUSAL: [Refusal("not-a-member", "this node serves members of acme only")],
-        MessageType.SEEK: [Seek((Sought(bytes(range(16)), _NOW), Sought(bytes(range(1, 17)), 0))), Seek(())],
+        MessageType.SEEK: [Seek((Sought(bytes(range(16)), _NOW), Sought(_OTHER, 0))), Seek(())],
         MessageType.JOIN_REQUEST: [request, JoinRequest(None, None, None, None)],
         MessageType.JOIN_RESPONSE: [
             accepted,
@@ -189,7 +194,14 @@ def _consensus_bodies() -> dict[MessageType, list[Struct]]:
     said.append(rules.new_view(1, (change.header,), certificate, block))
     kinds = {kind: cbor.decode_as(signed.body, BODIES[kind]) for signed in said for kind in [signed.message]}
     news = bft.CertificateNews(bft.Phase.PREPARE, certificate)
-    return {kind: [body] for kind, body in kinds.items()} | {MessageType.CERTIFICATE: [news]}
+    accusation = Accusation(genesis().federation_id, 0, SWARM, _OTHER, 1, 0, 3, sha256(b"a batch"), _NOW)
+    return {
+        **{kind: [body] for kind, body in kinds.items()},
+        MessageType.CERTIFICATE: [news],
+        MessageType.ACCUSE: [accusation],
+        MessageType.PROBE_REQUEST: [ProbeRequest(_OTHER)],
+        MessageType.PROBE_REPORT: [ProbeReport(_OTHER)],
+    }
 
 
 def _sync_bodies() -> dict[MessageType, list[Struct]]:

@@ -1,0 +1,266 @@
+"""Who has failed? From the silence of one swarm to the word of many.
+
+    suspected (`mesh.protocol.watching`) ──► accused by this node, and again while it stays silent
+    accused by more than half of the weight, the accused aside ──► FAILED, everywhere where that is known
+    FAILED for `suspend_after` ──► SUSPENDED, by decision: it has to prove that it is alive to vote again
+
+An accusation is a signed word (`consensus.accusations`). Whoever hears one against itself refutes it: its HEARTBEAT
+carries a higher incarnation, durable before it is told, and what was said of lower ones is void. An accusation holds
+in its epoch; what still holds true is said anew in the next one.
+
+All this is about voters alone, since who has no weight stops nobody; and it rests while the creator governs alone.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from consensus.accusations import Accusation, confirmed, open_accusation, seal_accusation
+from consensus.blocks import SuspendTx, encode_tx
+from consensus.transactions import ACCUSED_FOR_MS, CLOCKS_APART_MS
+from consensus.validators import Validator, ValidatorSet
+from crdt.ops import Author
+from mesh.protocol.context import Context
+from mesh.protocol.deciding import Deciding
+from mesh.protocol.effects import Publish, RecordKind
+from mesh.protocol.outbox import Outbox, pack
+from mesh.protocol.topics import state_topic
+from mesh.protocol.trace import TraceKind
+from mesh.protocol.watching import Watching
+from wire import cbor
+from wire.errors import Overloaded, Overtaken, RemoteError
+from wire.ids import ZERO_DIGEST, SwarmId
+from wire.time import Instant
+from wire.types import Channel, MessageType
+
+
+class Health(StrEnum):
+    """What this node makes of a member."""
+
+    WELL = "well"
+    WATCHED = "watched"
+    SUSPECTED = "suspected"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class _Case:
+    """What is held against one voter, in this epoch and its present incarnation."""
+
+    said: dict[SwarmId, tuple[Accusation, bytes]] = field(default_factory=dict)  # by accuser
+    accused_at: Instant | None = None  # by this node, the last time
+    failed_at: Instant | None = None
+    handed_in_at: Instant | None = None
+
+
+class Detector:
+    """Accuses others when they are silent, and speaks up for this node."""
+
+    def __init__(self, context: Context, deciding: Deciding) -> None:
+        self._context = context
+        self._deciding = deciding
+        self.watching = Watching(context)
+        self._cases: dict[SwarmId, _Case] = {}
+        self._incarnations: dict[SwarmId, tuple[int, int]] = {}  # (term, incarnation), by their heartbeats
+        self._epoch: int | None = None  # that the cases belong to; None while nobody is watched
+
+    # what others ask
+
+    def health(self, swarm: SwarmId, now: Instant) -> Health:
+        """What this node makes of a member."""
+        case = self._cases.get(swarm)
+        if case is not None and case.failed_at is not None:
+            return Health.FAILED
+        if self.watching.suspected(swarm, now):
+            return Health.SUSPECTED
+        return Health.WATCHED if self.watching.watched(swarm, now) else Health.WELL
+
+    def records(self) -> list[bytes]:
+        """What a journal that is written anew has to hold."""
+        me = self._context.me
+        return [cbor.encode([me.term, self._context.incarnation])] if self._context.incarnation else []
+
+    def restore(self, record: bytes) -> None:
+        """The disk remembers an incarnation; one of an earlier term is over with it."""
+        match cbor.decode(record):
+            case [int() as term, int() as incarnation] if term == self._context.me.term:
+                self._context.incarnation = max(self._context.incarnation, incarnation)
+
+    def next_deadline(self) -> Instant | None:
+        """When to look next; None while this node watches nobody."""
+        return self.watching.next_look if self._context.chain.governed and self._me() is not None else None
+
+    # time
+
+    def tick(self, now: Instant, out: Outbox) -> None:
+        """Look at every other voter, if it is time to, and do what follows."""
+        due = self.next_deadline()
+        if due is None:
+            self._epoch = None
+            return
+        if self._epoch is None:
+            self._cases = {}
+            self.watching.begin(now)
+        elif now < due:
+            return
+        voters = self._context.chain.validators()
+        others = [voter.swarm for voter in voters.validators if voter.swarm != self._context.me.swarm]
+        self.watching.look(others, now, out)
+        self._follow(voters)
+        for swarm in others:
+            if self.watching.suspected(swarm, now):
+                self._accuse(swarm, voters, now, out)
+            elif self.watching.silence(swarm, now) == 0 and swarm in self._cases:
+                self._answered(swarm, out)
+        for swarm, case in self._cases.items():
+            self._confirm(swarm, case, voters, now, out)
+
+    def _follow(self, voters: ValidatorSet) -> None:
+        """With an epoch end its accusations; those who do not vote any more are nobody's concern."""
+        if self._epoch == voters.epoch:
+            return
+        self._epoch = voters.epoch
+        self._cases = {swarm: case for swarm, case in self._cases.items() if voters.validator(swarm) is not None}
+        for case in self._cases.values():
+            case.said.clear()
+            case.accused_at = case.handed_in_at = None
+
+    def _answered(self, swarm: SwarmId, out: Outbox) -> None:
+        """A voter answers this node, which has nothing against it any more; what others say is kept, for a while."""
+        case = self._cases[swarm]
+        if case.accused_at is not None or case.failed_at is not None:
+            out.trace(TraceKind.RECOVERED, swarm=self._context.name_of(swarm))
+        case.said.pop(self._context.me.swarm, None)
+        case.accused_at = case.failed_at = case.handed_in_at = None
+
+    def _me(self) -> Validator | None:
+        return self._context.chain.validators().validator(self._context.me.swarm)
+
+    # accusing
+
+    def _accuse(self, swarm: SwarmId, voters: ValidatorSet, now: Instant, out: Outbox) -> None:
+        """Say that it does not answer, and say it again while that is so."""
+        context, me = self._context, self._me()
+        case = self._cases.setdefault(swarm, _Case())
+        if case.accused_at is not None and now < case.accused_at + context.config.accuse_again:
+            return
+        if me is None or self._deciding.abstaining:
+            return
+        silent_ms = self.watching.silence(swarm, now) // 1_000
+        out.trace(TraceKind.SUSPECTED, swarm=context.name_of(swarm), silent_ms=silent_ms)
+        case.accused_at = now
+        accused = voters.validator(swarm)
+        assert accused is not None, "only voters are looked at"
+        head = context.replica.head(Author(swarm, accused.term))
+        body = Accusation(
+            federation=context.federation,
+            epoch=voters.epoch,
+            accuser=me.swarm,
+            accused=swarm,
+            term=accused.term,
+            incarnation=self._incarnation(swarm, accused.term),
+            seq=head.seq if head else 0,
+            head=head.hash if head else ZERO_DIGEST,
+            made_ms=context.wall_ms(now),
+        )
+        raw = seal_accusation(body, context.me.queen_key)
+        case.said[me.swarm] = body, raw
+        out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.ACCUSE, raw)))
+        for voter in voters.validators:
+            link = context.links.of_swarm(voter.swarm)
+            if link is not None:
+                out.send(link.peer, Channel.PRIORITY, MessageType.ACCUSE, raw)
+
+    def verify(self, raw: bytes) -> bool:
+        """An accusation is authentic; False when that cannot be told here. Raises RemoteError when forged."""
+        return self._opened(raw) is not None
+
+    def on_accusation(self, raw: bytes, now: Instant, out: Outbox) -> None:
+        """Somebody says that a voter does not answer. Raises RemoteError when forged."""
+        body = self._opened(raw)
+        if body is None:
+            return
+        swarm, accuser = SwarmId(body.accused), SwarmId(body.accuser)
+        if swarm == self._context.me.swarm:
+            self._refute(body, out)
+            return
+        if body.incarnation < self._incarnation(swarm, body.term):
+            self._context.counters["accusations_refuted"] += 1
+            return
+        case = self._cases.setdefault(swarm, _Case())
+        known = case.said.get(accuser)
+        if known is None or (known[0].incarnation, known[0].made_ms) < (body.incarnation, body.made_ms):
+            case.said[accuser] = body, raw
+        self.watching.heed(swarm, now)
+
+    def _opened(self, raw: bytes) -> Accusation | None:
+        """The accusation in `raw`; None for one of another epoch, or while nobody votes."""
+        context = self._context
+        if not context.chain.governed:
+            return None
+        try:
+            return open_accusation(raw, context.chain.validators(), context.federation, context.verify)
+        except Overtaken:
+            context.counters["accusations_overtaken"] += 1
+            return None
+
+    # confirming
+
+    def _confirm(self, swarm: SwarmId, case: _Case, voters: ValidatorSet, now: Instant, out: Outbox) -> None:
+        """Whether enough of the weight says so, of one who does not answer here; and what follows if it stays so."""
+        against = self._against(case, self._context.wall_ms(now))
+        if self.watching.silence(swarm, now) == 0 or not confirmed(swarm, against, voters):
+            return
+        if case.failed_at is None:
+            case.failed_at = now
+            out.trace(TraceKind.FAILED, swarm=self._context.name_of(swarm), accusers=len(against))
+        if self._deciding.abstaining or now < case.failed_at + self._turn(voters):
+            return
+        again = self._context.config.accuse_again
+        if case.handed_in_at is None or now >= case.handed_in_at + again:
+            case.handed_in_at = now
+            with suppress(RemoteError, Overloaded):  # the chain knows better, or too much waits: tried again later
+                certificate = tuple(raw for _, raw in against.values())
+                self._deciding.submit(encode_tx(SuspendTx(certificate)), now, out)
+
+    def _turn(self, voters: ValidatorSet) -> int:
+        """How long after its failure this node asks for a suspension: one after another of those who have not
+        failed, so that one certificate is ordered and not everyone's."""
+        config = self._context.config
+        able = [v.swarm for v in voters.validators if v.swarm not in self._cases]
+        rank = able.index(self._context.me.swarm) if self._context.me.swarm in able else len(able)
+        return config.suspend_after + rank * 2 * config.submit_retry
+
+    def _against(self, case: _Case, wall_ms: int) -> dict[SwarmId, tuple[Accusation, bytes]]:
+        """What is said of the latest incarnation, which alone counts, and still would when it is ordered."""
+        oldest = wall_ms - ACCUSED_FOR_MS + CLOCKS_APART_MS
+        case.said = {accuser: said for accuser, said in case.said.items() if said[0].made_ms > oldest}
+        latest = max((body.incarnation for body, _ in case.said.values()), default=0)
+        return {accuser: said for accuser, said in sorted(case.said.items()) if said[0].incarnation == latest}
+
+    # refuting
+
+    def _refute(self, body: Accusation, out: Outbox) -> None:
+        """This node is alive: what was said of it is void with the next incarnation."""
+        context = self._context
+        if body.incarnation < context.incarnation or self._deciding.abstaining:
+            return
+        context.incarnation = body.incarnation + 1
+        out.persist(RecordKind.INCARNATION, self.records()[0])
+        out.trace(TraceKind.REFUTED, by=context.name_of(SwarmId(body.accuser)), incarnation=context.incarnation)
+
+    def on_heartbeat(self, swarm: SwarmId, term: int, incarnation: int) -> None:
+        """A swarm's own word of how often it refuted: what was said of it before is void."""
+        if (term, incarnation) <= self._incarnations.get(swarm, (0, 0)):
+            return
+        self._incarnations[swarm] = term, incarnation
+        case = self._cases.get(swarm)
+        if case is not None:
+            case.said = {who: said for who, said in case.said.items() if said[0].incarnation >= incarnation}
+            case.accused_at = case.failed_at = case.handed_in_at = None
+
+    def _incarnation(self, swarm: SwarmId, term: int) -> int:
+        known = self._incarnations.get(swarm, (0, 0))
+        return known[1] if known[0] == term else 0
