@@ -2,8 +2,8 @@
 
 | what | is signed only if |
 |---|---|
-| PRE_PREPARE, PREPARE | in this view, nothing else was signed in its phase at (epoch, view, height) |
-| COMMIT | in this view, the same block was prepared by a quorum there (the certificate is kept: the lock) |
+| PRE_PREPARE, PREPARE | in this view, above what is decided, nothing else in its phase at (epoch, view, height) |
+| COMMIT | the same, and a quorum prepared the block there (the certificate is kept: the lock) |
 | VIEW_CHANGE | the view is higher than any before; whatever is lower is left for good |
 | NEW_VIEW | nothing else was signed as leader of that view |
 
@@ -89,6 +89,7 @@ class SafetyRules:
         self._changes: dict[int, Signed] = {}  # by new view
         self._new_views: dict[int, Signed] = {}
         self._records: dict[tuple[object, ...], bytes] = {}  # what a journal needs to hold, by slot
+        self._decided = 0  # the last decided height: what was signed up to there is forgotten
 
     # where we stand
 
@@ -99,7 +100,8 @@ class SafetyRules:
             self.epoch = epoch
 
     def decided(self, height: int) -> None:
-        """`height` is decided: votes on it are of no use to anyone any more."""
+        """`height` is decided: votes on it are of no use to anyone any more, and nothing more is signed about it."""
+        self._decided = max(self._decided, height)
         self._votes = {slot: vote for slot, vote in self._votes.items() if slot[2] > height}
         self._records = {slot: record for slot, record in self._records.items() if not self._settled(slot, height)}
         self.lock = None
@@ -130,9 +132,10 @@ class SafetyRules:
         return found
 
     def allows(self, phase: Phase, core: Core) -> bool:
-        """Whether a PRE_PREPARE or PREPARE on `core` contradicts nothing."""
+        """Whether a vote on `core` contradicts nothing."""
         known = self.voted(phase, core.view, core.height)
-        return core.epoch == self.epoch and core.view >= self.view and known in (None, core.block_hash)
+        here = core.epoch == self.epoch and core.view >= self.view and core.height > self._decided
+        return here and known in (None, core.block_hash)
 
     # signing
 
@@ -201,6 +204,7 @@ class SafetyRules:
     def restore(self, records: Iterable[bytes], epoch: int, height: int) -> int:
         """Read back what was signed in `epoch` above `height`; how many records could not be read."""
         self.begin_epoch(epoch)
+        self.decided(height)
         lost = 0
         for raw in records:
             try:

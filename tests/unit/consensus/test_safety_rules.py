@@ -66,6 +66,10 @@ def begin(view: int, changes: tuple[bytes, ...] = CHANGES) -> Ask:
     return lambda r: r.new_view(view, changes, b"certificate", ONE)
 
 
+def decided(height: int) -> Callable[[SafetyRules], None]:
+    return lambda r: r.decided(height)
+
+
 def entered(view: int) -> Callable[[SafetyRules], None]:
     return lambda r: r.entered(view)
 
@@ -144,6 +148,8 @@ REFUSED = [
     ),
     *(pytest.param([], vote(p, epoch=EPOCH - 1), id=f"{p.name} in an epoch that is over") for p in Phase),
     *(pytest.param([], vote(p, epoch=EPOCH + 1), id=f"{p.name} in an epoch to come") for p in Phase),
+    *(pytest.param([vote(p), decided(HEIGHT)], vote(p, OTHER), id=f"{p.name} on a decided height") for p in Phase),
+    *(pytest.param([decided(HEIGHT)], vote(p, height=2), id=f"{p.name} on a height long decided") for p in Phase),
     pytest.param([], lambda r: r.pre_prepare(core(OTHER), ONE), id="PRE_PREPARE with another block"),
     pytest.param([], lambda r: r.prepare(core(OTHER), ONE), id="PREPARE with another block"),
     pytest.param([], lambda r: r.commit(core(OTHER), b"quorum", ONE), id="COMMIT with another block"),
