@@ -35,7 +35,7 @@ from consensus.bft.messages import (
 )
 from consensus.blocks import Core, block_hash, sign_core
 from wire import cbor, cose, keys
-from wire.errors import DecodeError
+from wire.errors import DecodeError, RemoteError
 from wire.ids import ZERO_DIGEST, Digest, SwarmId
 from wire.types import ContentType, MessageType
 
@@ -209,7 +209,7 @@ class SafetyRules:
         for raw in records:
             try:
                 self._restore(raw, height)
-            except DecodeError:
+            except RemoteError:
                 lost += 1
         return lost
 
