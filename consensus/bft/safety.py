@@ -157,7 +157,7 @@ class SafetyRules:
         signed = self._vote(
             Phase.COMMIT, core, self._vote_body(Phase.COMMIT, core), block=block, certificate=certificate
         )
-        self.lock = Lock(core.view, Digest(core.block_hash), certificate, block)
+        self._lock_on(core, certificate, block)
         return signed
 
     def view_change(self, new_view: int, height: int, head: Digest) -> Signed:
@@ -236,8 +236,7 @@ class SafetyRules:
             return
         if record.certificate is None or record.block is None:
             raise DecodeError("a COMMIT in the vote journal without its lock")
-        if self.lock is None or core.view >= self.lock.view:
-            self.lock = Lock(core.view, Digest(core.block_hash), record.certificate, record.block)
+        self._lock_on(core, record.certificate, record.block)
 
     def _restore_vote(self, phase: Phase, core: Core, signed: Signed, raw: bytes, height: int) -> bool:
         if core.epoch != self.epoch or core.height <= height:
@@ -282,6 +281,11 @@ class SafetyRules:
         self._votes[slot] = (Digest(core.block_hash), signed)
         self.view = max(self.view, core.view)
         return signed
+
+    def _lock_on(self, core: Core, certificate: bytes, block: bytes) -> None:
+        """The lock of the latest view is the one that counts, whichever is asked for or read last."""
+        if self.lock is None or core.view >= self.lock.view:
+            self.lock = Lock(core.view, Digest(core.block_hash), certificate, block)
 
     def _keep(
         self,

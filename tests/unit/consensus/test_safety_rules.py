@@ -232,6 +232,14 @@ def test_the_lock_of_a_later_view_replaces_it() -> None:
     assert locked_change(conscience, VIEW + 3) == (VIEW + 2, block_hash(OTHER), b"quorum in 4", OTHER)
 
 
+def test_who_asks_again_for_an_earlier_commit_does_not_loosen_the_lock() -> None:
+    conscience = rules()
+    vote(Phase.COMMIT)(conscience)
+    vote(Phase.COMMIT, view=VIEW + 1)(conscience)
+    assert vote(Phase.COMMIT)(conscience).record is None
+    assert locked_change(conscience, VIEW + 2)[:3] == (VIEW + 1, block_hash(ONE), b"quorum in 3")
+
+
 def test_a_decision_releases_the_lock() -> None:
     conscience = rules()
     vote(Phase.COMMIT)(conscience)
