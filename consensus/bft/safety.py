@@ -307,10 +307,10 @@ class SafetyRules:
         self._records.clear()
 
     def _settled(self, slot: tuple[object, ...], height: int) -> bool:
-        """A vote on a decided height; or the beginning of a view that was left."""
+        """A vote on a decided height; the beginning of a view that was left; a change before the last one."""
         if isinstance(slot[0], Phase):
             return isinstance(slot[2], int) and slot[2] <= height
-        return slot[1] != self.view
+        return slot[1] not in self._changes if slot[0] == "change" else slot[1] != self.view
 
 
 def _again(signed: Signed) -> Signed:

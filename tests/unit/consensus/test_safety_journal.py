@@ -185,3 +185,14 @@ def test_a_commit_whose_lock_is_lost_is_still_no_reason_to_commit_to_another_blo
     assert conscience.restore([record(MessageType.COMMIT, vote(core(ONE, 0)), ONE)], EPOCH, HEIGHT - 1) == 1
     with pytest.raises(AssertionError):
         commit(0, OTHER)(conscience)
+
+
+def test_a_journal_that_is_written_anew_still_says_what_was_left() -> None:
+    """A later view began by the word of its leader alone, and decided: what this queen left itself stays left."""
+    conscience = restored(journal(change(3)))
+    conscience.entered(5)
+    conscience.decided(HEIGHT)
+    after = restored(conscience.records(), height=HEIGHT)
+    assert after.view == 3
+    with pytest.raises(AssertionError):
+        prepare(2, height=HEIGHT + 1)(after)
