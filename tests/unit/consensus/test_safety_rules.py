@@ -272,7 +272,8 @@ def test_an_epoch_begins_with_nothing_signed_and_none_returns() -> None:
     conscience.begin_epoch(EPOCH + 1)
     assert (conscience.epoch, conscience.view, conscience.lock, conscience.records()) == (EPOCH + 1, 0, None, [])
     assert conscience.said(HEIGHT) == []
-    assert change(1)(conscience).record is not None
+    for ask in (change(VIEW + 1), begin(VIEW + 1)):
+        assert ask(conscience).record is not None
 
 
 def test_what_still_matters_is_said_again_in_the_order_of_a_view() -> None:
