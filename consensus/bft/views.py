@@ -77,16 +77,15 @@ class Views:
             self.leave_for(joined, now)
 
     def _check_standing(self, sender: SwarmId, change: Change) -> None:
-        """Who is behind gets blocks, who is ahead is asked for them; what can be judged is judged."""
+        """What it is locked on is proven, wherever it stands; who is behind gets blocks, who is ahead is asked."""
         desk, header = self._desk, change.header
+        self._elections.check_lock(change)
         if header.committed_height < desk.chain.height:
             desk.serve(sender, header.committed_height + 1)
         elif header.committed_height > desk.chain.height:
             desk.fetch(sender)
         elif header.committed_hash != desk.chain.head_hash:
             raise ProtocolViolation("a change of view over another chain", Offence.CHAIN)
-        else:
-            self._elections.check_lock(change)
 
     # beginning
 
