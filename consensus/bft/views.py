@@ -60,11 +60,12 @@ class Views:
     def on_view_change(self, sender: SwarmId, message: ViewChange, now: Instant) -> None:
         """Somebody calls for a higher view. Raises RemoteError for what no honest replica says."""
         desk = self._desk
+        claimed = self._elections.claim(message)
+        if claimed.epoch != desk.validators.epoch:
+            desk.place(sender, claimed.epoch, claimed.committed_height + 1)
+            return
         change = self._elections.read(message)
         header = change.header
-        if header.epoch != desk.validators.epoch:
-            desk.place(sender, header.epoch, header.committed_height + 1)
-            return
         self._check_standing(sender, change)
         if header.new_view <= desk.view and desk.entered:
             self.show(sender)

@@ -206,7 +206,7 @@ def test_a_call_from_another_height_counts_and_blocks_are_exchanged(
     assert chamber.replica.view == 2
 
 
-@pytest.mark.parametrize("signer", ["beta"])
+@pytest.mark.parametrize("signer", ["beta", "eve"])
 @pytest.mark.parametrize(
     ("later", "answer"),
     [
