@@ -118,6 +118,13 @@ def test_a_proposal_of_a_view_that_was_left_is_ignored(chamber: Chamber) -> None
     assert chamber.hear(PRE_PREPARE, chamber.pre_prepare(chamber.block(), view=0)) == []
 
 
+def test_a_late_proposal_is_nobodys_fault_in_a_view_that_is_bound_to_another_block(chamber: Chamber) -> None:
+    lock = chamber.locked(chamber.block(1))
+    changes = [chamber.change(2, name, lock) for name in chamber.quorum()]
+    chamber.begin(2, changes, lock)
+    assert chamber.hear(PRE_PREPARE, chamber.pre_prepare(chamber.block(2), view=0)) == []
+
+
 def test_a_proposal_of_a_view_to_come_waits_until_it_begins(chamber: Chamber) -> None:
     block = chamber.block()
     assert chamber.hear(PRE_PREPARE, chamber.pre_prepare(block, view=2)) == []
@@ -216,13 +223,25 @@ def test_prepares_of_another_view_lock_nothing(chamber: Chamber) -> None:
     assert not voted(chamber, COMMIT)
 
 
-def test_prepares_after_the_view_was_left_lock_nothing(chamber: Chamber) -> None:
+@pytest.mark.parametrize(
+    ("story", "view"),
+    [
+        pytest.param(lambda c: None, 1, id="a view to come"),
+        pytest.param(lambda c: c.time_out(), 0, id="the view that was just left"),
+        pytest.param(lambda c: c.time_out(), 1, id="the view that has not begun"),
+        pytest.param(lambda c: c.begin(2), 0, id="a view long left"),
+    ],
+)
+def test_a_certificate_of_another_view_than_the_present_one_locks_nothing(
+    chamber: Chamber, story: Callable[[Chamber], object], view: int
+) -> None:
     block = chamber.block()
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
-    chamber.time_out()
-    chamber.votes(Phase.PREPARE, chamber.core(block))
-    certificate = chamber.certificate(Phase.PREPARE, chamber.core(block))
-    chamber.hear(CERTIFICATE, chamber.news(Phase.PREPARE, certificate))
+    story(chamber)
+    core = chamber.core(block, view)
+    chamber.hear(CERTIFICATE, chamber.news(Phase.PREPARE, chamber.certificate(Phase.PREPARE, core)))
+    assert not voted(chamber, COMMIT)
+    chamber.votes(Phase.PREPARE, core)
     assert not voted(chamber, COMMIT)
     assert not chamber.blamed
 
@@ -236,6 +255,14 @@ def test_a_quorum_of_commits_decides_whatever_the_view(chamber: Chamber, view: i
     chamber.votes(Phase.COMMIT, chamber.core(block, view), chamber.others[2:])
     assert [decided.block for decided in chamber.of(Decided)] == [block]
     assert chamber.chain.all_blocks()[-1][0] == block
+
+
+@pytest.mark.parametrize("later", [-1, 1])
+def test_commits_of_another_epoch_decide_nothing(chamber: Chamber, later: int) -> None:
+    block = chamber.block()
+    chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
+    chamber.votes(Phase.COMMIT, chamber.core(block, epoch=chamber.chain.epoch + later))
+    assert not chamber.of(Decided)
 
 
 def test_commits_of_two_views_do_not_add_up(chamber: Chamber) -> None:
