@@ -106,7 +106,7 @@ class Chamber:
     def time_out(self) -> list[Effect]:
         """The present view had its time, though there is something to decide."""
         if not self.replica.pending:
-            self.submit(self.proposal_tx())
+            self.submit(self.proposal_tx(1000 + self.height))
         return self.tick(60)
 
     def _did(self, effects: list[Effect]) -> list[Effect]:
