@@ -59,6 +59,18 @@ def test_the_next_leader_begins_its_view_once_a_quorum_calls_for_it(chamber: Cha
     assert [note.kind for note in chamber.of(Note)][:1] == [NoteKind.VIEW_ENTERED]
 
 
+def test_a_majority_of_seven_begins_no_view() -> None:
+    chamber = Chamber(7)
+    for name in chamber.others[:3]:
+        chamber.call(1, name)
+        assert not chamber.says(NEW_VIEW)
+    chamber.call(1, chamber.others[3])
+    assert len(begun(chamber).changes) == 5
+    other = Chamber(7, at=0)
+    other.begin(2, [other.change(2, name) for name in other.order[:4]])
+    assert "without a quorum" in other.blamed
+
+
 def test_who_leads_another_view_does_not_begin_it(chamber: Chamber) -> None:
     for name in chamber.others:
         chamber.call(2, name)
@@ -285,6 +297,13 @@ def test_who_calls_for_a_view_that_has_begun_is_shown_how(chamber: Chamber) -> N
 def test_nobody_need_be_shown_how_view_0_began(chamber: Chamber) -> None:
     assert chamber.call(0, chamber.others[0]) == []
     assert chamber.met(chamber.others[0]) == []
+
+
+def test_how_a_view_began_that_was_left_is_nobodys_business(chamber: Chamber) -> None:
+    chamber.begin(2)
+    chamber.time_out()
+    chamber.met(chamber.others[0])
+    assert not chamber.says(NEW_VIEW)
 
 
 def test_after_a_restart_a_leader_is_in_the_view_that_it_began(chamber: Chamber) -> None:

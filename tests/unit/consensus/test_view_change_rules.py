@@ -84,14 +84,21 @@ def test_it_joins_the_least_view_that_a_weak_quorum_calls_for(
         assert chamber.replica.view >= joins
 
 
-def test_the_later_call_of_one_validator_replaces_the_earlier(chamber: Chamber) -> None:
+def test_an_earlier_call_that_comes_late_replaces_nothing(chamber: Chamber) -> None:
     first, second = chamber.others[:2]
-    chamber.call(7, first)
-    chamber.call(4, first)
-    chamber.call(3, second)
-    assert chamber.replica.view == 3
-    chamber.time_out()
-    assert chamber.replica.view == 4, "the earlier, higher call stands"
+    for view in (7, 4):
+        chamber.call(view, first)
+    chamber.call(7, second)
+    assert chamber.replica.view == 7
+
+
+def test_each_view_that_fails_gets_twice_the_time_of_the_one_before(chamber: Chamber) -> None:
+    chamber.submit(chamber.proposal_tx())
+    for view, time in enumerate((1, 2, 4, 8, 16, 32, 60, 60), start=1):
+        chamber.tick(time - 0.001)
+        assert chamber.replica.view == view - 1
+        chamber.tick(0.001)
+        assert chamber.replica.view == view
 
 
 def test_a_call_of_ones_own_key_from_elsewhere_is_not_kept(chamber: Chamber) -> None:
