@@ -28,6 +28,7 @@ from consensus.bft.messages import (
     ViewChangeHeader,
     Vote,
     hash_of_changes,
+    open_core,
 )
 from consensus.bft.replica import Replica
 from consensus.bft.safety import SafetyRules
@@ -122,6 +123,16 @@ class Chamber:
     def says(self, kind: MessageType) -> list[bytes]:
         """The bodies of the messages of a kind that it just said."""
         return [say.body for say in self.of(Say) if say.message is kind]
+
+    def voted(self, kind: MessageType) -> list[bytes]:
+        """The hashes of the blocks on which it just voted."""
+        votes = [cbor.decode_as(body, Vote) for body in self.says(kind)]
+        assert all(vote.voter == swarm(self.me) for vote in votes)
+        return [open_core(vote.core, self.federation).block_hash for vote in votes]
+
+    def proposed(self) -> list[bytes]:
+        """The blocks that it just proposed."""
+        return [cbor.decode_as(body, PrePrepare).block for body in self.says(MessageType.PRE_PREPARE)]
 
     @property
     def blamed(self) -> str:

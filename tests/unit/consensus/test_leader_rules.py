@@ -8,7 +8,7 @@ import pytest
 
 from consensus.bft.desk import ReplicaConfig
 from consensus.bft.effects import Decided, Fetch, Note, NoteKind, Say, Serve
-from consensus.bft.messages import CertificateNews, Phase, PrePrepare
+from consensus.bft.messages import CertificateNews, Phase
 from consensus.blocks import Block
 from tests.support.chamber import Chamber
 from tests.support.realm import swarm
@@ -27,20 +27,16 @@ def leader() -> Chamber:
     return Chamber(at=0)
 
 
-def proposed(chamber: Chamber) -> list[bytes]:
-    return [cbor.decode_as(body, PrePrepare).block for body in chamber.says(PRE_PREPARE)]
-
-
 def txs(chamber: Chamber) -> list[tuple[bytes, ...]]:
     """The transactions of the blocks that it just proposed."""
-    return [cbor.decode_as(block, Block).txs for block in proposed(chamber)]
+    return [cbor.decode_as(block, Block).txs for block in chamber.proposed()]
 
 
 def propose(chamber: Chamber) -> bytes:
     """It proposes a block."""
     chamber.submit(chamber.proposal_tx())
     chamber.tick(0.01)
-    [block] = proposed(chamber)
+    [block] = chamber.proposed()
     return block
 
 
@@ -77,14 +73,14 @@ def test_what_needs_no_ballots_is_proposed_at_once(leader: Chamber) -> None:
 def test_who_does_not_lead_keeps_what_waits(leader: Chamber) -> None:
     other = Chamber(at=1)
     other.submit(other.realm.leave("beta"))
-    assert proposed(other) == []
+    assert other.proposed() == []
     assert (other.replica.pending, other.replica.waits_for(other.realm.leave("beta"))) == (1, True)
 
 
 def test_a_leader_proposes_one_block_a_view_and_height(leader: Chamber) -> None:
     block = propose(leader)
     leader.submit(leader.realm.leave("beta"))
-    assert proposed(leader) == []
+    assert leader.proposed() == []
     leader.grow(block)
     assert txs(leader) == [(leader.realm.leave("beta"),)]
 
@@ -93,7 +89,7 @@ def test_a_leader_proposes_nothing_before_its_view_has_begun(leader: Chamber) ->
     chamber = Chamber(at=1)
     chamber.time_out()
     chamber.submit(chamber.realm.leave("beta"))
-    assert proposed(chamber) == []
+    assert chamber.proposed() == []
     for name in chamber.others[:2]:
         chamber.call(1, name)
     assert txs(chamber) == [(chamber.proposal_tx(1000 + chamber.height), chamber.realm.leave("beta"))]
@@ -107,7 +103,7 @@ def test_what_can_be_in_no_block_is_refused_or_forgotten(leader: Chamber) -> Non
     assert leader.replica.pending == 1
     leader.wall_ms += 3_600_000
     leader.tick(0.01)
-    assert proposed(leader) == []
+    assert leader.proposed() == []
     assert leader.replica.pending == 0
 
 

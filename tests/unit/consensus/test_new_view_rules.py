@@ -1,4 +1,4 @@
-"""How a view begins: what its leader says and is bound to, which beginnings are refused, what a restart remembers."""
+"""How a view begins: what its leader says, what a lock binds it to, which beginnings are refused."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from consensus.bft.effects import Blame, Effect, Fetch, Note, NoteKind, Serve
-from consensus.bft.messages import NewView, NewViewHeader, Phase, PrePrepare, ViewChange, Vote, open_core
-from consensus.chain import Chain
-from tests.support.chamber import Chamber, Locked
+from consensus.bft.messages import NewView, NewViewHeader, ViewChange
+from tests.support.chamber import Chamber
 from tests.support.realm import swarm
 from wire import cbor, cose
 from wire.ids import sha256
@@ -32,15 +31,6 @@ def begun(chamber: Chamber) -> NewView:
     """What it just said as the leader of a view."""
     [body] = chamber.says(NEW_VIEW)
     return cbor.decode_as(body, NewView)
-
-
-def proposed(chamber: Chamber) -> list[bytes]:
-    return [cbor.decode_as(body, PrePrepare).block for body in chamber.says(PRE_PREPARE)]
-
-
-def prepared(chamber: Chamber) -> list[bytes]:
-    votes = [cbor.decode_as(body, Vote) for body in chamber.says(PREPARE)]
-    return [open_core(vote.core, chamber.federation).block_hash for vote in votes]
 
 
 # as the leader
@@ -85,6 +75,15 @@ def test_calls_for_another_view_begin_nothing(chamber: Chamber) -> None:
         assert not chamber.says(NEW_VIEW)
 
 
+def test_a_call_for_a_later_view_does_not_begin_an_earlier_one(chamber: Chamber) -> None:
+    chamber.time_out()
+    for view, name in zip((1, 9), chamber.others, strict=False):
+        chamber.call(view, name)
+        assert not chamber.says(NEW_VIEW)
+    chamber.call(1, chamber.others[2])
+    assert len(begun(chamber).changes) == 3
+
+
 @pytest.mark.parametrize(
     ("locks", "forced"),
     [
@@ -107,7 +106,7 @@ def test_a_leader_proposes_what_the_latest_lock_binds_it_to(
     message = begun(chamber)
     block = None if forced is None else chamber.block(forced)
     assert message.block == block
-    assert block is None or proposed(chamber) == [block]
+    assert block is None or chamber.proposed() == [block]
 
 
 def test_a_lock_below_the_base_binds_nobody(chamber: Chamber) -> None:
@@ -144,7 +143,27 @@ def test_a_view_begins_and_its_leaders_block_is_prepared(chamber: Chamber) -> No
     assert (chamber.replica.view, chamber.replica.entered) == (2, True)
     block = chamber.block()
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(block, view=2))
-    assert prepared(chamber) == [sha256(block)]
+    assert chamber.voted(PREPARE) == [sha256(block)]
+
+
+def test_another_block_may_be_prepared_in_a_later_view(chamber: Chamber) -> None:
+    chamber.hear(PRE_PREPARE, chamber.pre_prepare(chamber.block(1)))
+    chamber.begin(2)
+    chamber.hear(PRE_PREPARE, chamber.pre_prepare(chamber.block(2), view=2))
+    assert chamber.voted(PREPARE) == [sha256(chamber.block(2))]
+
+
+def test_the_view_that_was_called_for_gets_its_whole_time_from_its_beginning_on() -> None:
+    chamber = Chamber(at=2)
+    chamber.submit(chamber.proposal_tx())
+    chamber.tick(1)
+    chamber.tick(1.5)
+    chamber.begin(1)
+    assert (chamber.replica.view, chamber.replica.entered) == (1, True)
+    chamber.tick(1.9)
+    assert chamber.replica.view == 1
+    chamber.tick(0.1)
+    assert chamber.replica.view == 2
 
 
 def changes(chamber: Chamber, count: int = 3, **says: object) -> list[ViewChange]:
@@ -242,103 +261,3 @@ def test_a_beginning_over_blocks_that_are_not_here_waits_for_them(chamber: Chamb
     assert chamber.replica.view == 0
     chamber.grow(block)
     assert (chamber.replica.view, chamber.replica.entered) == (2, True)
-
-
-# what binds
-
-
-def bind(chamber: Chamber) -> Locked:
-    """View 2 begins, bound to a block that was proposed long ago."""
-    lock = chamber.locked(chamber.block(1))
-    chamber.wall_ms += 3_600_000
-    chamber.begin(2, [chamber.change(2, name, lock) for name in chamber.quorum()], lock)
-    return lock
-
-
-def test_the_bound_block_is_prepared_whatever_its_time(chamber: Chamber) -> None:
-    lock = bind(chamber)
-    chamber.hear(PRE_PREPARE, chamber.pre_prepare(lock.block, view=2))
-    assert prepared(chamber) == [sha256(lock.block)]
-
-
-def test_a_leader_that_proposes_another_block_than_the_bound_one_is_blamed(chamber: Chamber) -> None:
-    bind(chamber)
-    chamber.hear(PRE_PREPARE, chamber.pre_prepare(chamber.block(2), view=2))
-    assert "bound to" in chamber.blamed
-    assert not prepared(chamber)
-
-
-def test_a_view_that_is_bound_has_something_to_decide(chamber: Chamber) -> None:
-    bind(chamber)
-    assert chamber.replica.next_deadline(chamber.now, chamber.wall_ms) is not None
-
-
-def test_the_height_after_the_bound_one_is_free(chamber: Chamber) -> None:
-    lock = bind(chamber)
-    chamber.grow(lock.block)
-    block = chamber.block(3)
-    chamber.hear(PRE_PREPARE, chamber.pre_prepare(block, view=2))
-    assert prepared(chamber) == [sha256(block)]
-
-
-# who missed it
-
-
-def test_who_calls_for_a_view_that_has_begun_is_shown_how(chamber: Chamber) -> None:
-    body = cbor.encode_struct(chamber.new_view(2))
-    chamber.hear(NEW_VIEW, body, chamber.leader(2))
-    for view in (1, 2):
-        chamber.call(view, chamber.others[0])
-        assert chamber.says(NEW_VIEW) == [body]
-    chamber.met(chamber.others[1])
-    assert chamber.says(NEW_VIEW) == [body]
-
-
-def test_nobody_need_be_shown_how_view_0_began(chamber: Chamber) -> None:
-    assert chamber.call(0, chamber.others[0]) == []
-    assert chamber.met(chamber.others[0]) == []
-
-
-def test_how_a_view_began_that_was_left_is_nobodys_business(chamber: Chamber) -> None:
-    chamber.begin(2)
-    chamber.time_out()
-    chamber.met(chamber.others[0])
-    assert not chamber.says(NEW_VIEW)
-
-
-def test_after_a_restart_a_leader_is_in_the_view_that_it_began(chamber: Chamber) -> None:
-    chamber.time_out()
-    for name in chamber.others[:2]:
-        chamber.call(1, name)
-    body = chamber.says(NEW_VIEW)
-    chamber.restart()
-    assert (chamber.replica.view, chamber.replica.entered) == (1, True)
-    chamber.call(1, chamber.others[2])
-    assert chamber.says(NEW_VIEW) == body
-
-
-def test_after_a_restart_its_own_call_still_counts(chamber: Chamber) -> None:
-    chamber.time_out()
-    chamber.restart()
-    assert (chamber.replica.view, chamber.replica.entered) == (1, False)
-    for name in chamber.others[:2]:
-        chamber.call(1, name)
-    assert len(begun(chamber).changes) == 3
-
-
-def test_a_leader_that_lost_the_base_begins_its_view_once_it_has_it_again(chamber: Chamber) -> None:
-    block = chamber.block(1)
-    before: Chain = chamber.chain.copy(lambda *_: True)
-    certificate = chamber.certificate(Phase.COMMIT, chamber.core(block))
-    chamber.grow(block, certificate)
-    chamber.time_out()
-    for name in chamber.others[:2]:
-        chamber.call(1, name)
-    body = chamber.says(NEW_VIEW)
-    chamber.restart(before)
-    assert (chamber.replica.view, chamber.replica.entered) == (1, False)
-    chamber.grow(block, certificate)
-    for name in chamber.others[:2]:
-        chamber.call(1, name)
-    assert chamber.says(NEW_VIEW) == body
-    assert chamber.replica.entered

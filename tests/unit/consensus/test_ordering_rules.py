@@ -7,11 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from consensus.bft.effects import Blame, Convict, Decided, Fetch, Note, NoteKind, Say, Serve, Store
-from consensus.bft.messages import Phase, Vote, open_core
+from consensus.bft.messages import Phase
 from consensus.bft.votes import AHEAD_HEIGHTS, AHEAD_VIEWS
 from tests.support.chamber import Chamber
 from tests.support.realm import swarm
-from wire import cbor
 from wire.ids import sha256
 from wire.types import MessageType
 
@@ -27,20 +26,13 @@ def chamber() -> Chamber:
     return Chamber()
 
 
-def voted(chamber: Chamber, kind: MessageType) -> list[bytes]:
-    """The blocks of the votes that it just cast."""
-    votes = [cbor.decode_as(body, Vote) for body in chamber.says(kind)]
-    assert all(vote.voter == swarm(chamber.me) for vote in votes)
-    return [open_core(vote.core, chamber.federation).block_hash for vote in votes]
-
-
 # PRE_PREPARE
 
 
 def test_a_leaders_block_is_prepared_once_it_is_durable(chamber: Chamber) -> None:
     block = chamber.block()
     effects = chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
-    assert voted(chamber, PREPARE) == [sha256(block)]
+    assert chamber.voted(PREPARE) == [sha256(block)]
     kinds = [type(effect) for effect in effects]
     assert kinds == [Store, Say]
     assert effects[0].record in chamber.replica.records()  # type: ignore[union-attr]
@@ -95,7 +87,7 @@ def test_a_new_blocks_time_is_near_ours(chamber: Chamber, skew: int, accepted: b
     chamber.wall_ms += 60_000
     block = chamber.block(time_ms=chamber.wall_ms + skew)
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
-    assert voted(chamber, PREPARE) == ([sha256(block)] if accepted else [])
+    assert chamber.voted(PREPARE) == ([sha256(block)] if accepted else [])
     assert [note.detail for note in chamber.of(Note)] == ([] if accepted else [f"{skew} ms"])
     assert not chamber.blamed
 
@@ -103,7 +95,7 @@ def test_a_new_blocks_time_is_near_ours(chamber: Chamber, skew: int, accepted: b
 def test_a_second_block_in_a_view_is_not_prepared_and_convicts_the_leader(chamber: Chamber) -> None:
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(chamber.block(1)))
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(chamber.block(2)), chamber.others[2])
-    assert not voted(chamber, PREPARE)
+    assert not chamber.voted(PREPARE)
     assert [proof.swarm for proof in chamber.of(Convict)] == [swarm(chamber.leader())]
 
 
@@ -129,7 +121,7 @@ def test_a_proposal_of_a_view_to_come_waits_until_it_begins(chamber: Chamber) ->
     block = chamber.block()
     assert chamber.hear(PRE_PREPARE, chamber.pre_prepare(block, view=2)) == []
     chamber.begin(2)
-    assert voted(chamber, PREPARE) == [sha256(block)]
+    assert chamber.voted(PREPARE) == [sha256(block)]
 
 
 def test_a_proposal_waits_while_the_view_has_no_beginning(chamber: Chamber) -> None:
@@ -138,11 +130,11 @@ def test_a_proposal_waits_while_the_view_has_no_beginning(chamber: Chamber) -> N
     chamber.call(2, chamber.others[0])
     chamber.call(2, chamber.others[1])
     assert (chamber.replica.view, chamber.replica.entered) == (2, False)
-    assert not voted(chamber, PREPARE)
+    assert not chamber.voted(PREPARE)
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(block, view=2))
-    assert not voted(chamber, PREPARE)
+    assert not chamber.voted(PREPARE)
     chamber.begin(2)
-    assert voted(chamber, PREPARE) == [sha256(block)]
+    assert chamber.voted(PREPARE) == [sha256(block)]
 
 
 def test_a_proposal_of_a_later_height_waits_for_the_block_before(chamber: Chamber) -> None:
@@ -153,14 +145,14 @@ def test_a_proposal_of_a_later_height_waits_for_the_block_before(chamber: Chambe
     chamber.hear(PRE_PREPARE, ahead.pre_prepare(second))
     assert chamber.of(Fetch) == [Fetch(swarm(chamber.leader()))]
     chamber.grow(first)
-    assert voted(chamber, PREPARE) == [sha256(second)]
+    assert chamber.voted(PREPARE) == [sha256(second)]
 
 
 def test_what_waited_and_turns_out_wrong_is_dropped_and_nobody_is_blamed(chamber: Chamber) -> None:
     forged = chamber.pre_prepare(chamber.block(), view=2, name=chamber.others[0])
     chamber.hear(PRE_PREPARE, forged, chamber.others[0])
     chamber.begin(2)
-    assert not voted(chamber, PREPARE)
+    assert not chamber.voted(PREPARE)
     assert not chamber.blamed
 
 
@@ -200,27 +192,27 @@ def test_a_quorum_of_prepares_locks_and_is_answered_with_commit(chamber: Chamber
     core = chamber.core(block)
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
     chamber.votes(Phase.PREPARE, core, chamber.others[:1])
-    assert not voted(chamber, COMMIT), "with its own that is no quorum of four"
+    assert not chamber.voted(COMMIT), "with its own that is no quorum of four"
     chamber.votes(Phase.PREPARE, core, chamber.others[1:2])
-    assert voted(chamber, COMMIT) == [sha256(block)]
+    assert chamber.voted(COMMIT) == [sha256(block)]
     assert [note.kind for note in chamber.of(Note)] == [NoteKind.PREPARED]
     chamber.votes(Phase.PREPARE, core, chamber.others[2:])
-    assert not voted(chamber, COMMIT), "it says so once"
+    assert not chamber.voted(COMMIT), "it says so once"
 
 
 def test_prepares_without_their_block_wait_for_it(chamber: Chamber) -> None:
     block = chamber.block()
     chamber.votes(Phase.PREPARE, chamber.core(block))
-    assert not voted(chamber, COMMIT)
+    assert not chamber.voted(COMMIT)
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
-    assert voted(chamber, PREPARE) == voted(chamber, COMMIT) == [sha256(block)]
+    assert chamber.voted(PREPARE) == chamber.voted(COMMIT) == [sha256(block)]
 
 
 def test_prepares_of_another_view_lock_nothing(chamber: Chamber) -> None:
     block = chamber.block()
     chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
     chamber.votes(Phase.PREPARE, chamber.core(block, view=1))
-    assert not voted(chamber, COMMIT)
+    assert not chamber.voted(COMMIT)
 
 
 @pytest.mark.parametrize(
@@ -240,9 +232,9 @@ def test_a_certificate_of_another_view_than_the_present_one_locks_nothing(
     story(chamber)
     core = chamber.core(block, view)
     chamber.hear(CERTIFICATE, chamber.news(Phase.PREPARE, chamber.certificate(Phase.PREPARE, core)))
-    assert not voted(chamber, COMMIT)
+    assert not chamber.voted(COMMIT)
     chamber.votes(Phase.PREPARE, core)
-    assert not voted(chamber, COMMIT)
+    assert not chamber.voted(COMMIT)
     assert not chamber.blamed
 
 
