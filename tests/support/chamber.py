@@ -62,9 +62,12 @@ class Locked:
 class Chamber:
     """The replica of `me`, the validator at place `at` in the order of swarm ids."""
 
-    def __init__(self, size: int = 4, at: int = 1, config: ReplicaConfig | None = None) -> None:
-        self.realm = _governed(size)
-        self.order = sorted(NAMES[:size], key=swarm)
+    def __init__(
+        self, size: int = 4, at: int = 1, config: ReplicaConfig | None = None, realm: Realm | None = None
+    ) -> None:
+        self.realm = realm or _governed(size)
+        voters = {validator.swarm for validator in self.realm.chain.validators().validators}
+        self.order = sorted((m.name for m in self.realm.chain.members() if m.swarm in voters), key=swarm)
         self.me = self.order[at]
         self.federation = self.realm.federation
         self.chain: Chain = self.realm.chain.copy(keys.verify)

@@ -15,6 +15,7 @@ from consensus.blocks import (
     QuarantineTx,
     SupportStatement,
     encode_tx,
+    join_tx,
 )
 from consensus.genesis import Params
 from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Subject
@@ -220,6 +221,19 @@ def test_a_convicted_member_loses_its_weight_and_still_belongs(chamber: Chamber)
     assert member is not None
     assert (member.state, member.weight) == (MemberState.QUARANTINED, 0)
     assert chamber.chain.validators().position(swarm("beta")) is None
+
+
+@pytest.mark.parametrize("guest", ["x1", "x2", "x3", "x4"])
+def test_nobody_hides_behind_a_swarm_that_names_the_same_key(guest: str) -> None:
+    """A root key alone says who its queen is: an accomplice may name a voter's, whichever comes first by its id."""
+    realm = governed_realm(["alpha", "beta", "gamma", "delta"], Params(admission="open"))
+    chamber = Chamber(realm=realm)
+    accomplice = join_tx(None, realm.certificate(guest, queen_key=queen("beta").public), None)
+    chamber.grow(chamber.block(1, accomplice))
+    chamber.grow(chamber.block(1, contradiction("beta")(chamber)))
+    states = {member.name: member.state for member in chamber.chain.members()}
+    assert states["beta"] is states[guest] is MemberState.QUARANTINED
+    assert states["alpha"] is states["gamma"] is MemberState.ACTIVE
 
 
 @pytest.mark.parametrize(
