@@ -103,8 +103,10 @@ class Chamber:
         return self._did(self.replica.met(swarm(name)))
 
     def grow(self, block: bytes, certificate: bytes | None = None) -> list[Effect]:
-        """The block comes by another way, certified."""
-        assert self.chain.append(block, certificate or self.certificate(Phase.COMMIT, self.core(block)))
+        """The block comes by another way, certified by all who vote."""
+        voters = [name for name in self.order if self.chain.validators().position(swarm(name)) is not None]
+        proof = certificate or self.certificate(Phase.COMMIT, self.core(block), voters)
+        assert self.chain.append(block, proof)
         return self._did(self.replica.chain_grew(self.now, self.wall_ms))
 
     def time_out(self) -> list[Effect]:

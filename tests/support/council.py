@@ -18,8 +18,8 @@ from consensus.bft.safety import SafetyRules
 from consensus.blocks import BallotTx, GovernTx, ProposalTx, encode_tx, support
 from consensus.chain import Chain
 from consensus.genesis import Params
-from consensus.governance.actions import check_details, encode_details
-from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Subject, seal_ballot, seal_proposal
+from consensus.governance.actions import ACTIONS, check_details, encode_details
+from consensus.governance.proposals import BallotBody, Choice, ProposalBody, seal_ballot, seal_proposal
 from tests.support.realm import CREATOR, Realm, queen, swarm
 from wire import keys
 from wire.ids import SwarmId, sha256
@@ -46,9 +46,7 @@ def proposal_tx(
     federation: bytes, proposer: str, number: int, now_ms: int, action: str = "set_priority", **details: object
 ) -> tuple[bytes, bytes]:
     """(transaction, proposal as sealed) by one queen."""
-    subject = {"set_priority": Subject.PRIORITY_CHANGE, "allocate_agents": Subject.RESOURCE_ALLOCATION}.get(
-        action, Subject.FEDERATION_POLICY
-    )
+    subject = ACTIONS[action].subject
     details = details or {"kind": "task", "target": f"t{number}", "priority": "high"}
     body = ProposalBody(
         federation=federation,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from consensus.bft.desk import ReplicaConfig
-from consensus.bft.effects import Decided, Fetch, Note, NoteKind, Say, Serve
+from consensus.bft.effects import Decided, Fetch, Note, NoteKind, Say
 from consensus.bft.messages import CertificateNews, Phase
 from consensus.blocks import Block
 from tests.support.chamber import Chamber
@@ -262,65 +262,3 @@ def test_a_new_link_to_a_validator_hears_what_matters(leader: Chamber) -> None:
     assert leader.says(PRE_PREPARE) + leader.says(PREPARE) == said
     assert {say.to for say in leader.of(Say)} == {swarm(leader.others[1])}
     assert leader.met("a stranger") == []
-
-
-# restarts and outsiders
-
-
-def test_after_a_restart_its_own_votes_count_again() -> None:
-    chamber = Chamber(at=1)
-    block = chamber.block()
-    chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
-    chamber.votes(Phase.PREPARE, chamber.core(block), chamber.others[:2])
-    chamber.restart()
-    chamber.votes(Phase.COMMIT, chamber.core(block), chamber.others[:2])
-    assert [decided.block for decided in chamber.of(Decided)] == [block]
-
-
-def test_after_a_restart_its_block_is_the_one_of_its_view() -> None:
-    chamber = Chamber(at=1)
-    block = chamber.block()
-    body = chamber.pre_prepare(block)
-    chamber.hear(PRE_PREPARE, body)
-    chamber.restart()
-    assert not chamber.hear(PRE_PREPARE, body)
-    chamber.votes(Phase.PREPARE, chamber.core(block), chamber.others[:2])
-    assert chamber.says(COMMIT)
-
-
-def test_who_has_no_vote_is_silent_and_blames_nobody() -> None:
-    """A learner follows the chain, and neither hears nor says anything about what is to be decided."""
-    chamber = Chamber(at=1)
-    outsider = Chamber(at=1)
-    outsider.me = "eve"
-    outsider.restart()
-    assert not outsider.replica.voting
-    for kind in (PRE_PREPARE, PREPARE):
-        assert outsider.hear(kind, b"\xff", chamber.others[0]) == []
-    assert outsider.tick(100) == outsider.met(chamber.others[0]) == []
-    assert outsider.replica.next_deadline(outsider.now, outsider.wall_ms) is None
-
-
-def test_another_epoch_begins_with_view_0_and_other_voters() -> None:
-    chamber = Chamber(at=1)
-    chamber.begin(3)
-    chamber.grow(chamber.block(1, chamber.realm.leave(chamber.others[2])))
-    assert (chamber.replica.view, chamber.replica.entered, len(chamber.replica.validators)) == (0, True, 3)
-    assert chamber.replica.records() == []
-    late = chamber.hear(
-        PREPARE, chamber.vote(Phase.PREPARE, chamber.core(chamber.block(), epoch=0), chamber.others[0])
-    )
-    assert [type(effect) for effect in late] == [Serve]
-
-
-def test_who_leaves_is_voting_no_more() -> None:
-    chamber = Chamber(at=1)
-    chamber.grow(chamber.block(1, chamber.realm.leave(chamber.me)))
-    assert not chamber.replica.voting
-
-
-def test_the_leaders_of_views_to_come_are_known() -> None:
-    chamber = Chamber(at=1)
-    assert [chamber.replica.leader(ahead).swarm for ahead in range(5)] == [
-        swarm(chamber.order[place]) for place in (0, 1, 2, 3, 0)
-    ]
