@@ -47,7 +47,7 @@ EffectT = TypeVar("EffectT", bound=Effect)
 @cache
 def _governed(size: int) -> Realm:
     """Nobody changes it: each chamber has a copy of its chain."""
-    return governed_realm(NAMES[:size])
+    return governed_realm([*NAMES, *(f"m{number}" for number in range(size - len(NAMES)))][:size])
 
 
 @dataclass(frozen=True, slots=True)
