@@ -164,7 +164,8 @@ class Replica:
                 self._ordering.on_certificate(sender, message, now)
             case ViewChange() as message:
                 self._views.on_view_change(sender, message, now)
-            case NewView() as message:
+            case message:
+                assert isinstance(message, NewView), "each kind of message is handed to who knows it"
                 self._views.on_new_view(sender, message, body, now)
 
     def _done(self, now: Instant, wall_ms: int) -> list[Effect]:
