@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consensus.bft.desk import ReplicaConfig
-from consensus.bft.effects import Decided, Serve
+from consensus.bft.effects import Decided, Fetch, Serve
 from consensus.bft.messages import Phase
 from tests.support.chamber import Chamber
 from tests.support.realm import swarm
@@ -78,6 +78,25 @@ def test_votes_on_a_decided_height_are_kept_no_longer() -> None:
     decide(chamber, chamber.block(1))
     votes = chamber.replica._desk.votes
     assert votes.views(Phase.PREPARE, height) == votes.views(Phase.COMMIT, height) == []
+
+
+def test_what_is_held_is_judged_anew_only_when_something_has_changed() -> None:
+    """Who is behind asks once for what it lacks, not again with every message that comes in meanwhile."""
+    chamber, ahead = Chamber(at=1), Chamber(at=0)
+    first = ahead.block(1)
+    ahead.grow(first)
+    second = ahead.block(2)
+    sender = chamber.leader()
+    body = ahead.pre_prepare(second)
+    assert chamber.hear(PRE_PREPARE, body) == [Fetch(swarm(sender))]
+    assert chamber.tick(0.1) == []
+    vote = chamber.vote(Phase.PREPARE, chamber.core(first), chamber.others[1])
+    assert chamber.hear(PREPARE, vote, chamber.others[1]) == []
+    assert chamber.hear(PRE_PREPARE, body) == [Fetch(swarm(sender))], "who says it again is asked again"
+    chamber.begin(2)
+    assert chamber.of(Fetch) == [Fetch(swarm(sender))]
+    chamber.grow(first)
+    assert chamber.of(Fetch) == []
 
 
 def test_who_leads_by_rotation_says_again_how_another_began_the_view() -> None:
