@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from consensus import transactions
 from consensus.blocks import (
     BallotTx,
     Core,
@@ -69,6 +70,11 @@ def propose(signer: str = "alpha", **changes: Any) -> Make:
     return make
 
 
+def lasting(**changes: Any) -> Make:
+    """A proposal that is open for a few blocks."""
+    return propose(deadline_ms=lambda c: c.wall_ms + 99, **changes)
+
+
 def ordered(tx: Make, *txs: Make) -> Make:
     """`tx`, after a block with the others."""
 
@@ -85,7 +91,7 @@ PROPOSALS = [
     pytest.param(propose("eve", proposer=swarm("eve")), "no voting queen signed", id="by a stranger"),
     pytest.param(propose(term=2), "no voting queen signed", id="of another term"),
     pytest.param(propose(federation=bytes(32)), "another federation", id="of another federation"),
-    pytest.param(ordered(propose(), propose()), "on the chain already", id="one that is open"),
+    pytest.param(ordered(lasting(), lasting()), "on the chain already", id="one that is open"),
     pytest.param(propose(deadline_ms=lambda c: c.wall_ms), "deadline of this proposal has passed", id="too late"),
     pytest.param(
         propose(deadline_ms=lambda c: c.wall_ms + MAX_DEADLINE_MS + 1), "at most 7 days", id="a deadline too far away"
@@ -136,12 +142,21 @@ def test_one_swarm_has_at_most_sixteen_open(chamber: Chamber, open_: int, of_one
     proposers = [names[number % len(names)] for number in range(open_)]
     txs = [proposal_tx(chamber.federation, name, at, chamber.wall_ms)[0] for at, name in enumerate(proposers)]
     chamber.grow(chamber.block(1, *txs))
-    tx = propose(deadline_ms=lambda c: c.wall_ms + 99)(chamber)
+    tx = lasting()(chamber)
     if not refused:
         check(chamber, tx)
         return
     with pytest.raises(Overtaken, match="too many proposals are open"):
         check(chamber, tx)
+
+
+def test_there_is_a_most_that_are_open_in_all(chamber: Chamber, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "MAX_OPEN", 3)
+    for number, name in enumerate(chamber.order[:3]):
+        check(chamber, lasting()(chamber))
+        chamber.grow(chamber.block(1, proposal_tx(chamber.federation, name, number, chamber.wall_ms)[0]))
+    with pytest.raises(Overtaken, match="too many proposals are open"):
+        check(chamber, lasting()(chamber))
 
 
 # ballots
@@ -182,14 +197,14 @@ BALLOTS = [
 
 @pytest.mark.parametrize(("make", "why"), BALLOTS)
 def test_a_ballot_is_refused(chamber: Chamber, make: Make, why: str) -> None:
-    chamber.grow(chamber.block(1, propose(deadline_ms=lambda c: c.wall_ms + 99)(chamber)))
+    chamber.grow(chamber.block(1, lasting()(chamber)))
     tx = make(chamber)
     with pytest.raises(RemoteError, match=why):
         check(chamber, tx)
 
 
 def test_a_ballot_counts_for_its_voter(chamber: Chamber) -> None:
-    chamber.grow(chamber.block(1, propose(deadline_ms=lambda c: c.wall_ms + 99)(chamber)))
+    chamber.grow(chamber.block(1, lasting()(chamber)))
     chamber.grow(chamber.block(1, vote(choice=Choice.ABSTAIN)(chamber)))
     [entry] = chamber.chain.standing.open.values()
     assert entry.ballots == {swarm("beta"): Choice.ABSTAIN}
