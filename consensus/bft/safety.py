@@ -123,12 +123,14 @@ class SafetyRules:
         return changes + leads + votes
 
     def bodies(self) -> dict[Digest, bytes]:
-        """Blocks that we voted on, by hash."""
+        """Blocks that we proposed or voted on, by hash."""
         found: dict[Digest, bytes] = {}
         for raw in self._records.values():
             record = cbor.decode_as(raw, Record, MAX_RECORD)
-            if record.block is not None:
-                found[block_hash(record.block)] = record.block
+            proposed = record.message == MessageType.PRE_PREPARE
+            block = cbor.decode_as(record.body, PrePrepare).block if proposed else record.block
+            if block is not None:
+                found[block_hash(block)] = block
         return found
 
     def allows(self, phase: Phase, core: Core) -> bool:

@@ -7,6 +7,7 @@ from consensus.bft.effects import Decided, Fetch, Serve
 from consensus.bft.messages import Phase
 from tests.support.chamber import Chamber
 from tests.support.realm import swarm
+from wire.ids import sha256
 from wire.time import seconds
 from wire.types import MessageType
 
@@ -132,6 +133,20 @@ def test_after_a_restart_its_block_is_the_one_of_its_view() -> None:
     assert not chamber.hear(PRE_PREPARE, body)
     chamber.votes(Phase.PREPARE, chamber.core(block), chamber.others[:2])
     assert chamber.says(COMMIT)
+
+
+def test_a_leader_that_was_killed_as_it_proposed_proposes_the_same_again() -> None:
+    """Its PRE_PREPARE is in the journal, its own PREPARE is not, and the transactions are forgotten."""
+    chamber = Chamber(at=0)
+    chamber.submit(chamber.proposal_tx())
+    chamber.tick(0.01)
+    said = chamber.says(PRE_PREPARE)
+    [block] = chamber.proposed()
+    del chamber.journal[1:]
+    chamber.restart()
+    chamber.submit(chamber.realm.leave("beta"))
+    assert chamber.says(PRE_PREPARE) == said
+    assert chamber.voted(PREPARE) == [sha256(block)]
 
 
 def test_who_has_no_vote_is_silent_and_blames_nobody() -> None:

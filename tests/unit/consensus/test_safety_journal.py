@@ -124,6 +124,11 @@ def test_the_lock_is_taken_up_again(story: list[Ask], view: int, block: bytes) -
     assert (message.certificate, message.block) == (b"quorum in %d" % view, block)
 
 
+@pytest.mark.parametrize("ask", [propose(0), prepare(0), commit(0)])
+def test_the_block_of_a_vote_is_there_again(ask: Ask) -> None:
+    assert restored(journal(ask)).bodies() == {block_hash(ONE): ONE}
+
+
 def test_what_is_decided_or_of_another_epoch_binds_nobody() -> None:
     records = journal(propose(1), prepare(1), commit(1), change(2), begin(2), prepare(2, OTHER, HEIGHT + 1))
     later = restored(records, height=HEIGHT)
