@@ -109,6 +109,7 @@ class Council:
         self.now: Instant = 0
         self.start_ms = self.realm.now_ms
         self.cut: set[tuple[str, str]] = set()
+        self.fuses: dict[str, int] = {}  # effects that a replica still carries out before it is killed
         self.notes: list[tuple[str, Note]] = []
         self.sent = 0
         self.convicted: list[tuple[str, Convict]] = []
@@ -154,6 +155,7 @@ class Council:
 
     def restart(self, name: str) -> None:
         """Start again from the journal and the chain, which are durable."""
+        self.fuses.pop(name, None)
         member = self.members[name]
         member.replica = self._replica(member.chain, member.key, member.twin_of or name, member.journal)
         member.up = True
@@ -219,6 +221,11 @@ class Council:
 
     def _carry_out(self, member: Member, effects: list[Effect]) -> None:
         for effect in effects:
+            if self.fuses.get(member.name) == 0:
+                self.crash(member.name)
+                return
+            if member.name in self.fuses:
+                self.fuses[member.name] -= 1
             match effect:
                 case Store(record=record):
                     member.journal.append(record)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from consensus.bft.messages import Phase
-from consensus.blocks import MAX_BLOCK, MAX_TX, Block, LeaveTx, encode_tx
+from consensus.blocks import MAX_BLOCK, MAX_TX, Block, GovernTx, LeaveTx, encode_tx, support
 from consensus.governance.proposals import Choice
 from consensus.governance.standing import (
     Outcome,
@@ -16,7 +16,7 @@ from consensus.governance.tally import Status
 from consensus.membership import MemberState
 from tests.support.chamber import Chamber
 from tests.support.council import ballot_tx, proposal_tx
-from tests.support.realm import Realm, swarm
+from tests.support.realm import Realm, queen, swarm
 from wire import cbor
 from wire.errors import BadSignature, Equivocation, Overtaken, ProtocolViolation
 from wire.ids import sha256
@@ -135,9 +135,18 @@ def test_learners_come_and_go_without_limit(chamber: Chamber) -> None:
     assert len(chamber.chain.members()) == 3
 
 
-def test_an_approved_action_that_changes_too_many_waits_for_the_next_block(chamber: Chamber) -> None:
+@pytest.mark.parametrize(
+    ("action", "details"),
+    [
+        pytest.param("expel", {"reason": "lies"}, id="one voter less"),
+        pytest.param("set_weight", {"weight": 7}, id="a weight counts as a change"),
+    ],
+)
+def test_an_approved_action_that_changes_too_many_waits_for_the_next_block(
+    chamber: Chamber, action: str, details: dict[str, object]
+) -> None:
     tx, raw = proposal_tx(
-        chamber.federation, "alpha", 1, chamber.wall_ms, "expel", swarm=swarm("delta").hex(), reason="lies"
+        chamber.federation, "alpha", 1, chamber.wall_ms, action, swarm=swarm("delta").hex(), **details
     )
     ballots = [ballot_tx(chamber.federation, name, 1, raw) for name in ("alpha", "beta", "gamma")]
     chamber.grow(chamber.block(1, tx, *ballots, chamber.realm.bump("beta", 2)))
@@ -145,9 +154,18 @@ def test_an_approved_action_that_changes_too_many_waits_for_the_next_block(chamb
     assert chamber.chain.state.overdue(chamber.wall_ms)
     draft = chamber.chain.draft([], chamber.wall_ms)
     assert (draft.decides, draft.included) == (True, ())
-    state = chamber.chain.state
-    assert state.standing.open
-    assert state.membership.everyone[swarm("delta")].state is MemberState.ACTIVE
+    delta = chamber.chain.member(swarm("delta"))
+    assert delta is not None
+    assert (delta.state, delta.certified_weight) == (MemberState.ACTIVE, 1)
+
+
+def test_the_handing_over_begins_an_epoch_though_nobody_loses_its_weight() -> None:
+    realm = Realm()
+    realm.order(realm.join("beta"))
+    realm.order(realm.promote("beta"))
+    epoch = realm.chain.epoch
+    realm.order(encode_tx(GovernTx((support(realm.federation, swarm("beta"), 1, queen("beta")),))))
+    assert (realm.chain.epoch, len(realm.chain.validators())) == (epoch + 1, 2)
 
 
 # drafts
