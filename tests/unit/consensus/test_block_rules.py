@@ -229,6 +229,15 @@ def test_two_certified_blocks_of_one_height_are_a_fork_that_anyone_can_verify(ch
         chamber.chain.append(other, proof)
 
 
+def test_a_fork_from_before_the_queens_governed_is_one_too(chamber: Chamber) -> None:
+    """Its creator may have begun it with a new key, that this very block names."""
+    fork = Realm(chamber.chain.params)
+    fork.governor = queen("alpha", 2)
+    block, proof = fork.order(fork.bump("alpha", 2))
+    with pytest.raises(Equivocation, match="height 1"):
+        chamber.chain.append(block, proof)
+
+
 def test_another_block_at_a_decided_height_without_a_quorum_is_no_fork(chamber: Chamber) -> None:
     first, other = chamber.block(1), chamber.block(2)
     prepared = chamber.certificate(Phase.PREPARE, chamber.core(other))
