@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consensus.blocks import promote_tx
-from consensus.governance.actions import ACTIONS, check_details, encode_details, read_details
+from consensus.governance.actions import ACTIONS, Scene, check_details, encode_details, read_details
 from consensus.governance.proposals import Subject
 from consensus.governance.standing import Outcome, Policy
 from consensus.governance.tally import Status
@@ -18,8 +18,8 @@ from consensus.validators import ValidatorSet
 from tests.support.chamber import Chamber
 from tests.support.council import ballot_tx, proposal_tx
 from tests.support.realm import CREATED_MS, peer, queen, swarm
-from wire import cbor
-from wire.errors import DecodeError, UsageError
+from wire import cbor, keys
+from wire.errors import DecodeError, ProtocolViolation, UsageError
 from wire.ids import sha256
 
 POLICY = "FEDERATION_POLICY"
@@ -117,6 +117,32 @@ def test_who_was_expelled_is_reinstated_as_a_learner(town: Town) -> None:
     assert (delta.state, delta.weight) == (MemberState.LEARNER, 0)
     town.chamber.grow(town.chamber.block(1, promotion(town, "delta")))
     assert len(town.voters()) == 4
+
+
+@pytest.mark.parametrize(
+    ("state", "may"),
+    [
+        (state, state in (MemberState.SUSPENDED, MemberState.QUARANTINED, MemberState.EXPELLED))
+        for state in MemberState
+    ],
+)
+def test_who_is_reinstated(town: Town, state: MemberState, may: bool) -> None:
+    chamber = town.chamber
+    scene = Scene(
+        membership=chamber.chain.state.membership.put(swarm("delta"), state),
+        standing=chamber.chain.standing,
+        proposal=bytes(16),
+        time_ms=chamber.wall_ms,
+        federation=chamber.federation,
+        verify=keys.verify,
+    )
+    row = ACTIONS["reinstate"]
+    details = check_details(row.subject, "reinstate", {"swarm": hexed("delta"), "reason": ""})
+    if may:
+        assert row.effect(scene, details)[0].everyone[swarm("delta")].state is MemberState.LEARNER
+        return
+    with pytest.raises(ProtocolViolation, match="only a member that was"):
+        row.effect(scene, details)
 
 
 def promotion(town: Town, name: str) -> bytes:

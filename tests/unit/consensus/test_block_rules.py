@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from consensus import chain
 from consensus.bft.messages import Phase
 from consensus.blocks import MAX_BLOCK, MAX_TX, Block, GovernTx, LeaveTx, encode_tx, support
 from consensus.governance.proposals import Choice
@@ -204,6 +205,13 @@ def test_a_draft_is_within_the_size_of_a_block(chamber: Chamber) -> None:
     assert draft.included == tuple(large[: len(draft.included)])
     assert len(draft.block) <= MAX_BLOCK < len(draft.block) + MAX_TX + 4096
     chamber.chain.check_block(draft.block)
+
+
+def test_a_draft_holds_so_many_transactions(chamber: Chamber, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "MAX_TXS", 3)
+    txs = [chamber.proposal_tx(number) for number in range(5)]
+    draft = chamber.chain.draft(txs, chamber.wall_ms)
+    assert (draft.included, draft.refused) == (tuple(txs[:3]), ())
 
 
 def large_proposals(chamber: Chamber) -> list[bytes]:
