@@ -120,14 +120,16 @@ def test_a_view_gets_four_times_the_slowest_of_the_last_rounds(rounds: list[floa
 
 
 FEDERATION = sha256(b"federation")
-VOTERS = ValidatorSet(
-    epoch=3,
-    validators=tuple(
+NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta")
+
+
+def voters(members: int) -> ValidatorSet:
+    """So many of equal weight."""
+    validators = tuple(
         Validator(swarm=swarm(name), term=1, key=queen(name).public, weight=1)
-        for name in sorted(("alpha", "beta", "gamma", "delta"), key=swarm)
-    ),
-    rule=QuorumRule(QuorumSetting.AUTO, 4),
-)
+        for name in sorted(NAMES[:members], key=swarm)
+    )
+    return ValidatorSet(epoch=3, validators=validators, rule=QuorumRule(QuorumSetting.AUTO, members))
 
 
 def core(block: bytes = b"one", view: int = 2, height: int = 9) -> Core:
@@ -139,7 +141,7 @@ def book(votes: VoteBook, name: str, about: Core, phase: Phase = Phase.PREPARE) 
 
 
 def test_a_quorum_agrees_on_one_block_in_one_slot() -> None:
-    votes = VoteBook(VOTERS)
+    votes = VoteBook(voters(4))
     book(votes, "alpha", core())
     book(votes, "beta", core())
     book(votes, "gamma", core(b"other"))
@@ -155,9 +157,18 @@ def test_a_quorum_agrees_on_one_block_in_one_slot() -> None:
     assert votes.views(Phase.PREPARE, 9) == [2, 3]
 
 
+def test_a_majority_of_seven_agrees_on_nothing() -> None:
+    votes = VoteBook(voters(7))
+    for name in NAMES[:4]:
+        book(votes, name, core())
+        assert votes.agreed(Phase.PREPARE, 2, 9) is None
+    book(votes, NAMES[4], core())
+    assert votes.agreed(Phase.PREPARE, 2, 9) is not None
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_who_contradicts_himself_gives_the_evidence_and_his_first_vote_stays(phase: Phase) -> None:
-    votes = VoteBook(VOTERS)
+    votes = VoteBook(voters(4))
     assert book(votes, "beta", core(), phase) is None
     assert book(votes, "beta", core(), phase) is None
     proof = votes.add(phase, core(b"other"), BETA, sign_core(core(b"other"), queen("beta"), CONTENT[phase]))
@@ -169,7 +180,7 @@ def test_who_contradicts_himself_gives_the_evidence_and_his_first_vote_stays(pha
 
 
 def test_what_is_decided_is_of_no_use_any_more() -> None:
-    votes = VoteBook(VOTERS)
+    votes = VoteBook(voters(4))
     for height in (8, 9, 10):
         book(votes, "beta", core(height=height))
     votes.decided(9)
