@@ -195,7 +195,7 @@ class Chain:
             return self._known(block, raw, certificate)
         digest = block_hash(raw)
         state = self._judge(block, digest)
-        self._check_certificate(block, digest, certificate, self.validators())
+        self._check_certificate(block, digest, certificate)
         self._check_anchor(block, digest)
         self._blocks.append((raw, certificate))
         self._last, self.state, self.head_hash = block, state, digest
@@ -215,7 +215,7 @@ class Chain:
         core = self.core(digest, view=0)
         swarm = self.creator.swarm
         certificate = self.validators().certify(core, {swarm: sign_core(core, key)})
-        self._check_certificate(block, digest, certificate, self.validators())
+        self._check_certificate(block, digest, certificate)
         return raw, certificate
 
     def draft(self, candidates: Iterable[bytes], time_ms: int) -> Draft:
@@ -293,14 +293,13 @@ class Chain:
         known, known_certificate = self._blocks[block.height - 1]
         if known == raw:
             return False
-        self._check_certificate(block, block_hash(raw), certificate, self._validators_before(block.height))
+        self._before(block.height)._check_certificate(block, block_hash(raw), certificate)
         raise Equivocation(
             f"two blocks are certified for height {block.height}", (known + known_certificate, raw + certificate)
         )
 
-    def _check_certificate(self, block: Block, digest: Digest, certificate: bytes, validators: ValidatorSet) -> None:
-        if not self.governed:
-            validators = self._governor(block, validators)
+    def _check_certificate(self, block: Block, digest: Digest, certificate: bytes) -> None:
+        validators = self.validators() if self.governed else self._governor(block)
         core = validators.open(certificate, ContentType.COMMIT, self.federation_id, self._verify)
         if (core.height, core.epoch, core.block_hash) != (block.height, block.epoch, digest):
             raise ProtocolViolation("a certificate of another block", Offence.CHAIN)
@@ -313,21 +312,21 @@ class Chain:
         if digest != anchor.block_hash:
             raise ProtocolViolation(f"block {block.height} is not the one that our ticket names", Offence.CHAIN)
 
-    def _governor(self, block: Block, validators: ValidatorSet) -> ValidatorSet:
+    def _governor(self, block: Block) -> ValidatorSet:
         """The creator alone; with its own new term in the block, already by the key of that term."""
-        swarm = validators.validators[0].swarm
+        creator = self.creator
         for tx in block.txs:
-            queen = transactions.new_queen_of(decode_tx(tx), swarm, self.federation_id, self._verify)
+            queen = transactions.new_queen_of(decode_tx(tx), creator.swarm, self.federation_id, self._verify)
             if queen is not None:
-                return _alone(self.state.membership.everyone[swarm], queen, validators.epoch)
-        return validators
+                return _alone(creator, queen, self.epoch)
+        return self.validators()
 
-    def _validators_before(self, height: int) -> ValidatorSet:
-        """Who decided a block at an earlier height (rare: only to judge a chain fork)."""
+    def _before(self, height: int) -> Chain:
+        """As it was before the block at an earlier height (rare: only to judge a chain fork)."""
         past = Chain(self.genesis, self._verify)
         for raw, certificate in self._blocks[: height - 1]:
             past.append(raw, certificate)
-        return past.validators()
+        return past
 
     def _hash_at(self, height: int) -> bytes | None:
         if height == 0:

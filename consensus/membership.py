@@ -112,13 +112,6 @@ class Membership:
     def rule(self) -> QuorumRule:
         return QuorumRule(self.setting, max(self.peak, len(self.members())))
 
-    def by_queen_key(self, key: PublicKey) -> Member | None:
-        """Whose queen signs or signed with `key`, past members and terms included."""
-        return next(
-            (m for _, m in sorted(self.everyone.items()) if any(term.queen_key == key for term in m.terms.values())),
-            None,
-        )
-
     def validators(self, epoch: int) -> ValidatorSet:
         """Who votes in `epoch`, which this membership begins: the queens of ACTIVE members, by their weights."""
         voting = (m for m in self.members() if m.state is MemberState.ACTIVE)

@@ -251,12 +251,15 @@ def _vote(view: View, tx: BallotTx) -> Standing:
 def _quarantine(view: View, tx: QuarantineTx) -> Membership:
     _governed(view)
     key = evidence.convicted(tx.first, tx.second, view.federation, view.verify)
-    culprit = view.membership.by_queen_key(key)
-    if culprit is None or view.membership.member(culprit.swarm) is None or culprit.queen_key != key:
+    culprits = [member for member in view.membership.members() if member.queen_key == key]
+    if not culprits:
         raise Overtaken("evidence against a key that speaks for nobody (any more)")
-    if culprit.state is MemberState.QUARANTINED:
-        raise Overtaken(f"{culprit.name} is in quarantine already")
-    return view.membership.put(culprit.swarm, MemberState.QUARANTINED)
+    if all(culprit.state is MemberState.QUARANTINED for culprit in culprits):
+        raise Overtaken(f"{culprits[0].name} is in quarantine already")
+    membership = view.membership
+    for culprit in culprits:  # one, unless an accomplice names the same key
+        membership = membership.put(culprit.swarm, MemberState.QUARANTINED)
+    return membership
 
 
 def _suspend(view: View, tx: SuspendTx) -> Membership:

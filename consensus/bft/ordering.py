@@ -158,7 +158,7 @@ class Ordering:
         desk = self._desk
         if not self._may_propose():
             return
-        block = self._bound() if desk.forced() is not None else self._drafted(now, wall_ms)
+        block = self._begun() or (self._bound() if desk.forced() is not None else self._drafted(now, wall_ms))
         if block is None:
             return
         core = desk.chain.core(block_hash(block), desk.view)
@@ -177,6 +177,12 @@ class Ordering:
         desk = self._desk
         mine = desk.voting and desk.entered and desk.leader().swarm == desk.me
         return mine and desk.rules.voted(Phase.PREPARE, desk.view, desk.height) is None
+
+    def _begun(self) -> bytes | None:
+        """What we proposed here before we were killed: nothing else may follow."""
+        desk = self._desk
+        digest = desk.rules.voted(Phase.PRE_PREPARE, desk.view, desk.height)
+        return None if digest is None else desk.rules.bodies()[digest]
 
     def _bound(self) -> bytes:
         opened = self._desk.opened

@@ -1,8 +1,8 @@
 """Transactions that wait to be ordered: first come, first ordered. Bounded.
 
 Each is judged as it comes, on top of those before it, by the rules of the next block: so a ballot may follow its
-proposal into the same block. A ballot that comes before its proposal is set aside until that comes. After each block
-all are judged anew; what was ordered, or cannot be any more, goes: nobody shall wait for it.
+proposal into the same block. A ballot that comes before its proposal is set aside until that comes, by itself or in a
+block. After each block all are judged anew; what was ordered, or cannot be any more, goes: nobody shall wait for it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from consensus.blocks import BallotTx, ProposalTx, TxBody, decode_tx
 from consensus.chain import Chain
-from consensus.governance.proposals import peek_ballot, peek_proposal
+from consensus.governance.proposals import ProposalId, peek_ballot
 from consensus.state import Surplus
 from wire.errors import Overloaded, Overtaken, RemoteError
 from wire.ids import Digest, sha256
@@ -28,6 +28,14 @@ class Waiting:
     since: Instant
 
 
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A ballot, and the proposal that it waits for."""
+
+    proposal: ProposalId
+    waiting: Waiting
+
+
 class Pool:
     """What a replica knows that the chain does not have yet."""
 
@@ -37,7 +45,7 @@ class Pool:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._waiting: dict[Digest, Waiting] = {}
-        self._aside: dict[Digest, bytes] = {}
+        self._aside: dict[Digest, Aside] = {}
         self._next = chain.next_step(0)
 
     def __len__(self) -> int:
@@ -58,14 +66,15 @@ class Pool:
             return
         if len(self) >= self._most or self._bytes + len(tx) > self._most_bytes:
             raise Overloaded("too many transactions wait to be decided: try again later")
-        body = self._judge(tx, wall_ms)
-        if body is None:
-            self._put_aside(digest, tx)
+        body = decode_tx(tx)
+        awaited = self._judge(tx, body, wall_ms)
+        if awaited is not None:
+            self._put_aside(digest, Aside(awaited, Waiting(tx, now)))
             return
         self._waiting[digest] = Waiting(tx, now)
         self._bytes += len(tx)
         if isinstance(body, ProposalTx):
-            self._take_back(peek_proposal(body.proposal).proposal, now, wall_ms)
+            self._take_back(wall_ms)
 
     def renew(self, wall_ms: int) -> None:
         """The chain grew: judge all anew."""
@@ -77,6 +86,7 @@ class Pool:
                 continue
             except RemoteError:
                 self.remove(waiting.tx)
+        self._take_back(wall_ms)
 
     def remove(self, tx: bytes) -> None:
         """It is ordered, or will never be."""
@@ -91,37 +101,35 @@ class Pool:
         """Since when the first one waits."""
         return next((waiting.since for waiting in self._waiting.values()), None)
 
-    def _judge(self, tx: bytes, wall_ms: int) -> TxBody | None:
-        """What `tx` says; None for a ballot that came before its proposal. Raises RemoteError."""
-        body = decode_tx(tx)
+    def _judge(self, tx: bytes, body: TxBody, wall_ms: int) -> ProposalId | None:
+        """The proposal that `tx`, a ballot, has to wait for, if it has to. Raises RemoteError for what may not be."""
         self._next.time_ms = max(self._next.time_ms, wall_ms)
         try:
             self._next.transact(tx)
         except Surplus:
-            return body
+            return None
         except Overtaken:
-            if isinstance(body, BallotTx) and self._unknown(peek_ballot(body.ballot).proposal):
-                return None
-            raise
-        return body
+            proposal = peek_ballot(body.ballot).proposal if isinstance(body, BallotTx) else None
+            if proposal is None or self._known(proposal):
+                raise
+            return proposal
+        return None
 
-    def _unknown(self, proposal: bytes) -> bool:
+    def _known(self, proposal: ProposalId) -> bool:
         standing = self._next.standing
-        return proposal not in standing.open and proposal not in standing.outcomes
+        return proposal in standing.open or proposal in standing.outcomes
 
-    def _put_aside(self, digest: Digest, tx: bytes) -> None:
+    def _put_aside(self, digest: Digest, ballot: Aside) -> None:
         if len(self._aside) >= MAX_ASIDE:
             del self._aside[next(iter(self._aside))]
-        self._aside[digest] = tx
+        self._aside[digest] = ballot
 
-    def _take_back(self, proposal: bytes, now: Instant, wall_ms: int) -> None:
-        """The proposal came: its ballots may follow it."""
-        for digest, tx in list(self._aside.items()):
-            body = decode_tx(tx)
-            assert isinstance(body, BallotTx), "only ballots are set aside"
-            if peek_ballot(body.ballot).proposal == proposal:
+    def _take_back(self, wall_ms: int) -> None:
+        """A proposal came: its ballots may follow it."""
+        for digest, ballot in list(self._aside.items()):
+            if self._known(ballot.proposal):
                 del self._aside[digest]
                 try:
-                    self.add(tx, now, wall_ms)
+                    self.add(ballot.waiting.tx, ballot.waiting.since, wall_ms)
                 except (RemoteError, Overloaded):
                     continue

@@ -55,6 +55,7 @@ class Replica:
         self._views = Views(self._desk)
         self._height = chain.height
         self._repeat_at: Instant | None = None
+        self._judged_at: tuple[int, int, bool] | None = None  # where what is held was judged last
         self._resume()
 
     # what others may ask
@@ -153,6 +154,11 @@ class Replica:
 
     # helpers
 
+    @property
+    def _place(self) -> tuple[int, int, bool]:
+        """Where we stand: what can be judged depends on it alone."""
+        return self._desk.chain.height, self._desk.view, self._desk.entered
+
     def _dispatch(self, sender: SwarmId, kind: MessageType, body: bytes, now: Instant, wall_ms: int) -> None:
         match cbor.decode_as(body, BODIES[kind]):
             case PrePrepare() as message:
@@ -164,14 +170,15 @@ class Replica:
                 self._ordering.on_certificate(sender, message, now)
             case ViewChange() as message:
                 self._views.on_view_change(sender, message, now)
-            case NewView() as message:
+            case message:
+                assert isinstance(message, NewView), "each kind of message is handed to who knows it"
                 self._views.on_new_view(sender, message, body, now)
 
     def _done(self, now: Instant, wall_ms: int) -> list[Effect]:
         """After every event: go on as far as it leads, mind the timers, hand the effects out."""
         desk = self._desk
         place = None
-        while place != (place := (desk.chain.height, desk.view, desk.entered)):
+        while place != (place := self._place):
             self._follow(wall_ms)
             if self.voting:
                 self._views.elect(now)
@@ -202,7 +209,10 @@ class Replica:
         desk.pool.renew(wall_ms)
 
     def _release(self, now: Instant, wall_ms: int) -> None:
-        """Judge anew what was held. What turns out wrong is dropped: its sender was not heard just now."""
+        """Once we stand elsewhere, judge anew what was held. What turns out wrong is dropped: it was not said now."""
+        if self._judged_at == self._place:
+            return
+        self._judged_at = self._place
         for sender, kind, body in self._desk.held.take():
             try:
                 self._dispatch(sender, kind, body, now, wall_ms)

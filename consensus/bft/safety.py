@@ -2,8 +2,8 @@
 
 | what | is signed only if |
 |---|---|
-| PRE_PREPARE, PREPARE | in this view, nothing else was signed in its phase at (epoch, view, height) |
-| COMMIT | in this view, the same block was prepared by a quorum there (the certificate is kept: the lock) |
+| PRE_PREPARE, PREPARE | in this view, above what is decided, nothing else in its phase at (epoch, view, height) |
+| COMMIT | the same, and a quorum prepared the block there (the certificate is kept: the lock) |
 | VIEW_CHANGE | the view is higher than any before; whatever is lower is left for good |
 | NEW_VIEW | nothing else was signed as leader of that view |
 
@@ -35,7 +35,7 @@ from consensus.bft.messages import (
 )
 from consensus.blocks import Core, block_hash, sign_core
 from wire import cbor, cose, keys
-from wire.errors import DecodeError
+from wire.errors import DecodeError, RemoteError
 from wire.ids import ZERO_DIGEST, Digest, SwarmId
 from wire.types import ContentType, MessageType
 
@@ -89,6 +89,7 @@ class SafetyRules:
         self._changes: dict[int, Signed] = {}  # by new view
         self._new_views: dict[int, Signed] = {}
         self._records: dict[tuple[object, ...], bytes] = {}  # what a journal needs to hold, by slot
+        self._decided = 0  # the last decided height: what was signed up to there is forgotten
 
     # where we stand
 
@@ -99,7 +100,8 @@ class SafetyRules:
             self.epoch = epoch
 
     def decided(self, height: int) -> None:
-        """`height` is decided: votes on it are of no use to anyone any more."""
+        """`height` is decided: votes on it are of no use to anyone any more, and nothing more is signed about it."""
+        self._decided = max(self._decided, height)
         self._votes = {slot: vote for slot, vote in self._votes.items() if slot[2] > height}
         self._records = {slot: record for slot, record in self._records.items() if not self._settled(slot, height)}
         self.lock = None
@@ -121,18 +123,21 @@ class SafetyRules:
         return changes + leads + votes
 
     def bodies(self) -> dict[Digest, bytes]:
-        """Blocks that we voted on, by hash."""
+        """Blocks that we proposed or voted on, by hash."""
         found: dict[Digest, bytes] = {}
         for raw in self._records.values():
             record = cbor.decode_as(raw, Record, MAX_RECORD)
-            if record.block is not None:
-                found[block_hash(record.block)] = record.block
+            proposed = record.message == MessageType.PRE_PREPARE
+            block = cbor.decode_as(record.body, PrePrepare).block if proposed else record.block
+            if block is not None:
+                found[block_hash(block)] = block
         return found
 
     def allows(self, phase: Phase, core: Core) -> bool:
-        """Whether a PRE_PREPARE or PREPARE on `core` contradicts nothing."""
+        """Whether a vote on `core` contradicts nothing."""
         known = self.voted(phase, core.view, core.height)
-        return core.epoch == self.epoch and core.view >= self.view and known in (None, core.block_hash)
+        here = core.epoch == self.epoch and core.view >= self.view and core.height > self._decided
+        return here and known in (None, core.block_hash)
 
     # signing
 
@@ -154,7 +159,7 @@ class SafetyRules:
         signed = self._vote(
             Phase.COMMIT, core, self._vote_body(Phase.COMMIT, core), block=block, certificate=certificate
         )
-        self.lock = Lock(core.view, Digest(core.block_hash), certificate, block)
+        self._lock_on(core, certificate, block)
         return signed
 
     def view_change(self, new_view: int, height: int, head: Digest) -> Signed:
@@ -201,11 +206,12 @@ class SafetyRules:
     def restore(self, records: Iterable[bytes], epoch: int, height: int) -> int:
         """Read back what was signed in `epoch` above `height`; how many records could not be read."""
         self.begin_epoch(epoch)
+        self.decided(height)
         lost = 0
         for raw in records:
             try:
                 self._restore(raw, height)
-            except DecodeError:
+            except RemoteError:
                 lost += 1
         return lost
 
@@ -232,8 +238,7 @@ class SafetyRules:
             return
         if record.certificate is None or record.block is None:
             raise DecodeError("a COMMIT in the vote journal without its lock")
-        if self.lock is None or core.view >= self.lock.view:
-            self.lock = Lock(core.view, Digest(core.block_hash), record.certificate, record.block)
+        self._lock_on(core, record.certificate, record.block)
 
     def _restore_vote(self, phase: Phase, core: Core, signed: Signed, raw: bytes, height: int) -> bool:
         if core.epoch != self.epoch or core.height <= height:
@@ -279,6 +284,11 @@ class SafetyRules:
         self.view = max(self.view, core.view)
         return signed
 
+    def _lock_on(self, core: Core, certificate: bytes, block: bytes) -> None:
+        """The lock of the latest view is the one that counts, whichever is asked for or read last."""
+        if self.lock is None or core.view >= self.lock.view:
+            self.lock = Lock(core.view, Digest(core.block_hash), certificate, block)
+
     def _keep(
         self,
         slot: tuple[object, ...],
@@ -299,10 +309,10 @@ class SafetyRules:
         self._records.clear()
 
     def _settled(self, slot: tuple[object, ...], height: int) -> bool:
-        """A vote on a decided height; or the beginning of a view that was left."""
+        """A vote on a decided height; the beginning of a view that was left; a change before the last one."""
         if isinstance(slot[0], Phase):
             return isinstance(slot[2], int) and slot[2] <= height
-        return slot[1] != self.view
+        return slot[1] not in self._changes if slot[0] == "change" else slot[1] != self.view
 
 
 def _again(signed: Signed) -> Signed:

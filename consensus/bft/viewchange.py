@@ -71,6 +71,10 @@ class Elections:
         self._federation = federation
         self._verify = verify
 
+    def claim(self, message: ViewChange) -> ViewChangeHeader:
+        """What a VIEW_CHANGE says it is, unverified: it may be by who votes in another epoch; raises DecodeError."""
+        return cbor.decode_as(cose.parse(message.header, MAX_HEADER).payload, ViewChangeHeader)
+
     def read(self, message: ViewChange) -> Change:
         """An authentic change of this epoch; what it is locked on is not judged yet (`check_lock`).
 

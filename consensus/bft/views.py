@@ -60,11 +60,12 @@ class Views:
     def on_view_change(self, sender: SwarmId, message: ViewChange, now: Instant) -> None:
         """Somebody calls for a higher view. Raises RemoteError for what no honest replica says."""
         desk = self._desk
+        claimed = self._elections.claim(message)
+        if claimed.epoch != desk.validators.epoch:
+            desk.place(sender, claimed.epoch, claimed.committed_height + 1)
+            return
         change = self._elections.read(message)
         header = change.header
-        if header.epoch != desk.validators.epoch:
-            desk.place(sender, header.epoch, header.committed_height + 1)
-            return
         self._check_standing(sender, change)
         if header.new_view <= desk.view and desk.entered:
             self.show(sender)
@@ -77,16 +78,15 @@ class Views:
             self.leave_for(joined, now)
 
     def _check_standing(self, sender: SwarmId, change: Change) -> None:
-        """Who is behind gets blocks, who is ahead is asked for them; what can be judged is judged."""
+        """What it is locked on is proven, wherever it stands; who is behind gets blocks, who is ahead is asked."""
         desk, header = self._desk, change.header
+        self._elections.check_lock(change)
         if header.committed_height < desk.chain.height:
             desk.serve(sender, header.committed_height + 1)
         elif header.committed_height > desk.chain.height:
             desk.fetch(sender)
         elif header.committed_hash != desk.chain.head_hash:
             raise ProtocolViolation("a change of view over another chain", Offence.CHAIN)
-        else:
-            self._elections.check_lock(change)
 
     # beginning
 

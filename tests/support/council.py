@@ -18,8 +18,8 @@ from consensus.bft.safety import SafetyRules
 from consensus.blocks import BallotTx, GovernTx, ProposalTx, encode_tx, support
 from consensus.chain import Chain
 from consensus.genesis import Params
-from consensus.governance.actions import check_details, encode_details
-from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Subject, seal_ballot, seal_proposal
+from consensus.governance.actions import ACTIONS, check_details, encode_details
+from consensus.governance.proposals import BallotBody, Choice, ProposalBody, seal_ballot, seal_proposal
 from tests.support.realm import CREATOR, Realm, queen, swarm
 from wire import keys
 from wire.ids import SwarmId, sha256
@@ -46,9 +46,7 @@ def proposal_tx(
     federation: bytes, proposer: str, number: int, now_ms: int, action: str = "set_priority", **details: object
 ) -> tuple[bytes, bytes]:
     """(transaction, proposal as sealed) by one queen."""
-    subject = {"set_priority": Subject.PRIORITY_CHANGE, "allocate_agents": Subject.RESOURCE_ALLOCATION}.get(
-        action, Subject.FEDERATION_POLICY
-    )
+    subject = ACTIONS[action].subject
     details = details or {"kind": "task", "target": f"t{number}", "priority": "high"}
     body = ProposalBody(
         federation=federation,
@@ -111,6 +109,7 @@ class Council:
         self.now: Instant = 0
         self.start_ms = self.realm.now_ms
         self.cut: set[tuple[str, str]] = set()
+        self.fuses: dict[str, int] = {}  # effects that a replica still carries out before it is killed
         self.notes: list[tuple[str, Note]] = []
         self.sent = 0
         self.convicted: list[tuple[str, Convict]] = []
@@ -156,6 +155,7 @@ class Council:
 
     def restart(self, name: str) -> None:
         """Start again from the journal and the chain, which are durable."""
+        self.fuses.pop(name, None)
         member = self.members[name]
         member.replica = self._replica(member.chain, member.key, member.twin_of or name, member.journal)
         member.up = True
@@ -221,6 +221,11 @@ class Council:
 
     def _carry_out(self, member: Member, effects: list[Effect]) -> None:
         for effect in effects:
+            if self.fuses.get(member.name) == 0:
+                self.crash(member.name)
+                return
+            if member.name in self.fuses:
+                self.fuses[member.name] -= 1
             match effect:
                 case Store(record=record):
                     member.journal.append(record)
