@@ -44,6 +44,11 @@ def proof(context: Context, height: int) -> list[dict[str, str]]:
     return [{"block": block.hex(), "certificate": certificate.hex()} for block, certificate in blocks]
 
 
+def question(context: Context, proposal: Proposal) -> dict[str, object]:
+    """A proposal as whoever speaks for this queen is asked about it."""
+    return {"federation_id": context.federation.hex(), "swarm": context.me.name, **_proposal_row(context, proposal)}
+
+
 def _open_row(context: Context, entry: OpenProposal) -> dict[str, object]:
     tally = count(entry.ballots, context.chain.validators())
     ballots = {context.name_of(SwarmId(swarm)): choice.name for swarm, choice in entry.ballots.items()}

@@ -100,6 +100,13 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
+class Deliberate(msgspec.Struct, frozen=True, kw_only=True):
+    """This queen has a vote on `proposal` (as `zenmesh proposals` shows it), and its policy leaves it to the operator:
+    ask whoever speaks for it. The answer is a `Vote` command, or none."""
+
+    proposal: Mapping[str, object]
+
+
 class Penalize(msgspec.Struct, frozen=True, kw_only=True):
     """`peer` committed `offence`: count it. Scores and bans are the node's own business."""
 
@@ -143,6 +150,7 @@ Effect = (
     | Disconnect
     | Trust
     | Reply
+    | Deliberate
     | Penalize
     | Trace
     | Joined
