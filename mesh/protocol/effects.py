@@ -101,8 +101,10 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deliberate(msgspec.Struct, frozen=True, kw_only=True):
-    """This queen has a vote on `proposal` (as `zenmesh proposals` shows it), and its policy leaves it to the operator:
-    ask whoever speaks for it. The answer is a `Vote` command, or none."""
+    """This queen has a vote on `proposal`, and its policy leaves that to the operator: ask whoever speaks for it.
+
+    `proposal` has the fields that `zenmesh proposals` shows. The answer is a `Vote` command, or none.
+    """
 
     proposal: Mapping[str, object]
 

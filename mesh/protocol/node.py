@@ -130,7 +130,7 @@ class Node:
     def _advance_terms(self, now: Instant, out: Outbox) -> None:
         """Our own next step, and the creator's last one, go to whoever governs."""
         chain = self.context.chain
-        transaction = self.terms.tick(now, self.in_step())
+        transaction = self.terms.tick(now, self.in_step(), out)
         if transaction is not None and (chain.governed or chain.creator.swarm != self.context.me.swarm):
             self.deciding.hand_in(transaction, now, out)
             transaction = None
@@ -202,7 +202,7 @@ class Node:
         """The chain changed: membership, keys and terms follow."""
         for link in self.greeting.chain_grew(now, out):
             self.established(link, now, out)
-        self.terms.chain_grew()
+        self.terms.chain_grew(out)
         self.announcing.chain_grew(now)
         self.admission.chain_grew(out)
         self.handover.chain_grew(self.may_sign(now), out)

@@ -11,7 +11,7 @@ from mesh.protocol.commands import FailureKind, Vote
 from mesh.protocol.config import NodeConfig, VotingPolicy
 from mesh.protocol.effects import RecordKind, Send
 from mesh.protocol.intent import JoinIntent
-from tests.support.governed import URGENT, decisions, propose, proposals, put_to_vote, refused, result, town_of
+from tests.support.governed import URGENT, decisions, proposals, propose, put_to_vote, refused, result, town_of
 from tests.support.small_swarms import Swarm, Town
 from tests.support.small_world import Host
 from wire.errors import Overloaded
