@@ -125,10 +125,11 @@ class Api:
         return _encoded(*routes.answer(await self._execute(operation)))
 
     async def _execute(self, operation: Operation) -> Outcome:
+        patience_s = self._limits.answer_s + routes.patience_s(operation)
         outcome: Outcome = Failure(
-            kind=FailureKind.FAILED, message=f"the node did not answer within {self._limits.answer_s:.0f} s"
+            kind=FailureKind.FAILED, message=f"the node did not answer within {patience_s:.0f} s"
         )
-        with trio.move_on_after(self._limits.answer_s):
+        with trio.move_on_after(patience_s):
             outcome = await self._control.execute(operation)
         if isinstance(operation, GetStatus) and isinstance(outcome, Success):
             return Success(result={**outcome.result, "rss_bytes": process.resident_bytes()})

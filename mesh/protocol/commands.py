@@ -134,6 +134,11 @@ class Vote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GetMembers:
+    """Who belongs and who did, what each weighs, and whether a quorum is in reach."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GetProposals:
     """What is open, and how the ballots stand."""
 
@@ -151,5 +156,5 @@ class Leave:
     """This swarm leaves the federation."""
 
 
-Read = GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join | GetProposals | GetDecisions
+Read = GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join | GetMembers | GetProposals | GetDecisions
 Operation = Read | MemoryPut | MemoryRemove | Admit | Propose | Vote | Leave

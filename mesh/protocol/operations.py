@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, assert_never
 
 from consensus.blocks import leave_tx
 from crdt.ops import Op
-from mesh.protocol import decisions, memory, status
+from mesh.protocol import decisions, membership, memory, status
 from mesh.protocol.commands import (
     Admit,
     Failure,
     FailureKind,
     GetDecisions,
+    GetMembers,
     GetPeers,
     GetProposals,
     GetStatus,
@@ -81,6 +82,8 @@ class Operations:
                 return memory.list_keys(operation, node.context)
             case Invite(expires_s=expires_s):
                 return self._invite(expires_s, now)
+            case GetMembers():
+                return Success(result=membership.membership(node.context, now))
             case GetProposals():
                 return Success(result={"proposals": decisions.open_proposals(node.context)})
             case GetDecisions(since=since, proposal=proposal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,8 @@ from consensus.chain import Chain
 from consensus.governance.proposals import Choice
 from consensus.governance.tally import Status
 from consensus.membership import MemberState
-from mesh.protocol.commands import Failure, FailureKind, Leave, Outcome, Propose, Success, Vote
+from mesh.protocol import proofs
+from mesh.protocol.commands import Failure, FailureKind, GetDecisions, Leave, Outcome, Propose, Success, Vote
 from mesh.protocol.config import NodeConfig, VotingPolicy
 from tests.support.governed import (
     NAMES,
@@ -37,11 +39,14 @@ def test_a_proposal_is_decided_and_its_proof_convinces_who_has_the_genesis(size:
     assert (decided["status"], decided["void"]) == ("APPROVED", None)
     town.world.run_until(lambda: everyone_at(town, decided["height"]))
     assert len({node.context.chain.state_hash for node in town.nodes()}) == 1
-    replayed = Chain.from_genesis(town.node("alpha").context.chain.genesis.raw)
-    for row in decided["proof"]:
-        replayed.append(bytes.fromhex(row["block"]), bytes.fromhex(row["certificate"]))
-    outcome = replayed.standing.outcomes[bytes.fromhex(decided["proposal"])]
-    assert (outcome.status, replayed.standing.priorities) == (Status.APPROVED, {("task", "t1"): "critical"})
+    genesis = town.node("alpha").context.chain.genesis.raw
+    for name in NAMES[:size]:
+        document = result(town.world.ask(town[name], GetDecisions(proposal=decided["proposal"][:8])))
+        proof: Any = document["proof"]
+        rows = [(bytes.fromhex(row["block"]), bytes.fromhex(row["certificate"])) for row in proof]
+        replayed = proofs.replay(genesis, rows)
+        assert proofs.document(replayed, bytes.fromhex(decided["proposal"])) == document
+        assert replayed.standing.priorities == {("task", "t1"): "critical"}
 
 
 def test_the_queens_admit_whom_a_ticket_brings() -> None:
