@@ -317,7 +317,7 @@ def render_config(values: Mapping[str, object]) -> str:
 
 def _toml(value: object) -> str:
     """A value as TOML spells it, which is as JSON does but for tables."""
-    if isinstance(value, dict):
+    if isinstance(value, dict) and value:
         return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + " }"
     return json.dumps(value)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from consensus.blocks import leave_tx
+from consensus.membership import MemberState
 from crdt.ops import Op
 from mesh.protocol import decisions, membership, memory, status
 from mesh.protocol.commands import (
@@ -135,6 +136,8 @@ class Operations:
         context = self._node.context
         chain, me = context.chain, context.me
         what = f"{me.name} did not leave"
+        if chain.standing_of(me.swarm) is MemberState.LEFT:
+            return Failure(kind=FailureKind.REJECTED, message=f"{me.name} has left the federation already")
         if chain.governed:
             refusal = self._governed_refusal(what, now)
             return refusal or self._judged(what, leave_tx(context.federation, me.swarm, me.term, me.queen_key), now)

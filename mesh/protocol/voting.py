@@ -182,8 +182,9 @@ class Voting:
         seen = chain.height, self._able()
         if seen == self._seen:
             return
-        self._seen = seen
+        before, self._seen = self._seen[0], seen
         standing = chain.standing
+        self._tell(before, out)
         for entry in standing.open.values():
             self._heard.pop(entry.proposal.id, None)
         for proposal in self._known():
@@ -214,6 +215,15 @@ class Voting:
         for proposal in [proposal for proposal in self._askers if proposal in outcomes]:
             asker = self._askers.pop(proposal)
             out.add(Reply(request_id=asker.request_id, outcome=decisions.outcome_of(self._context, proposal)))
+
+    def _tell(self, height: int, out: Outbox) -> None:
+        """Record what was decided after `height`; nothing at a start, where all of it is old."""
+        for outcome in reversed(list(self._context.chain.standing.outcomes.values())):
+            if outcome.height <= height or height < 0:
+                return
+            named = outcome.proposal.id.hex(), outcome.proposal.body.action
+            step, at = outcome.status.value, outcome.height
+            out.trace(TraceKind.PROPOSAL, proposal=named[0], action=named[1], step=step, height=at)
 
     def _known(self) -> list[Proposal]:
         """Proposals that are open, or on their way onto the chain."""
@@ -300,6 +310,7 @@ class Voting:
         self._deciding.submit(transaction, now, out)
         out.effects.insert(before, Persist(kind=RecordKind.BALLOT, body=transaction))
         self._ballots[proposal.id] = transaction
+        out.trace(TraceKind.PROPOSAL, proposal=proposal.id.hex(), action=proposal.body.action, step=choice.name)
 
     def _repeat(self, proposal: ProposalId, now: Instant, out: Outbox) -> None:
         """A restart may have kept our ballot at home: have it ordered, unless the chain has it."""
