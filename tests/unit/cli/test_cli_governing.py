@@ -184,6 +184,7 @@ def test_a_decision_is_printed_or_written_once(alpha: Machine, beta: Machine, tm
         (("propose", "PRIORITY_CHANGE", "--action", "a", "--details", '{"a": NaN}'), "NaN is no number of JSON"),
         (("propose", "PRIORITY_CHANGE", "--action", "dance", "--details", "{}"), "no action is called 'dance'"),
         ((*PRIORITY, "--deadline", "8d"), "--deadline 8d: out of bounds, from 1s to 7d is taken"),
+        (("federation", "admit", "dan"), "the queens govern, and vote on whom to admit: see `zenmesh proposals`"),
         (("expel", "dan", "--reason", "r"), "no swarm is called 'dan': `zenmesh members` lists them"),
         (
             ("reinstate", "beta", "--reason", "r"),
