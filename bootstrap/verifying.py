@@ -29,11 +29,11 @@ class NotProven(ZenmeshError):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A decision that holds: its document, who proposed it, and who certified it, by name."""
+    """A decision that holds: its document, who certified it, and what all swarms were called then, by their ids."""
 
     document: Document
-    proposer: str
     signers: tuple[str, ...]
+    names: Mapping[str, str]
 
 
 def spelled(document: Document, *, ascii_only: bool = False) -> str:
@@ -55,7 +55,8 @@ def verify(text: bytes, genesis: bytes) -> Verified:
     proven = proofs.document(chain, proposal)
     if text not in (spelled(proven).encode(), spelled(proven, ascii_only=True).encode()):
         raise NotProven(_difference(said, proven))
-    return Verified(proven, proofs.name_of(chain, outcome.proposal.proposer), _signers(chain, voters))
+    names = {swarm.hex(): member.name for swarm, member in chain.state.membership.everyone.items()}
+    return Verified(proven, _signers(chain, voters), names)
 
 
 def _parsed(text: bytes) -> dict[str, Any]:

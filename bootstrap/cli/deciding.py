@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from bootstrap.cli.asking import Result, client_of, hand_over, home_of
+from bootstrap.cli.decision_text import NAMED, Names, decision_facts, is_swarm_id, names_in
 from mesh.api.client import CallFailed, Client
 from mesh.protocol.commands import FailureKind
 from wire.errors import NoQuorum, NotRunning, UsageError
 
-NAMED = ("swarm", "lender", "borrower", "inviter")  # details that name a swarm: by its name or its id
 GRACE_S = 30.0  # after the deadline; then nobody is there who could close it
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.01, 0.25
-_SHOWN = 48  # characters of one detail on a terminal
 
 OPEN = "OPEN"
 APPROVED = "APPROVED"
@@ -70,36 +69,21 @@ def await_decision(asked: Asked) -> dict[str, Any]:
         pause = min(2 * pause, _LONGEST_PAUSE_S)
 
 
-def tell_decision(result: Result, as_json: bool) -> int:
-    """Hand it over; the exit code says whether what was proposed is done, or asked for."""
-    hand_over(result, as_json, _show)
+def tell_decision(asked: Asked, wait: bool, as_json: bool) -> int:
+    """Hand over what came of it, so far or in the end; the exit code says whether it is done, or asked for."""
+    result = await_decision(asked) if wait else asked.opened()
+    hand_over(result, as_json, lambda result: _show(result, names_in(asked.client)))
     done = result["status"] in (OPEN, APPROVED) and not result.get("void")
     return 0 if done else int(FailureKind.REJECTED)
 
 
-def _show(result: Result) -> None:
+def _show(result: Result, names: Names) -> None:
     from bootstrap.console import facts, say
 
     if result["status"] == OPEN:
         say(f"proposed {result['proposal']}: `zenmesh proposals` shows how it stands")
     else:
-        facts(decision_facts(result))
-
-
-def decision_facts(result: Result) -> dict[str, object]:
-    """A decision for people."""
-    tally = result["tally"]
-    decided = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(result["decided_ms"] / 1000))
-    return {
-        "proposal": result["proposal"],
-        "status": f"{result['status']} at height {result['height']}, {decided}",
-        "weight": f"{tally['approve']} approve, {tally['reject']} reject, {tally['abstain']} abstain, "
-        f"of {tally['total']}",
-        "void": result["void"] and f"it changed nothing: {result['void']}",
-        "subject": f"{result['subject']}, {result['action']}",
-        "details": details_text(result["details"], short=False),
-        "proposer": result.get("proposer") or result["proposer_id"],
-    }
+        facts(decision_facts(result, names))
 
 
 def details_of(home: str | None, text: str) -> dict[str, object]:
@@ -137,19 +121,6 @@ def swarm_id(rows: list[dict[str, Any]], swarm: str, *states: str) -> str:
     if called:
         raise UsageError(f"{swarm} is {called[0]['state']}: this is for who is {' or '.join(states)}")
     raise UsageError(f"no swarm is called {swarm!r}: `zenmesh members` lists them")
-
-
-def is_swarm_id(text: str) -> bool:
-    """Whether it is the id of a swarm, and no name."""
-    return len(text) == 32 and set(text) <= set("0123456789abcdef")
-
-
-def details_text(details: Mapping[str, object], short: bool) -> str:
-    """Details on one line."""
-    parts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in details.items()}
-    if short:
-        parts = {name: part if len(part) <= _SHOWN else f"{part[: _SHOWN - 1]}…" for name, part in parts.items()}
-    return " ".join(f"{name}={part}" for name, part in parts.items() if part != "null")
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from bootstrap.cli.asking import Result, ask, hand_over
-from bootstrap.cli.deciding import Asked, await_decision, details_of, tell_decision
+from bootstrap.cli.asking import Result, ask, client_of, hand_over, home_of
+from bootstrap.cli.deciding import Asked, details_of, tell_decision
+from bootstrap.cli.decision_text import Names, decision_facts, details_text, names_in, shown_id
 from bootstrap.cli.nodes import duration_text
 from bootstrap.cli.options import DeadlineOption, HomeOption, JsonOption, WaitOption, between
 from wire.errors import UsageError
@@ -19,7 +20,6 @@ ACTIONS = (
     "allocate_agents, preempt_lease, set_priority, admit, expel, reinstate, set_weight, set_parameter, set_policy, "
     "set_protocol_version"
 )
-ID_SHOWN = 8  # digits of an id on a terminal: `vote` and `decisions --id` take the beginning
 
 
 def propose(
@@ -42,16 +42,16 @@ def propose(
     deadline_s = int(between("--deadline", deadline, "1s", "7d"))
     text = sys.stdin.read() if details == "-" else details
     asked = Asked.of(home, subject, action, details_of(home, text), deadline_s)
-    return tell_decision(await_decision(asked) if wait else asked.opened(), as_json)
+    return tell_decision(asked, wait, as_json)
 
 
 def proposals(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show what is open, and how the ballots stand."""
-    hand_over(ask(home, "proposals"), as_json, _show_proposals)
+    client = client_of(home_of(home))
+    hand_over(client.call("proposals"), as_json, lambda result: _show_proposals(result, names_in(client)))
 
 
-def _show_proposals(result: Result) -> None:
-    from bootstrap.cli.deciding import details_text
+def _show_proposals(result: Result, names: Names) -> None:
     from bootstrap.console import on_terminal, say, table
 
     if not result["proposals"]:
@@ -62,9 +62,9 @@ def _show_proposals(result: Result) -> None:
         ["proposal", "action", "details", "proposer", "approve", "reject", "abstain", "of", "voted", "time left"],
         [
             [
-                _shown_id(row["proposal"], short),
+                shown_id(row["proposal"], short),
                 row["action"],
-                details_text(row["details"], short),
+                details_text(row["details"], names, short),
                 row["proposer"],
                 *(row["tally"][choice] for choice in ("approve", "reject", "abstain", "total")),
                 " ".join(sorted(row["ballots"])) or None,
@@ -105,14 +105,15 @@ def decisions(
     """Show what was decided; with --id one decision, with what proves it to anyone."""
     if output is not None and proposal is None:
         raise UsageError("--output writes one decision: name it with --id")
+    client = client_of(home_of(home))
     if proposal is None:
-        found: Result = {"since": since, **ask(home, "decisions", {"since": since})}
-        hand_over(found, as_json, _show_decisions)
+        found: Result = {"since": since, **client.call("decisions", {"since": since})}
+        hand_over(found, as_json, lambda result: _show_decisions(result, names_in(client)))
         return
-    found = ask(home, "decisions", {"proposal": _id(proposal)})
+    found = client.call("decisions", {"proposal": _id(proposal)})
     if output is not None:
         found = _write(found, output)
-    hand_over(found, as_json, _show_decision)
+    hand_over(found, as_json, lambda result: _show_decision(result, names_in(client)))
 
 
 def _write(document: Result, path: Path) -> dict[str, Any]:
@@ -127,8 +128,7 @@ def _write(document: Result, path: Path) -> dict[str, Any]:
     return {**{name: value for name, value in document.items() if name != "proof"}, "file": str(path)}
 
 
-def _show_decisions(result: Result) -> None:
-    from bootstrap.cli.deciding import details_text
+def _show_decisions(result: Result, names: Names) -> None:
     from bootstrap.console import on_terminal, say, table
 
     if not result["decisions"]:
@@ -152,10 +152,10 @@ def _show_decisions(result: Result) -> None:
         [
             [
                 row["height"],
-                _shown_id(row["proposal"], short),
+                shown_id(row["proposal"], short),
                 row["status"],
                 row["action"],
-                details_text(row["details"], short),
+                details_text(row["details"], names, short),
                 row["proposer"],
                 *(row["tally"][choice] for choice in ("approve", "reject", "abstain", "total")),
                 row["void"],
@@ -165,11 +165,10 @@ def _show_decisions(result: Result) -> None:
     )
 
 
-def _show_decision(result: Result) -> None:
-    from bootstrap.cli.deciding import decision_facts
+def _show_decision(result: Result, names: Names) -> None:
     from bootstrap.console import facts, say
 
-    facts(decision_facts(result))
+    facts(decision_facts(result, names))
     if "file" in result:
         say("")
         say(f"{result['file']} proves it to anyone: `zenmesh verify {result['file']} --genesis GENESIS`")
@@ -197,20 +196,19 @@ def verify(
         "valid": True,
         "decision": str(decision),
         **shown,
-        "proposer": verified.proposer,
+        "proposer": verified.names[document["proposer_id"]],
         "signers": list(verified.signers),
         "blocks": len(document["proof"]),
     }
-    hand_over(result, as_json, _show_verified)
+    hand_over(result, as_json, lambda result: _show_verified(result, verified.names))
 
 
-def _show_verified(result: Result) -> None:
-    from bootstrap.cli.deciding import decision_facts
+def _show_verified(result: Result, names: Names) -> None:
     from bootstrap.console import facts, say
 
     say(f"{result['decision']} holds.")
     say("")
-    shown = {"federation": f"{result['federation_name']} {result['federation_id']}", **decision_facts(result)}
+    shown = {"federation": f"{result['federation_name']} {result['federation_id']}", **decision_facts(result, names)}
     facts({**shown, "certified by": ", ".join(result["signers"])})
     say("")
     blocks = result["blocks"]
@@ -225,7 +223,3 @@ def _id(text: str) -> str:
             f"{text!r} is no id of a proposal: up to 32 hexadecimal digits, as `zenmesh proposals` shows"
         )
     return found
-
-
-def _shown_id(proposal: str, short: bool) -> str:
-    return f"{proposal[:ID_SHOWN]}…" if short else proposal

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from bootstrap.cli.asking import Result, ask, hand_over
-from bootstrap.cli.deciding import Asked, await_decision, swarm_id, tell_decision
+from bootstrap.cli.deciding import Asked, swarm_id, tell_decision
+from bootstrap.cli.decision_text import shown_id
 from bootstrap.cli.options import DeadlineOption, HomeOption, JsonOption, WaitOption, between
 
 POLICY = "FEDERATION_POLICY"
@@ -26,8 +27,9 @@ def members(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 def _show_members(result: Result) -> None:
-    from bootstrap.console import facts, say, table
+    from bootstrap.console import facts, on_terminal, say, table
 
+    short = on_terminal()
     quorum = result["quorum"]
     governor = "its queens" if result["governed_by"] == "queens" else "its creator"
     facts(
@@ -43,7 +45,7 @@ def _show_members(result: Result) -> None:
         [
             [
                 row["swarm"],
-                row["swarm_id"],
+                shown_id(row["swarm_id"], short),
                 row["state"],
                 row["weight"],
                 row["term"],
@@ -94,7 +96,7 @@ def _ask(
     deadline_s = int(between("--deadline", deadline, "1s", "7d"))
     whom = swarm_id(ask(home, "members")["members"], swarm, *states)
     asked = Asked.of(home, POLICY, action, {"swarm": whom, "reason": reason}, deadline_s)
-    return tell_decision(await_decision(asked) if wait else asked.opened(), as_json)
+    return tell_decision(asked, wait, as_json)
 
 
 def leave(home: HomeOption = None, as_json: JsonOption = False) -> None:

@@ -217,7 +217,11 @@ class Voting:
             out.add(Reply(request_id=asker.request_id, outcome=decisions.outcome_of(self._context, proposal)))
 
     def _tell(self, height: int, out: Outbox) -> None:
-        """Record what was decided after `height`; nothing at a start, where all of it is old."""
+        """Record what was opened and decided after `height`; nothing at a start, where all of it is old."""
+        for entry in self._context.chain.standing.open.values():
+            if entry.height > height >= 0:
+                body = entry.proposal.body
+                out.trace(TraceKind.PROPOSAL, proposal=entry.proposal.id.hex(), action=body.action, step="OPEN")
         for outcome in reversed(list(self._context.chain.standing.outcomes.values())):
             if outcome.height <= height or height < 0:
                 return
