@@ -182,5 +182,5 @@ class Typist:
 def _rule(word: str, anything: str) -> str:
     """What a word of a document stands for; hexadecimal digits before an ellipsis, any other ones."""
     if _HEX.fullmatch(word):
-        return "[0-9a-f]+"
+        return "[0-9a-f]{8,}"
     return re.escape(word).replace(ELLIPSIS, anything)
