@@ -24,10 +24,11 @@ APPROVED = "APPROVED"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A proposal that a node has taken."""
+    """A proposal that is on the chain."""
 
     client: Client
     proposal: str
+    height: int
     deadline_s: int
 
     @classmethod
@@ -35,11 +36,12 @@ class Asked:
         """Propose it. Raises NotRunning, CallFailed, ConfigError."""
         client = client_of(home_of(home))
         fields = {"subject": subject, "action": action, "details": details, "deadline_s": deadline_s}
-        return cls(client, str(client.call("propose", fields)["proposal"]), deadline_s)
+        taken = client.call("propose", fields)
+        return cls(client, str(taken["proposal"]), int(taken["height"]), deadline_s)
 
     def opened(self) -> dict[str, Any]:
         """What is known of it so far."""
-        return {"proposal": self.proposal, "status": OPEN}
+        return {"proposal": self.proposal, "status": OPEN, "height": self.height}
 
 
 def await_decision(asked: Asked) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the control API understands, as tables: paths to operations, failures to HTTP status codes.
 
     POST /v1/<operation>   JSON object of the operation's fields  →  {"ok": true, "result": {…}}
-    GET  /v1/<operation>   the operations without fields              {"ok": false, "error": {kind, code, message, …}}
+    GET  /v1/<operation>   those that only show, without fields       {"ok": false, "error": {kind, code, message, …}}
 
 Everything that a client sends is checked here, before the node sees it: unknown fields, types, ranges, nesting. The
 value of a memory entry stays the JSON text that was sent; nobody rewrites a user's numbers.
@@ -123,9 +123,10 @@ def parse(name: str, body: bytes) -> Operation:
     return make(**values)
 
 
-def takes_fields(name: str) -> bool:
-    """Whether the operation has fields; one without may be asked for by GET."""
-    return bool(_FIELDS[OPERATIONS[name]])
+def by_get(name: str) -> bool:
+    """Whether the operation may be asked for by GET: it has no fields, and changes nothing."""
+    kind = OPERATIONS[name]
+    return not _FIELDS[kind] and kind is not Leave
 
 
 def patience_s(operation: Operation) -> float:

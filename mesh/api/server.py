@@ -116,7 +116,7 @@ class Api:
     async def _operation(self, method: str, name: str, body: bytes) -> Answer:
         if name not in routes.OPERATIONS:
             return refusal(404, f"no operation {name!r}; there are: {', '.join(routes.OPERATIONS)}")
-        if method != "POST" and (method != "GET" or routes.takes_fields(name)):
+        if method != "POST" and (method != "GET" or not routes.by_get(name)):
             return refusal(405, f"{name} is asked for by POST with a JSON object")
         try:
             operation = routes.parse(name, body)

@@ -115,7 +115,7 @@ class Admit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
-    """Ask the queens to decide. Answered with the proposal's id, or with `wait` with its outcome."""
+    """Ask the queens to decide. Answered once the chain has the proposal, or with `wait` once it is decided."""
 
     subject: str
     action: str

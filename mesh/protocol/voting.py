@@ -43,10 +43,11 @@ MAX_HEARD = 1024  # proposals that are not on the chain yet
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """A command that waits for the outcome of a proposal."""
+    """A command that waits until the chain has a proposal; with `wait`, until it is decided."""
 
     request_id: int
     deadline: Instant
+    wait: bool
 
 
 class Voting:
@@ -77,7 +78,7 @@ class Voting:
     # commands
 
     def propose(self, request_id: int, command: Propose, now: Instant, out: Outbox) -> None:
-        """Ask the federation; answered at once, or with `wait` once it is decided."""
+        """Ask the federation; answered once the chain has it, or with `wait` once it is decided."""
         if reason := self._no_vote():
             self._fail(request_id, FailureKind.REJECTED, f"nothing was proposed: {reason}", out)
             return
@@ -130,12 +131,9 @@ class Voting:
         return body.proposal
 
     def _promise(self, request_id: int, opened: ProposalId, command: Propose, now: Instant, out: Outbox) -> None:
-        """Answer with the id, or once it is decided; a federation of one has decided already."""
-        if not command.wait:
-            out.add(Reply(request_id=request_id, outcome=Success(result={"proposal": opened.hex()})))
-            return
-        patience = command.deadline_s + self._context.config.decision_patience_s
-        self._askers[opened] = _Asker(request_id, now + patience * SECOND)
+        """Answer once it is ordered, or decided; a federation of one has done that already."""
+        patience = self._context.config.decision_patience_s + (command.deadline_s if command.wait else 0)
+        self._askers[opened] = _Asker(request_id, now + patience * SECOND, command.wait)
         self._answer(out)
 
     def vote(self, request_id: int, command: Vote, now: Instant, out: Outbox) -> None:
@@ -201,7 +199,8 @@ class Voting:
         for proposal, asker in list(self._askers.items()):
             if now >= asker.deadline:
                 del self._askers[proposal]
-                message = f"proposal {proposal.hex()} is not decided: too few members could be reached in time"
+                what = "decided" if asker.wait else "on the chain yet"
+                message = f"proposal {proposal.hex()} is not {what}: too few members could be reached in time"
                 self._fail(asker.request_id, FailureKind.NO_QUORUM, message, out)
 
     def next_deadline(self) -> Instant | None:
@@ -210,11 +209,17 @@ class Voting:
     # helpers
 
     def _answer(self, out: Outbox) -> None:
-        """Tell those who wait what was decided."""
-        outcomes = self._context.chain.standing.outcomes
-        for proposal in [proposal for proposal in self._askers if proposal in outcomes]:
-            asker = self._askers.pop(proposal)
-            out.add(Reply(request_id=asker.request_id, outcome=decisions.outcome_of(self._context, proposal)))
+        """Tell those who wait what was ordered, or decided."""
+        standing = self._context.chain.standing
+        for proposal, asker in list(self._askers.items()):
+            found = standing.outcomes.get(proposal) or (None if asker.wait else standing.open.get(proposal))
+            if found is None:
+                continue
+            outcome = Success(result={"proposal": proposal.hex(), "height": found.height})
+            if asker.wait:
+                outcome = decisions.outcome_of(self._context, proposal)
+            del self._askers[proposal]
+            out.add(Reply(request_id=asker.request_id, outcome=outcome))
 
     def _tell(self, height: int, out: Outbox) -> None:
         """Record what was opened and decided after `height`; nothing at a start, where all of it is old."""

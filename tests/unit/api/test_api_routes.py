@@ -140,6 +140,10 @@ def test_the_table_of_operations_is_whole() -> None:
     assert len(set(routes.OPERATIONS.values())) == 15
 
 
+def test_what_changes_nothing_and_has_no_fields_may_be_asked_for_by_get() -> None:
+    assert [name for name in routes.OPERATIONS if routes.by_get(name)] == ["status", "peers", "members", "proposals"]
+
+
 def test_who_waits_for_a_decision_is_given_the_time_that_it_may_take() -> None:
     proposal = Propose(subject="PRIORITY_CHANGE", action="set_priority", details={}, deadline_s=600, wait=True)
     assert routes.patience_s(proposal) > 600

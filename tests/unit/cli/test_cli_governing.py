@@ -248,7 +248,7 @@ def test_who_waits_in_vain_is_told_where_to_look(
 ) -> None:
     monkeypatch.setattr(deciding, "GRACE_S", 0.0)
     with pytest.raises(raised) as told:
-        await_decision(Asked(Asleep(failure), "0a" * 16, 0))
+        await_decision(Asked(Asleep(failure), "0a" * 16, 7, 0))
     assert raised is CallFailed or f"`zenmesh decisions --id {'0a' * 16}`" in str(told.value)
 
 

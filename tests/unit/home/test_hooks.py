@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from bootstrap.config import Config, Hook
+from bootstrap.doctor import State, examine
+from bootstrap.founding import found_home
 from bootstrap.home import Home
 from bootstrap.hooks import find_program, hook_of
 from mesh.protocol.commands import Operation, Outcome, Success
@@ -29,6 +31,15 @@ def test_without_a_program_there_is_no_hook(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["sh", "/bin/sh"])
 def test_a_program_is_found_on_the_path_or_by_its_place(name: str) -> None:
     assert find_program(config(name)).endswith("/sh")
+
+
+def test_the_doctor_looks_for_the_program(tmp_path: Path) -> None:
+    home = found_home(tmp_path / "alpha", "alpha", "demo", "lan", [])
+    text = home.config_file.read_text()
+    for name, state in (("/bin/sh", State.OK), ("/no/such/program", State.FAILED)):
+        home.config_file.write_text(text.replace("hook = []", f'hook = ["{name}"]'))
+        (found,) = [check for check in examine(home.path) if name in check.found]
+        assert found.state is state
 
 
 @pytest.mark.parametrize("name", ["no-such-program", "/no/such/program", "./judge", "bin/judge", "/", "judge"])

@@ -7,7 +7,7 @@ import pytest
 from consensus.governance.proposals import Choice
 from consensus.membership import MemberState
 from consensus.tickets import parse_ticket
-from mesh.protocol.commands import FailureKind, Vote
+from mesh.protocol.commands import FailureKind, Propose, Vote
 from mesh.protocol.config import NodeConfig, VotingPolicy
 from mesh.protocol.effects import RecordKind, Send
 from mesh.protocol.intent import JoinIntent
@@ -103,6 +103,25 @@ def only_a_learner(host: Host, peer: PeerId, send: Send) -> bytes | None:
     """Nothing that zeta hands in arrives: it can never prove to be alive."""
     lost = host.name == "zeta" and unpack_message(send.message)[0] == MessageType.TX_SUBMIT
     return None if lost else send.message
+
+
+def test_who_proposes_is_answered_once_the_chain_has_it() -> None:
+    town = town_of(3, default=None)
+    command = Propose(subject="PRIORITY_CHANGE", action="set_priority", details=URGENT)
+    asked = result(town.world.ask(town["beta"], command))
+    assert asked["height"] == town.node("beta").context.chain.height
+    assert [entry.proposal.id.hex() for entry in town.node("beta").context.chain.standing.open.values()] == [
+        asked["proposal"]
+    ]
+
+
+def test_a_proposal_that_nobody_hears_is_a_failure() -> None:
+    town = town_of(3, default=None)
+    town.world.tamper = lambda host, peer, send: None if host is town["beta"] else send.message
+    command = Propose(subject="PRIORITY_CHANGE", action="set_priority", details=URGENT, deadline_s=600)
+    failure = refused(town.world.ask(town["beta"], command, limit=90 * SECOND))
+    assert failure.kind is FailureKind.NO_QUORUM
+    assert "is not on the chain yet: too few members could be reached in time" in failure.message
 
 
 def test_who_has_no_vote_is_told_so() -> None:
