@@ -17,7 +17,9 @@ from typing import Any
 
 from bootstrap.multiaddrs import TypedAddress, parse_typed
 from consensus.fields import NAME_RULE, is_name
-from mesh.protocol.config import ProfileName
+from consensus.governance.actions import ACTIONS
+from consensus.governance.proposals import Choice
+from mesh.protocol.config import ProfileName, VotingPolicy
 from mesh.protocol.messages import Capabilities
 from wire.errors import ConfigError
 
@@ -25,6 +27,8 @@ DEFAULT_PORT = 4150
 DEFAULT_LISTEN = (f"/ip4/0.0.0.0/tcp/{DEFAULT_PORT}", f"/ip6/::/tcp/{DEFAULT_PORT}")
 MAX_ADDRESSES = 16
 MIB = 1024 * 1024
+ASK = "ask"  # the operator, or the hook
+CHOICES: dict[str, Choice | None] = {**{choice.name.lower(): choice for choice in Choice}, ASK: None}
 
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LABEL_RULE = "1 to 64 letters, digits and . _ - with a letter or digit first"
@@ -37,6 +41,14 @@ class Limits:
     max_links: int = 256
     max_strangers: int = 16
     journal_bytes: int = 16 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """The program, with its arguments, that is asked how to vote where the rules say so; none when empty."""
+
+    program: tuple[str, ...] = ()
+    timeout_s: int = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +65,9 @@ class Config:
     metrics: tuple[str, int] | None = None
     capabilities: Capabilities = field(default_factory=Capabilities)
     limits: Limits = field(default_factory=Limits)
+    govern: bool = False
+    voting: VotingPolicy = field(default_factory=VotingPolicy)
+    hook: Hook = field(default_factory=Hook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +162,33 @@ def _typed(text: str) -> TypedAddress:
         raise ValueError(f"{text!r}: {error}") from None
 
 
+def _choice(value: object) -> Choice | None:
+    if not isinstance(value, str) or value not in CHOICES:
+        raise ValueError("one of " + ", ".join(CHOICES))
+    return CHOICES[value]
+
+
+def _rules(value: object) -> dict[str, Choice | None]:
+    if not isinstance(value, dict):
+        raise ValueError('a table of actions and choices, such as { set_priority = "approve", expel = "ask" }')
+    for action in value:
+        if action not in ACTIONS:
+            near = difflib.get_close_matches(action, ACTIONS, n=1)
+            hint = f"did you mean {near[0]}?" if near else "there are " + ", ".join(ACTIONS)
+            raise ValueError(f"no action is called {action!r}; {hint}")
+    try:
+        return {action: _choice(choice) for action, choice in value.items()}
+    except ValueError as error:
+        raise ValueError(f"the choice of each action is {error}") from None
+
+
+def _program(value: object) -> tuple[str, ...]:
+    words = _texts(value, 64, "words: a program and its arguments")
+    if (words and not words[0]) or any("\0" in word for word in words):
+        raise ValueError("the first word is a program: an absolute path, or a name that the PATH knows")
+    return tuple(words)
+
+
 def _metrics(value: object) -> tuple[str, int] | None:
     if value == "":
         return None
@@ -167,6 +209,19 @@ FIELDS: dict[str, _Field] = {
     "announce": _Field(_announce, [], "Addresses to tell others instead of those of this machine (NAT, proxies)."),
     "mdns": _Field(_switch, True, "Find others on this LAN, and be found."),
     "metrics": _Field(_metrics, "", 'Serve Prometheus metrics on HOST:PORT too; "" for the control socket only.'),
+    "govern": _Field(
+        _switch, False, "Ready to decide together with the other queens: once all are, the creator hands over."
+    ),
+    "voting.rules": _Field(
+        _rules, {}, 'How this queen votes by itself, by action: { set_priority = "approve", expel = "reject" }.'
+    ),
+    "voting.default": _Field(
+        _choice, ASK, "And on every other action: approve, reject, abstain, or ask (the hook, else `zenmesh vote`)."
+    ),
+    "voting.hook": _Field(
+        _program, [], "A program that is asked: the proposal as JSON on its input, its choice as JSON on its output."
+    ),
+    "voting.hook_timeout_s": _Field(_number(1, 3600), 30, "How long it may take; then it is left to `zenmesh vote`."),
     "capabilities.worker_types": _Field(_names, [], "What this swarm's agents can do."),
     "capabilities.max_workers": _Field(_number(0, 1_000_000), 0, "Agents that it can run at once."),
     "capabilities.memory_mib": _Field(_number(0, 2**30, MIB), 0, "Memory it offers them, in MiB; 0: what is free."),
@@ -221,7 +276,9 @@ def check_config(values: Mapping[str, object]) -> Config:
         max_strangers=checked.pop("limits.max_strangers"),
         journal_bytes=checked.pop("limits.journal_mib"),
     )
-    return Config(capabilities=capabilities, limits=limits, **checked)
+    voting = VotingPolicy(rules=checked.pop("voting.rules"), default=checked.pop("voting.default"))
+    hook = Hook(program=checked.pop("voting.hook"), timeout_s=checked.pop("voting.hook_timeout_s"))
+    return Config(capabilities=capabilities, limits=limits, voting=voting, hook=hook, **checked)
 
 
 def check_field(name: str, value: object) -> Any:
@@ -254,8 +311,15 @@ def render_config(values: Mapping[str, object]) -> str:
         if section != table:
             lines += [f"[{section}]", ""]
             table = section
-        lines += [f"# {spec.comment}", f"{key} = {json.dumps(given.get(name, spec.default))}", ""]
+        lines += [f"# {spec.comment}", f"{key} = {_toml(given.get(name, spec.default))}", ""]
     return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    """A value as TOML spells it, which is as JSON does but for tables."""
+    if isinstance(value, dict) and value:
+        return "{ " + ", ".join(f"{json.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value)
 
 
 def _flatten(values: Mapping[str, object]) -> dict[str, object]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
@@ -20,9 +20,11 @@ import trio
 
 from bootstrap.config import Config, override
 from bootstrap.home import Home
+from bootstrap.hooks import hook_of
 from bootstrap.identity import Member, Outsider, intent_fields, load_member, load_standing
 from bootstrap.keyfiles import NODE, read_key
 from bootstrap.options import RunOptions
+from bootstrap.readings import free_memory, gauges_of
 from bootstrap.rendezvous import feed_bootstrap
 from bootstrap.socket_place import prepare_socket, release_socket
 from bootstrap.systemd import notify
@@ -57,7 +59,6 @@ if TYPE_CHECKING:
 SCRUB_REST_S = 0.2  # between two pieces of one MiB: a slow pass is a cheap one
 SCRUB_PAUSE_S = 3600.0
 STOP_S = 5.0  # for last words and the clean mark
-FREE_MEMORY = "MemAvailable:"
 
 Between = Callable[[Network], Network]
 
@@ -121,6 +122,7 @@ class Daemon:
         self._loop: NodeLoop | None = None
         self._network: Libp2pNetwork | None = None
         self._mdns: Mdns | None = None
+        self._hook = hook_of(home, config, self.execute)
 
     # running
 
@@ -130,7 +132,8 @@ class Daemon:
         async with AsyncExitStack() as stack:
             network = self._network = await stack.enter_async_context(self._open_network())
             outside = network if self._between is None else self._between(network)
-            loop = self._loop = NodeLoop(birth.machine, outside, self._store, self._reporting, self._upgrade)
+            ask = None if self._hook is None else self._hook.ask
+            loop = self._loop = NodeLoop(birth.machine, outside, self._store, self._reporting, self._upgrade, ask)
             if self._config.mdns:
                 mdns = open_mdns(self._advertisement, loop.post, self._rng.split("mdns"))
                 self._mdns = await stack.enter_async_context(mdns)
@@ -142,6 +145,8 @@ class Daemon:
                 nursery.start_soon(loop.run, birth.effects)
                 nursery.start_soon(feed_bootstrap, self._config.bootstrap, loop.post)
                 nursery.start_soon(self._scrub)
+                if self._hook is not None:
+                    nursery.start_soon(self._hook.run)
                 for address in network.addresses:
                     LOGGER.info("listening at %s/p2p/%s", address, network.peer_id)
                 give_back()
@@ -239,7 +244,7 @@ class Daemon:
                 worker_types=capabilities.worker_types,
                 max_workers=capabilities.max_workers,
                 current_load_permille=capabilities.current_load_permille,
-                memory_available=_free_memory(),
+                memory_available=free_memory(),
             )
         return NodeConfig(
             profile=PROFILES[config.profile],
@@ -247,6 +252,8 @@ class Daemon:
             max_links=config.limits.max_links,
             max_strangers=config.limits.max_strangers,
             compact_bytes=config.limits.journal_bytes,
+            govern=config.govern,
+            voting=config.voting,
         )
 
     # discovery
@@ -271,7 +278,7 @@ class Daemon:
             if isinstance(operation, Join):
                 self._home.write_pending_join(intent_fields(operation))
             if isinstance(operation, GetStatus):
-                return Success(result={**outcome.result, **self._process_status()})
+                return Success(result={**outcome.result, **self._process_status(outcome.result)})
         return outcome
 
     def metrics(self) -> Metrics:
@@ -283,21 +290,24 @@ class Daemon:
         info = {"swarm": self._config.swarm}
         if self._network is not None:
             counters |= {f"network_{name}": count for name, count in self._network.stats.items()}
+        if self._hook is not None:
+            counters |= {f"hook_{name}": count for name, count in self._hook.stats.items()}
         if isinstance(machine, Node):
             context = machine.context
             counters |= {f"node_{name}": count for name, count in context.counters.items()}
-            gauges |= {
-                "node_links": len(context.links),
-                "node_members": len(context.chain.members()),
-                "node_height": context.chain.height,
-                "node_epoch": context.chain.epoch,
-            }
+            gauges |= gauges_of(machine)
             info |= {"lifecycle": machine.lifecycle.value, "federation": context.federation.hex()}
         return Metrics(counters=counters, gauges=gauges, info=info)
 
-    def _process_status(self) -> dict[str, object]:
+    def _process_status(self, status: Mapping[str, object]) -> dict[str, object]:
         problems = [] if self._mdns is None else list(self._mdns.problems)
-        return {"rss_bytes": resident_bytes(), "pid": os.getpid(), "mdns_problems": problems}
+        known = {"rss_bytes": resident_bytes(), "pid": os.getpid(), "mdns_problems": problems}
+        if self._hook is not None and self._hook.last_failure:
+            warnings = status["warnings"]
+            assert isinstance(warnings, list), "as the schema of `status` says"
+            count = self._hook.stats["failures"]
+            known["warnings"] = [*warnings, f"voting.hook failed {count} time(s), last: {self._hook.last_failure}"]
+        return known
 
 
 _END = object()
@@ -307,15 +317,6 @@ async def _stop_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) 
     async for _ in signals:
         LOGGER.info("stopping")
         scope.cancel()
-
-
-def _free_memory() -> int:
-    """Bytes that the kernel says are available; 0 where it does not say."""
-    try:
-        with open("/proc/meminfo") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(FREE_MEMORY))
-    except (OSError, StopIteration, ValueError):
-        return 0
 
 
 def _raise_first(group: BaseExceptionGroup[BaseException]) -> NoReturn:

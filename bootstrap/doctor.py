@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap.home import Home
+from bootstrap.hooks import find_program
 from bootstrap.identity import Outsider, load_standing
 from bootstrap.keyfiles import ROOT, has_key
 from bootstrap.socket_place import find_socket
@@ -85,6 +86,8 @@ def _status(home: Home) -> dict[str, Any] | None:
 def _config(patient: _Patient) -> Iterator[Check]:
     config = patient.home.config()
     yield Check(name="config", state=State.OK, found=f"swarm {config.swarm}, profile {config.profile}")
+    if config.hook.program:
+        yield Check(name="hook", state=State.OK, found=f"{find_program(config)} is asked how to vote")
 
 
 def _keys(patient: _Patient) -> Iterator[Check]:

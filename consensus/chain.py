@@ -35,7 +35,7 @@ from consensus.blocks import (
 )
 from consensus.genesis import Genesis, Params, parse_genesis
 from consensus.governance.standing import Standing
-from consensus.membership import Member
+from consensus.membership import Member, MemberState
 from consensus.quorum import QuorumRule, QuorumSetting
 from consensus.state import Context, State, Step, Surplus
 from consensus.tickets import Anchor
@@ -147,6 +147,15 @@ class Chain:
 
     def member_by_peer(self, peer: PeerId) -> Member | None:
         return self.state.membership.by_peer(peer)
+
+    def belonged(self, peer: PeerId) -> bool:
+        """Whether `peer` speaks, or spoke last, for a swarm that belongs or did."""
+        return any(member.peer == peer for member in self.state.membership.everyone.values())
+
+    def standing_of(self, swarm: SwarmId) -> MemberState | None:
+        """What became of a swarm, past members included."""
+        member = self.state.membership.everyone.get(swarm)
+        return None if member is None else member.state
 
     def member_by_name(self, name: str) -> Member | None:
         return self.state.membership.by_name(name)

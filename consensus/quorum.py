@@ -61,6 +61,10 @@ class QuorumRule:
         """Whether `weight` of `total` decides."""
         return (reaches_majority if self.name is QuorumName.MAJORITY else reaches_quorum)(weight, total)
 
+    def needed(self, total: int) -> int:
+        """The least weight of `total` that decides."""
+        return total // 2 + 1 if self.name is QuorumName.MAJORITY else 2 * total // 3 + 1
+
     @property
     def crash_faults_tolerated(self) -> int:
         """Members of equal weight that may be down while the others decide."""

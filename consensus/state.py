@@ -126,6 +126,7 @@ class Step:
             verify=self.context.verify,
         )
         membership, standing = transactions.apply(view, decode_tx(raw))
+        self._left(membership)
         self._limit(membership)
         self.membership, self.standing = membership, standing
 
@@ -163,6 +164,7 @@ class Step:
         void = ""
         try:
             membership, standing = ACTIONS[body.action].effect(scene, details)
+            self._left(membership)
             if not self._within(membership):
                 return  # it stays open, and the next block tallies it again
             self.membership, self.standing = membership, standing
@@ -185,6 +187,11 @@ class Step:
     def _limit(self, membership: Membership) -> None:
         if not self._within(membership):
             raise Surplus("a block that changes too many voters at once", Offence.CHAIN)
+
+    def _left(self, membership: Membership) -> None:
+        """Somebody can decide afterwards."""
+        if membership is not self.membership and self.before.standing.governed and not _voters(membership):
+            raise ProtocolViolation("nobody would be left who has a vote, and so nothing could be decided any more")
 
     def _within(self, membership: Membership) -> bool:
         """Few enough voters of this block's epoch, or new ones, would change. A changed weight counts as a change."""

@@ -15,7 +15,20 @@ import typer
 from typer.exceptions import TyperException
 from typer.main import get_command
 
-from bootstrap.cli import chaos, chaos_hunts, chaos_live, demo, doctor, failures, federations, homes, memories, nodes
+from bootstrap.cli import (
+    chaos,
+    chaos_hunts,
+    chaos_live,
+    demo,
+    doctor,
+    failures,
+    federations,
+    governing,
+    homes,
+    members,
+    memories,
+    nodes,
+)
 from bootstrap.cli.misuse import misuse_of
 
 NAME = "zenmesh"
@@ -36,6 +49,15 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "memory get": memories.get,
     "memory ls": memories.ls,
     "memory rm": memories.rm,
+    "members": members.members,
+    "propose": governing.propose,
+    "proposals": governing.proposals,
+    "vote": governing.vote,
+    "decisions": governing.decisions,
+    "verify": governing.verify,
+    "expel": members.expel,
+    "reinstate": members.reinstate,
+    "leave": members.leave,
     "home export": homes.export,
     "home restore": homes.restore,
     "recover": homes.recover,

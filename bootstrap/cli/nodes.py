@@ -95,6 +95,7 @@ def _facts_of(status: Result) -> dict[str, object]:
         "federation": None if federation is None else f"{name}{federation}",
         "chain": f"height {status['height']}, epoch {status['epoch']}",
         "quorum": None if quorum is None else _quorum(quorum),
+        "governed": _government(status),
         "read-only": status["read_only"] and status["read_only"].removeprefix("read-only: "),
         "state root": status["state_root"],
         "running": f"{duration_text(status['uptime_s'])}, {status['rss_bytes'] / 2**20:.0f} MiB of memory",
@@ -103,7 +104,21 @@ def _facts_of(status: Result) -> dict[str, object]:
 
 def _quorum(quorum: dict[str, Any]) -> str:
     crashed, hostile = quorum["crash_faults_tolerated"], quorum["byzantine_faults_tolerated"]
-    return f"{quorum['rule']}: goes on with up to {crashed} crashed and {hostile} hostile member(s)"
+    rule = f"{quorum['rule']}: goes on with up to {crashed} crashed and {hostile} hostile member(s)"
+    return rule if quorum["state"] == "QUORATE" else f"{quorum['state']}: {quorum['reason']}"
+
+
+def _government(status: Result) -> str | None:
+    """Who decides; and how the queens are doing, where they do."""
+    consensus = status.get("consensus")
+    if consensus is None:
+        return None
+    if consensus["governed_by"] == "creator":
+        return "by its creator alone"
+    voting = "this queen votes" if consensus["voting"] else "this queen does not vote"
+    count = consensus["open_proposals"]
+    found = f"{count} open: `zenmesh proposals`" if count else "nothing is open"
+    return f"by its queens, led by {consensus['leader']} in view {consensus['view']}; {voting}; {found}"
 
 
 def show_peers(rows: list[dict[str, Any]]) -> None:

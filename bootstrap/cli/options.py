@@ -16,6 +16,12 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, failures included.")]
+WaitOption = Annotated[
+    bool, typer.Option("--wait", help="Return once it is decided: exit 0 if it was approved, 6 if it was not.")
+]
+DeadlineOption = Annotated[
+    str, typer.Option("--deadline", metavar="DURATION", help="How long the others may take, 7d at most.")
+]
 
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -56,6 +56,7 @@ class Story:
     _addresses: list[str] = field(default_factory=list)
     _federation: str | None = None
     _linked: dict[str, str] = field(default_factory=dict)  # peer id to swarm
+    _open: int = 0
     _state: tuple[str, str] = ("", "")
     _percent: int = -1
 
@@ -71,6 +72,7 @@ class Story:
             yield f"federation {status['federation_name']} ({str(self._federation)[:16]}…), members: {names}"
         yield from self._new_links(status["peers"])
         yield from self._new_state(status)
+        yield from self._new_proposals(status)
 
     def _new_addresses(self, addresses: list[str]) -> Iterator[str]:
         for address in addresses:
@@ -83,6 +85,12 @@ class Story:
         yield from (f"linked to {swarm}" for peer, swarm in linked.items() if peer not in self._linked)
         yield from (f"lost {swarm}: trying to reach it" for peer, swarm in self._linked.items() if peer not in linked)
         self._linked = linked
+
+    def _new_proposals(self, status: Result) -> Iterator[str]:
+        count = (status.get("consensus") or {}).get("open_proposals", 0)
+        if count > self._open:
+            yield f"open for votes: {count} proposal(s), see `zenmesh proposals`"
+        self._open = count
 
     def _new_state(self, status: Result) -> Iterator[str]:
         state = status["lifecycle"], status["lifecycle_reason"]

@@ -1,7 +1,7 @@
 """What the control API understands, as tables: paths to operations, failures to HTTP status codes.
 
     POST /v1/<operation>   JSON object of the operation's fields  →  {"ok": true, "result": {…}}
-    GET  /v1/<operation>   the operations without fields              {"ok": false, "error": {kind, code, message, …}}
+    GET  /v1/<operation>   those that only show, without fields       {"ok": false, "error": {kind, code, message, …}}
 
 Everything that a client sends is checked here, before the node sees it: unknown fields, types, ranges, nesting. The
 value of a memory entry stays the JSON text that was sent; nobody rewrites a user's numbers.
@@ -16,21 +16,28 @@ from dataclasses import MISSING, dataclass, fields
 
 import msgspec
 
+from consensus.governance.proposals import MAX_REASONING, Choice, Subject
 from mesh.protocol.commands import (
     Admit,
     Failure,
     FailureKind,
+    GetDecisions,
+    GetMembers,
     GetPeers,
+    GetProposals,
     GetStatus,
     Invite,
     Join,
+    Leave,
     MemoryGet,
     MemoryList,
     MemoryPut,
     MemoryRemove,
     Operation,
     Outcome,
+    Propose,
     Success,
+    Vote,
 )
 
 PREFIX = "/v1/"
@@ -45,6 +52,12 @@ OPERATIONS: Mapping[str, type[Operation]] = {
     "invite": Invite,
     "join": Join,
     "admit": Admit,
+    "members": GetMembers,
+    "propose": Propose,
+    "proposals": GetProposals,
+    "vote": Vote,
+    "decisions": GetDecisions,
+    "leave": Leave,
 }
 
 STATUS_CODES: Mapping[FailureKind, int] = {
@@ -60,8 +73,11 @@ STATUS_CODES: Mapping[FailureKind, int] = {
 MAX_TEXT = 4096  # characters of any text field; a ticket needs about 700
 MAX_VALUE_DEPTH = 64  # nested arrays and objects of a memory value
 MAX_EXPIRY_S = 366 * 24 * 3600
+MAX_DEADLINE_S = 7 * 24 * 3600
+GRACE_S = 60.0  # who waits for a decision waits so much longer than its deadline
 
 _FEDERATION = re.compile(r"[0-9a-f]{64}")
+_PROPOSAL = re.compile(r"[0-9a-f]{1,32}")
 
 
 class BadRequest(Exception):
@@ -107,9 +123,15 @@ def parse(name: str, body: bytes) -> Operation:
     return make(**values)
 
 
-def takes_fields(name: str) -> bool:
-    """Whether the operation has fields; one without may be asked for by GET."""
-    return bool(_FIELDS[OPERATIONS[name]])
+def by_get(name: str) -> bool:
+    """Whether the operation may be asked for by GET: it has no fields, and changes nothing."""
+    kind = OPERATIONS[name]
+    return not _FIELDS[kind] and kind is not Leave
+
+
+def patience_s(operation: Operation) -> float:
+    """How much longer than others this operation may take: whoever waits for a decision waits for its deadline."""
+    return operation.deadline_s + GRACE_S if isinstance(operation, Propose) and operation.wait else 0.0
 
 
 def answer(outcome: Outcome) -> tuple[int, dict[str, object]]:
@@ -181,8 +203,43 @@ def _check_peer(value: object) -> None:
         raise BadRequest("peer is not a multiaddr like /ip4/192.0.2.1/tcp/4001/p2p/12D3…")
 
 
+def _check_deadline(value: object) -> None:
+    if not isinstance(value, int) or not 1 <= value <= MAX_DEADLINE_S:
+        raise BadRequest(f"deadline_s is {value}, it must be 1 to {MAX_DEADLINE_S}: 7 days at most")
+
+
+def _check_proposal(value: object) -> None:
+    if not isinstance(value, str) or not _PROPOSAL.fullmatch(value):
+        raise BadRequest("proposal is not the id of a proposal, or its beginning: 1 to 32 hexadecimal digits")
+
+
+def _check_reason(value: object) -> None:
+    size = len(str(value).encode())
+    if size > MAX_REASONING:
+        raise BadRequest(f"reason has {size} bytes, at most {MAX_REASONING} are taken")
+
+
+def _check_since(value: object) -> None:
+    if not isinstance(value, int) or value < 0:
+        raise BadRequest(f"since is {value}: a height is 0 or more")
+
+
+def _one_of(name: str, words: list[str]) -> Callable[[object], None]:
+    def check(value: object) -> None:
+        if value not in words:
+            raise BadRequest(f"{name} is {value!r}, it must be one of {', '.join(words)}")
+
+    return check
+
+
 _CHECKS: Mapping[str, Callable[[object], None]] = {
     "expires_s": _check_expiry,
     "federation": _check_federation,
     "peer": _check_peer,
+    "subject": _one_of("subject", [subject.value for subject in Subject]),
+    "choice": _one_of("choice", [choice.name.lower() for choice in Choice]),
+    "deadline_s": _check_deadline,
+    "proposal": _check_proposal,
+    "reason": _check_reason,
+    "since": _check_since,
 }

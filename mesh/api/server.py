@@ -116,7 +116,7 @@ class Api:
     async def _operation(self, method: str, name: str, body: bytes) -> Answer:
         if name not in routes.OPERATIONS:
             return refusal(404, f"no operation {name!r}; there are: {', '.join(routes.OPERATIONS)}")
-        if method != "POST" and (method != "GET" or routes.takes_fields(name)):
+        if method != "POST" and (method != "GET" or not routes.by_get(name)):
             return refusal(405, f"{name} is asked for by POST with a JSON object")
         try:
             operation = routes.parse(name, body)
@@ -125,10 +125,11 @@ class Api:
         return _encoded(*routes.answer(await self._execute(operation)))
 
     async def _execute(self, operation: Operation) -> Outcome:
+        patience_s = self._limits.answer_s + routes.patience_s(operation)
         outcome: Outcome = Failure(
-            kind=FailureKind.FAILED, message=f"the node did not answer within {self._limits.answer_s:.0f} s"
+            kind=FailureKind.FAILED, message=f"the node did not answer within {patience_s:.0f} s"
         )
-        with trio.move_on_after(self._limits.answer_s):
+        with trio.move_on_after(patience_s):
             outcome = await self._control.execute(operation)
         if isinstance(operation, GetStatus) and isinstance(outcome, Success):
             return Success(result={**outcome.result, "rss_bytes": process.resident_bytes()})

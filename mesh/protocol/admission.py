@@ -157,6 +157,9 @@ class Admission:
 
     def admit(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
         """The creator's operator says yes to a waiting request, while it governs."""
+        if self._context.chain.governed:
+            message = "the queens govern, and vote on whom to admit: see `zenmesh proposals`"
+            return Failure(kind=FailureKind.USAGE, message=message)
         request = self._waiting.pop(swarm, None)
         if request is None:
             names = ", ".join(sorted(self._waiting)) or "none"

@@ -115,7 +115,7 @@ class Admit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
-    """Ask the queens to decide. Answered with the proposal's id, or with `wait` with its outcome."""
+    """Ask the queens to decide. Answered once the chain has the proposal, or with `wait` once it is decided."""
 
     subject: str
     action: str
@@ -131,6 +131,11 @@ class Vote:
     proposal: str
     choice: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetMembers:
+    """Who belongs and who did, what each weighs, and whether a quorum is in reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,5 +156,5 @@ class Leave:
     """This swarm leaves the federation."""
 
 
-Read = GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join | GetProposals | GetDecisions
+Read = GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join | GetMembers | GetProposals | GetDecisions
 Operation = Read | MemoryPut | MemoryRemove | Admit | Propose | Vote | Leave

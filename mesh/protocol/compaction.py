@@ -18,6 +18,7 @@ from mesh.protocol.effects import Compact, Persist
 from mesh.protocol.messages import BlockRecord
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.syncing import owner_file
+from mesh.protocol.trace import TraceKind
 from mesh.protocol.voting import Voting
 from wire import cbor
 
@@ -45,8 +46,10 @@ class Compaction:
         if self._written >= self._context.config.compact_bytes:
             self._compact(dict(self._context.replica.dirty), out)
 
-    def compact_all(self, out: Outbox) -> None:
-        """Write everything anew, whether it changed or not: something on disk is damaged."""
+    def repair(self, path: str, detail: str, out: Outbox) -> None:
+        """The scrub found damage: what is in memory is whole, so write it anew, whether it changed or not."""
+        out.trace(TraceKind.DAMAGE, path=path, detail=detail)
+        self._context.counters["damage_found"] += 1
         self._compact(dict.fromkeys(self._context.replica.logs), out)
 
     def _compact(self, authors: Iterable[Author], out: Outbox) -> None:

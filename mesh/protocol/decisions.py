@@ -5,11 +5,10 @@ from __future__ import annotations
 from consensus.governance.proposals import Proposal, ProposalId
 from consensus.governance.standing import OpenProposal
 from consensus.governance.standing import Outcome as Decision
-from consensus.governance.tally import Status, Tally, count
+from consensus.governance.tally import Status, count
+from mesh.protocol import proofs
 from mesh.protocol.commands import Failure, FailureKind, Outcome, Success
 from mesh.protocol.context import Context
-from wire import cbor
-from wire.ids import SwarmId
 
 
 def open_proposals(context: Context) -> list[dict[str, object]]:
@@ -23,64 +22,45 @@ def decided(context: Context, since: int = 0) -> list[dict[str, object]]:
 
 
 def outcome_of(context: Context, proposal: ProposalId) -> Success:
-    """The outcome of one proposal, with the blocks that prove it to anyone who has the genesis."""
-    outcome = context.chain.standing.outcomes[proposal]
-    return Success(result=_outcome_row(context, outcome) | {"proof": proof(context, outcome.height)})
+    """The outcome of one proposal."""
+    return Success(result=_outcome_row(context, context.chain.standing.outcomes[proposal]))
 
 
 def find(context: Context, beginning: str) -> Outcome:
-    """One decision, by the beginning of its id, with its proof."""
-    found = [proposal for proposal in context.chain.standing.outcomes if proposal.hex().startswith(beginning)]
+    """One decision, by the beginning of its id, with the proof that convinces anyone who has the genesis."""
+    standing = context.chain.standing
+    found = [proposal for proposal in standing.outcomes if proposal.hex().startswith(beginning)]
     if len(found) == 1:
-        return outcome_of(context, found[0])
-    what = "is decided" if not found else "is meant: give more of its id"
-    message = f"no single proposal {beginning!r} {what}: `zenmesh decisions` lists them"
+        return Success(result=proofs.document(context.chain, found[0]))
+    if found:
+        message = f"{len(found)} decisions begin with {beginning!r}: give more of the id"
+    elif any(proposal.hex().startswith(beginning) for proposal in standing.open):
+        message = f"proposal {beginning!r} is not decided yet: see `zenmesh proposals`"
+    else:
+        message = f"no decision that is remembered here begins with {beginning!r}: `zenmesh decisions` lists them"
     return Failure(kind=FailureKind.USAGE, message=message)
 
 
-def proof(context: Context, height: int) -> list[dict[str, str]]:
-    """All blocks up to `height` with their certificates: who replays them from the genesis knows who may decide."""
-    blocks = context.chain.all_blocks()[:height]
-    return [{"block": block.hex(), "certificate": certificate.hex()} for block, certificate in blocks]
+def question(context: Context, proposal: Proposal) -> dict[str, object]:
+    """A proposal as whoever speaks for this queen is asked about it."""
+    return {"federation_id": context.federation.hex(), "swarm": context.me.name, **_proposal_row(context, proposal)}
 
 
 def _open_row(context: Context, entry: OpenProposal) -> dict[str, object]:
     tally = count(entry.ballots, context.chain.validators())
-    ballots = {context.name_of(SwarmId(swarm)): choice.name for swarm, choice in entry.ballots.items()}
+    ballots = {proofs.name_of(context.chain, swarm): choice.name for swarm, choice in entry.ballots.items()}
     return {
         **_proposal_row(context, entry.proposal),
         "status": Status.OPEN.value,
         "height": entry.height,
         "ballots": ballots,
-        "tally": _tally_row(tally),
+        "tally": proofs.tally_facts(tally),
     }
 
 
 def _outcome_row(context: Context, outcome: Decision) -> dict[str, object]:
-    _, certificate = context.chain.blocks(outcome.height, 0)[0]
-    return {
-        **_proposal_row(context, outcome.proposal),
-        "status": outcome.status.value,
-        "void": outcome.void or None,
-        "height": outcome.height,
-        "decided_ms": outcome.time_ms,
-        "tally": _tally_row(outcome.tally),
-        "certificate": certificate.hex(),
-    }
+    return {**_proposal_row(context, outcome.proposal), **proofs.outcome_facts(context.chain, outcome)}
 
 
 def _proposal_row(context: Context, proposal: Proposal) -> dict[str, object]:
-    body = proposal.body
-    return {
-        "proposal": proposal.id.hex(),
-        "proposer": context.name_of(SwarmId(body.proposer)),
-        "subject": body.subject.value,
-        "action": body.action,
-        "details": cbor.decode(body.details),
-        "created_ms": body.created_ms,
-        "deadline_ms": body.deadline_ms,
-    }
-
-
-def _tally_row(tally: Tally) -> dict[str, int]:
-    return {"approve": tally.approve, "reject": tally.reject, "abstain": tally.abstain, "total": tally.total}
+    return {"proposer": proofs.name_of(context.chain, proposal.proposer), **proofs.proposal_facts(proposal)}

@@ -101,6 +101,15 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
+class Deliberate(msgspec.Struct, frozen=True, kw_only=True):
+    """This queen has a vote on `proposal`, and its policy leaves that to the operator: ask whoever speaks for it.
+
+    `proposal` has the fields that `zenmesh proposals` shows. The answer is a `Vote` command, or none.
+    """
+
+    proposal: Mapping[str, object]
+
+
 class Penalize(msgspec.Struct, frozen=True, kw_only=True):
     """`peer` committed `offence`: count it. Scores and bans are the node's own business."""
 
@@ -144,6 +153,7 @@ Effect = (
     | Disconnect
     | Trust
     | Reply
+    | Deliberate
     | Penalize
     | Trace
     | Joined

@@ -12,6 +12,7 @@ The transport has proven the peer id, so HELLO proves nothing: it says where eac
 
 from __future__ import annotations
 
+from consensus.membership import MemberState
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind, Trust
 from mesh.protocol.links import Link
@@ -111,6 +112,9 @@ class Greeting:
             link.greeted = False  # to a joiner we spoke before it listened
         if hello.height > context.chain.height:
             self.request_chain(link, out)
+        elif link.swarm is None and hello.height < context.chain.height and context.chain.belonged(link.peer):
+            self.greet(link, now, out)  # our height says that there are blocks; they say why it is a stranger now
+            return False
         elif link.swarm is None:
             self.refuse(link, NOT_A_MEMBER, "the federation's chain names no such member", out)
             return False
@@ -137,7 +141,7 @@ class Greeting:
 
     def on_chain_request(self, link: Link, request: ChainRequest, out: Outbox) -> None:
         """Serve blocks: to members freely, to a stranger that speaks of our federation just as well (no secret)."""
-        if link.swarm is None and link.asked_chain:
+        if link.swarm is None and link.asked_chain and not self._context.chain.belonged(link.peer):
             raise ProtocolViolation("a stranger asked for the chain twice")
         link.asked_chain = True
         self.send_blocks(link, request.from_height, out)
@@ -176,7 +180,8 @@ class Greeting:
             context.links.belongs(link, swarm)
             out.add(Trust(peer=link.peer, trusted=swarm is not None))
             if swarm is None:
-                self.refuse(link, NOT_A_MEMBER, "the federation's chain names no such member any more", out)
+                context.links.wait_on(link, now)  # for the blocks to arrive that say so; then its time is up
+                self.send_blocks(link, link.height + 1, out)
             elif was is None:
                 link.greeted_early = link.hello is None
                 self.greet(link, now, out)
@@ -233,6 +238,8 @@ class Greeting:
 
     def _wanted(self) -> list[PeerId]:
         chain = self._context.chain
+        if chain.standing_of(self._context.me.swarm) is MemberState.LEFT:
+            return []
         members = (chain.member(swarm) for swarm in self._context.neighbours())
         return [PeerId(member.peer) for member in members if member is not None]
 

@@ -134,7 +134,7 @@ class Node:
     def _advance_terms(self, now: Instant, out: Outbox) -> None:
         """Our own next step, and the creator's last one, go to whoever governs."""
         chain = self.context.chain
-        transaction = self.terms.tick(now, self.in_step())
+        transaction = self.terms.tick(now, self.in_step(), out)
         if transaction is not None and (chain.governed or chain.creator.swarm != self.context.me.swarm):
             self.deciding.hand_in(transaction, now, out)
             transaction = None
@@ -206,7 +206,7 @@ class Node:
         """The chain changed: membership, keys and terms follow."""
         for link in self.greeting.chain_grew(now, out):
             self.established(link, now, out)
-        self.terms.chain_grew()
+        self.terms.chain_grew(out)
         self.announcing.chain_grew(now)
         self.admission.chain_grew(out)
         self.handover.chain_grew(self.may_sign(now), out)
@@ -264,7 +264,7 @@ class Node:
             case Command(request_id=request_id, operation=operation):
                 self.operations.execute(request_id, operation, now, out)
             case DamageFound(path=path, detail=detail):
-                self._damage(path, detail, out)
+                self.compaction.repair(path, detail, out)
             case _:
                 assert_never(event)
 
@@ -294,12 +294,6 @@ class Node:
         if self.context.dialer.learn(peer, addresses, source, now):
             out.trace(TraceKind.PEER_FOUND, source=source, peer=peer, addresses=", ".join(addresses))
 
-    def _damage(self, path: str, detail: str, out: Outbox) -> None:
-        """The scrub found damage: what is in memory is whole, so write it anew."""
-        out.trace(TraceKind.DAMAGE, path=path, detail=detail)
-        self.context.counters["damage_found"] += 1
-        self.compaction.compact_all(out)
-
     def _penalize(self, peer: PeerId | None, offence: Offence, detail: str, now: Instant, out: Outbox) -> None:
         self.context.counters[f"offence_{offence}"] += 1
         if peer is None:
@@ -317,14 +311,14 @@ class Node:
 
     def _after(self, now: Instant, out: Outbox) -> None:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
-        while out.grew:  # a decision may make room for the next one
-            out.grew = False
-            self.chain_grew(now, out)
+        self._follow(now, out)
         for peer, offence, detail in out.blamed:
             self._penalize(peer, offence, detail, now, out)
         self.startup.refit()
         signing = self.may_sign(now)
         self.deciding.allow(signing)
+        self.voting.chain_grew(now, out)
+        self._follow(now, out)
         if signing:
             self.writer.flush(now, out)
         elif self.writer.pending:
@@ -335,6 +329,12 @@ class Node:
         if out.effects:
             self.compaction.after(out)
         self._live(out)
+
+    def _follow(self, now: Instant, out: Outbox) -> None:
+        """Go on from decided blocks: one may make room for the next."""
+        while out.grew:
+            out.grew = False
+            self.chain_grew(now, out)
 
     def _live(self, out: Outbox) -> None:
         """Follow the surroundings. Without a link they depend on addresses too; else these few facts decide."""

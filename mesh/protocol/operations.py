@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from consensus.blocks import leave_tx
+from consensus.membership import MemberState
 from crdt.ops import Op
-from mesh.protocol import decisions, memory, status
+from mesh.protocol import decisions, membership, memory, status
 from mesh.protocol.commands import (
     Admit,
     Failure,
     FailureKind,
     GetDecisions,
+    GetMembers,
     GetPeers,
     GetProposals,
     GetStatus,
@@ -33,7 +35,7 @@ from mesh.protocol.effects import Reply
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.reach import reach
 from mesh.protocol.writer import Write
-from wire.errors import Overloaded, RemoteError
+from wire.errors import RemoteError
 from wire.time import Instant
 
 if TYPE_CHECKING:
@@ -57,14 +59,14 @@ class Operations:
                 outcome = self._admit(swarm, now, out)
                 out.add(Reply(request_id=request_id, outcome=outcome))
             case Propose():
-                if self._may(request_id, "nothing was proposed", now, out):
+                if self._may(request_id, self._governed_refusal("nothing was proposed", now), out):
                     self._node.voting.propose(request_id, operation, now, out)
             case Vote():
-                if self._may(request_id, "no vote was cast", now, out):
+                if self._may(request_id, self._governed_refusal("no vote was cast", now), out):
                     self._node.voting.vote(request_id, operation, now, out)
             case Leave():
-                if self._may(request_id, "this swarm did not leave", now, out):
-                    self._leave(request_id, now, out)
+                if self._may(request_id, self._leave_refusal(now), out):
+                    self._node.terms.leave(request_id, now)
             case _:
                 out.add(Reply(request_id=request_id, outcome=self._read(operation, now)))
 
@@ -81,6 +83,8 @@ class Operations:
                 return memory.list_keys(operation, node.context)
             case Invite(expires_s=expires_s):
                 return self._invite(expires_s, now)
+            case GetMembers():
+                return Success(result=membership.membership(node.context, now))
             case GetProposals():
                 return Success(result={"proposals": decisions.open_proposals(node.context)})
             case GetDecisions(since=since, proposal=proposal):
@@ -108,32 +112,52 @@ class Operations:
             now=now,
         )
 
-    def _may(self, request_id: int, what: str, now: Instant, out: Outbox) -> bool:
-        """This node may sign, and a quorum is in reach; else the answer says why not, and what would mend it."""
-        node = self._node
-        if reason := node.read_only_reason(now):
-            failure = Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}", retry_after_s=1.0)
-        elif not node.context.chain.governed:
-            message = f"{what}: the creator governs this federation until every member is updated and ready to vote"
-            failure = Failure(kind=FailureKind.REJECTED, message=message, retry_after_s=1.0)
-        elif reason := reach(node.context, now).refusal:
-            failure = Failure(kind=FailureKind.NO_QUORUM, message=f"{what}: {reason}", retry_after_s=1.0)
-        else:
-            return True
-        out.add(Reply(request_id=request_id, outcome=failure))
-        return False
+    @staticmethod
+    def _may(request_id: int, refusal: Failure | None, out: Outbox) -> bool:
+        """Nothing stands against it; else that is the answer."""
+        if refusal is not None:
+            out.add(Reply(request_id=request_id, outcome=refusal))
+        return refusal is None
 
-    def _leave(self, request_id: int, now: Instant, out: Outbox) -> None:
-        """Have the chain say that this swarm left."""
+    def _governed_refusal(self, what: str, now: Instant) -> Failure | None:
+        """Why the queens can be asked for nothing now, and what would mend it."""
         context = self._node.context
-        transaction = leave_tx(context.federation, context.me.swarm, context.me.term, context.me.queen_key)
+        if reason := self._node.read_only_reason(now):
+            return Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}", retry_after_s=1.0)
+        if not context.chain.governed:
+            reason = "the creator governs alone until all members are ready: `govern = true` in their config.toml"
+            return Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}, and a restart", retry_after_s=1.0)
+        if reason := reach(context, now).refusal:
+            return Failure(kind=FailureKind.NO_QUORUM, message=f"{what}: {reason}", retry_after_s=1.0)
+        return None
+
+    def _leave_refusal(self, now: Instant) -> Failure | None:
+        """Why this swarm cannot leave now, and what would mend it."""
+        context = self._node.context
+        chain, me = context.chain, context.me
+        what = f"{me.name} did not leave"
+        if chain.standing_of(me.swarm) is MemberState.LEFT:
+            return Failure(kind=FailureKind.REJECTED, message=f"{me.name} has left the federation already")
+        if chain.governed:
+            refusal = self._governed_refusal(what, now)
+            return refusal or self._judged(what, leave_tx(context.federation, me.swarm, me.term, me.queen_key), now)
+        if reason := self._node.read_only_reason(now):
+            return Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}", retry_after_s=1.0)
+        if chain.creator.swarm == me.swarm:
+            reason = "it governs this federation alone, which would end with it"
+            return Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}")
+        if context.links.of_swarm(chain.creator.swarm) is None:
+            reason = f"{chain.creator.name}, which governs this federation, is out of reach: start its node"
+            return Failure(kind=FailureKind.NO_QUORUM, message=f"{what}: {reason}", retry_after_s=1.0)
+        return None
+
+    def _judged(self, what: str, transaction: bytes, now: Instant) -> Failure | None:
+        """What the chain says against `transaction`."""
         try:
-            self._node.deciding.submit(transaction, now, out)
-        except (RemoteError, Overloaded) as error:
-            failure = Failure(kind=FailureKind.REJECTED, message=f"this swarm did not leave: {error}")
-            out.add(Reply(request_id=request_id, outcome=failure))
-        else:
-            out.add(Reply(request_id=request_id, outcome=Success(result={"swarm": context.me.name})))
+            self._node.context.chain.check_transaction(transaction, self._node.context.wall_ms(now))
+        except RemoteError as error:
+            return Failure(kind=FailureKind.REJECTED, message=f"{what}: {error}")
+        return None
 
     def _write(self, request_id: int, op: Op | Failure, replicated: bool, now: Instant, out: Outbox) -> None:
         if isinstance(op, Failure):

@@ -36,6 +36,7 @@ class Reach:
     state: QuorumState
     weight: int
     total: int
+    needed: int  # weight that decides
     silent: tuple[str, ...]  # names of voters out of reach
 
     @property
@@ -44,20 +45,28 @@ class Reach:
         here = f"{self.weight} of {self.total} weight is in reach"
         if self.state is QuorumState.QUORATE:
             return f"{here}: decisions can be made"
-        return f"{here}, which is no quorum: waiting for {', '.join(self.silent)}"
+        return f"{here} and a decision takes {self.needed}: waiting for {', '.join(self.silent)}"
 
     @property
     def refusal(self) -> str:
         """Why nothing can be decided; empty when it can."""
-        return "" if self.state is QuorumState.QUORATE else f"{self.reason} ({self.state.value})"
+        if self.state is QuorumState.QUORATE:
+            return ""
+        return f"{self.reason} ({self.state.value}); start their nodes or mend the network: see `zenmesh peers`"
 
 
 def reach(context: Context, now: Instant) -> Reach:
     """Who answered lately, weighed by the rule of the epoch."""
     voters = context.chain.validators()
-    heard = [v.swarm for v in voters.validators if _in_reach(context, v.swarm, now)]
+    heard = [v.swarm for v in voters.validators if in_reach(context, v.swarm, now)]
     silent = tuple(context.name_of(v.swarm) for v in voters.validators if v.swarm not in heard)
-    return Reach(state=_state(voters, heard), weight=voters.weight(heard), total=voters.total, silent=silent)
+    return Reach(
+        state=_state(voters, heard),
+        weight=voters.weight(heard),
+        total=voters.total,
+        needed=voters.rule.needed(voters.total),
+        silent=silent,
+    )
 
 
 def _state(voters: ValidatorSet, heard: list[SwarmId]) -> QuorumState:
@@ -66,7 +75,8 @@ def _state(voters: ValidatorSet, heard: list[SwarmId]) -> QuorumState:
     return QuorumState.DEGRADED if voters.is_majority(heard) else QuorumState.MINORITY
 
 
-def _in_reach(context: Context, swarm: SwarmId, now: Instant) -> bool:
+def in_reach(context: Context, swarm: SwarmId, now: Instant) -> bool:
+    """It answered lately, or is this very node."""
     if swarm == context.me.swarm:
         return True
     link = context.links.of_swarm(swarm)

@@ -3,22 +3,30 @@
 A learner that is in step submits PROMOTE: its signature over a recent block proves that it is alive; so does one that
 was suspended. A home whose certificate names a newer term than the chain (`zenmesh recover --new-term`, a restored
 backup) asks every member how far the old term's log goes, fetches it, and submits TERM_BUMP, which closes the old
-term there: whoever held the old key is fenced from then on. Both go to whoever governs the federation.
+term there: whoever held the old key is fenced from then on. A swarm whose operator says so submits LEAVE. All go to
+whoever governs the federation, again and again until the chain shows them.
 """
 
 from __future__ import annotations
 
-from consensus.blocks import promote_tx, term_bump_tx
+from consensus.blocks import leave_tx, promote_tx, term_bump_tx
 from consensus.membership import MemberState
 from crdt.ops import Author
+from mesh.protocol.commands import Failure, FailureKind, Success
 from mesh.protocol.context import Context
+from mesh.protocol.effects import Reply
 from mesh.protocol.messages import HeldRow
+from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import Startup
 from wire import cbor
 from wire.ids import ZERO_DIGEST
-from wire.time import Instant
+from wire.time import SECOND, Instant
 
 _RETURNING = (MemberState.LEARNER, MemberState.SUSPENDED)
+_GONE: dict[MemberState | None, str] = {
+    MemberState.LEFT: "this swarm has left the federation",
+    MemberState.EXPELLED: "the members have expelled this swarm",
+}
 
 
 class Terms:
@@ -30,6 +38,7 @@ class Terms:
         self._next_try: Instant = 0
         self._judged_at = -1  # the chain's height at which `_current` was found; it is asked for after every event
         self._current = False
+        self._leaving: dict[int, Instant] = {}  # requests to leave, each with the time at which it is answered
 
     def current(self) -> bool:
         """The chain knows this node as its swarm's queen, by term and key."""
@@ -44,6 +53,9 @@ class Terms:
         """Why this node is not the current queen; empty when it is."""
         me = self._context.me
         member = self._context.chain.member(me.swarm)
+        gone = _GONE.get(self._context.chain.standing_of(me.swarm))
+        if gone is not None:
+            return f"read-only: {gone}"
         if member is None:
             return "read-only: the part of the federation's chain held here does not name this swarm yet"
         if not self._context.chain.anchored:
@@ -56,14 +68,25 @@ class Terms:
             return f"read-only: term {me.term} of this swarm waits for the federation to order it"
         return ""
 
-    def chain_grew(self) -> None:
+    def leave(self, request_id: int, now: Instant) -> None:
+        """Leave the federation; answered once the chain shows it, or when that takes too long."""
+        self._leaving[request_id] = now + self._context.config.decision_patience_s * SECOND
+        self._next_try = now
+
+    def chain_grew(self, out: Outbox) -> None:
         """Our standing may have changed: logs of closed terms are cut, and the next step is due at once."""
         self._next_try = 0
+        if self._context.chain.standing_of(self._context.me.swarm) is MemberState.LEFT:
+            self._left(out)
         for author in list(self._context.replica.logs):
             self._context.replica.enforce_cut(author)
 
-    def tick(self, now: Instant, in_step: bool) -> bytes | None:
+    def tick(self, now: Instant, in_step: bool, out: Outbox) -> bytes | None:
         """What is due, again and again until the chain shows it."""
+        for request_id in [one for one, deadline in self._leaving.items() if now >= deadline]:
+            del self._leaving[request_id]
+            message = "that this swarm leaves is not decided yet: too few members could be reached in time"
+            out.add(Reply(request_id=request_id, outcome=Failure(kind=FailureKind.NO_QUORUM, message=message)))
         if now < self._next_try or not self._pending():
             return None
         transaction = self._transaction(now, in_step)
@@ -73,7 +96,8 @@ class Terms:
         return transaction
 
     def next_deadline(self) -> Instant | None:
-        return self._next_try if self._next_try and self._pending() else None
+        due = [self._next_try] if self._next_try and self._pending() else []
+        return min([*due, *self._leaving.values()], default=None)
 
     def clean_mark(self) -> bytes:
         """The row of our own log, for the clean-shutdown marker."""
@@ -86,13 +110,15 @@ class Terms:
         member = self._context.chain.member(self._context.me.swarm)
         if member is None or not self._context.chain.anchored:
             return False
-        return member.term < self._context.me.term or member.state in _RETURNING
+        return bool(self._leaving) or member.term < self._context.me.term or member.state in _RETURNING
 
     def _transaction(self, now: Instant, in_step: bool) -> bytes | None:
         context = self._context
         chain, me = context.chain, context.me
         member = chain.member(me.swarm)
         assert member is not None, "a pending step belongs to a member"
+        if self._leaving:
+            return leave_tx(chain.federation_id, me.swarm, me.term, me.queen_key)
         if member.term < me.term:
             if not in_step or not self._startup.majority_answered():
                 return None
@@ -102,3 +128,12 @@ class Terms:
         if member.state in _RETURNING and in_step:
             return promote_tx(chain.federation_id, me.swarm, chain.height, chain.head_hash, me.queen_key)
         return None
+
+    def _left(self, out: Outbox) -> None:
+        """Answer who asked for it."""
+        me = self._context.me
+        result = {"swarm": me.name, "swarm_id": me.swarm.hex(), "state": MemberState.LEFT.name}
+        outcome = Success(result={**result, "height": self._context.chain.height})
+        for request_id in self._leaving:
+            out.add(Reply(request_id=request_id, outcome=outcome))
+        self._leaving.clear()

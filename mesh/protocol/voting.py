@@ -1,8 +1,9 @@
 """Proposals and ballots of this queen: what it asks the others, how it answers them, and what came of it.
 
 A proposal goes to every validator at once, so that each can make up its mind while it is being ordered. A queen votes
-by its policy (`VotingPolicy`) at once, or leaves it to its operator (`zenmesh vote`) until the deadline. A ballot is
-durable before it leaves, and there is one for a proposal and term, whatever happens: a second try sends the same.
+by its policy (`VotingPolicy`) at once, or has its operator asked (`Deliberate`; `zenmesh vote`) until the deadline. A
+ballot is durable before it leaves, and there is one for a proposal and term, whatever happens: a second try sends the
+same, also after a restart. Who may not vote just now makes up its mind once it may.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from mesh.protocol import decisions
 from mesh.protocol.commands import Failure, FailureKind, Propose, Success, Vote
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
-from mesh.protocol.effects import RecordKind, Reply
+from mesh.protocol.effects import Deliberate, Persist, RecordKind, Reply
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire.errors import Overloaded, RemoteError, UsageError
@@ -42,10 +43,11 @@ MAX_HEARD = 1024  # proposals that are not on the chain yet
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """A command that waits for the outcome of a proposal."""
+    """A command that waits until the chain has a proposal; with `wait`, until it is decided."""
 
     request_id: int
     deadline: Instant
+    wait: bool
 
 
 class Voting:
@@ -58,14 +60,15 @@ class Voting:
         self._heard: dict[ProposalId, Proposal] = {}  # not on the chain yet
         self._ballots: dict[ProposalId, bytes] = {}  # ours, as transactions
         self._askers: dict[ProposalId, _Asker] = {}
-        self._seen_height = -1
+        self._left: dict[ProposalId, None] = {}  # to the operator
+        self._seen: tuple[int, bool] = (-1, False)  # the chain's height, and whether we could vote there
 
     # the journal
 
     def restore(self, record: bytes) -> None:
         """A ballot of ours from the journal; raises RemoteError for what is none."""
         body = decode_tx(record)
-        if isinstance(body, BallotTx):
+        if isinstance(body, BallotTx) and peek_ballot(body.ballot).term == self._context.me.term:
             self._ballots[peek_ballot(body.ballot).proposal] = record
 
     def records(self) -> list[bytes]:
@@ -75,7 +78,10 @@ class Voting:
     # commands
 
     def propose(self, request_id: int, command: Propose, now: Instant, out: Outbox) -> None:
-        """Ask the federation; answered at once, or with `wait` once it is decided."""
+        """Ask the federation; answered once the chain has it, or with `wait` once it is decided."""
+        if reason := self._no_vote():
+            self._fail(request_id, FailureKind.REJECTED, f"nothing was proposed: {reason}", out)
+            return
         try:
             subject = Subject(command.subject)
             opened = self.open(subject, command.action, command.details, command.deadline_s, now, out)
@@ -117,6 +123,7 @@ class Voting:
         )
         raw = seal_proposal(body, context.me.queen_key)
         transaction = encode_tx(ProposalTx(raw))
+        context.chain.check_transaction(transaction, created_ms)
         self._deciding.submit(transaction, now, out)
         out.trace(TraceKind.PROPOSAL, proposal=body.proposal.hex(), action=action, step="proposed")
         self._deciding.spread(transaction, out)
@@ -124,31 +131,36 @@ class Voting:
         return body.proposal
 
     def _promise(self, request_id: int, opened: ProposalId, command: Propose, now: Instant, out: Outbox) -> None:
-        """Answer with the id, or once it is decided; a federation of one has decided already."""
-        if not command.wait:
-            out.add(Reply(request_id=request_id, outcome=Success(result={"proposal": opened.hex()})))
-            return
-        patience = command.deadline_s + self._context.config.decision_patience_s
-        self._askers[opened] = _Asker(request_id, now + patience * SECOND)
+        """Answer once it is ordered, or decided; a federation of one has done that already."""
+        patience = self._context.config.decision_patience_s + (command.deadline_s if command.wait else 0)
+        self._askers[opened] = _Asker(request_id, now + patience * SECOND, command.wait)
         self._answer(out)
 
     def vote(self, request_id: int, command: Vote, now: Instant, out: Outbox) -> None:
-        """The operator's answer to an open proposal."""
-        found = [proposal for proposal in self._known() if proposal.id.hex().startswith(command.proposal)]
-        if len(found) != 1:
-            what = "is open" if not found else "is meant: give more of its id"
-            message = f"no single proposal {command.proposal!r} {what}: `zenmesh proposals` lists them"
-            self._fail(request_id, FailureKind.USAGE, message, out)
-            return
-        if found[0].id in self._ballots:
-            self._fail(request_id, FailureKind.REJECTED, "this queen has voted on it already: a vote is final", out)
-            return
+        """The operator's answer to an open proposal. Saying the same again is no fault: it is sent again."""
         try:
-            self._cast(found[0], Choice[command.choice.upper()], command.reason, now, out)
-        except (RemoteError, Overloaded) as error:
-            self._fail(request_id, FailureKind.REJECTED, f"the vote was not cast: {error}", out)
+            choice = _choice(command.choice)
+            proposal = self._meant(command.proposal)
+        except UsageError as error:
+            self._fail(request_id, FailureKind.USAGE, f"no vote was cast: {error}", out)
             return
-        result = {"proposal": found[0].id.hex(), "choice": command.choice.upper()}
+        said = self._said(proposal.id)
+        reason = self._no_vote()
+        if not reason and self._deciding.abstaining:
+            reason = "what this node voted before may be lost with its disk: it votes again after the next decision"
+        if said not in (None, choice):
+            reason = f"this queen has voted {said.name} on it already: a vote is final"
+        try:
+            if not reason and said is None:
+                self._cast(proposal, choice, command.reason, now, out)
+            elif not reason:
+                self._repeat(proposal.id, now, out)
+        except (RemoteError, Overloaded) as error:
+            reason = str(error)
+        if reason:
+            self._fail(request_id, FailureKind.REJECTED, f"no vote was cast: {reason}", out)
+            return
+        result = {"proposal": proposal.id.hex(), "choice": choice.name, "reason": command.reason or None}
         out.add(Reply(request_id=request_id, outcome=Success(result=result)))
 
     # events
@@ -161,24 +173,34 @@ class Voting:
             self._consider(proposal, now, out)
 
     def chain_grew(self, now: Instant, out: Outbox) -> None:
-        """Proposals may have been opened, or decided."""
-        standing = self._context.chain.standing
-        if not standing.governed or self._seen_height == self._context.chain.height:
+        """Proposals may have been opened, or decided; or this queen may vote now."""
+        chain = self._context.chain
+        if not chain.governed:
             return
-        self._seen_height = self._context.chain.height
+        seen = chain.height, self._able()
+        if seen == self._seen:
+            return
+        before, self._seen = self._seen[0], seen
+        standing = chain.standing
+        self._tell(before, out)
         for entry in standing.open.values():
             self._heard.pop(entry.proposal.id, None)
-            self._consider(entry.proposal, now, out)
+        for proposal in self._known():
+            if proposal.body.deadline_ms > chain.time_ms:
+                self._consider(proposal, now, out)
+            else:
+                self._forget(proposal.id)  # it expired on its way: what is open is within its deadline
         self._answer(out)
-        for proposal in [proposal for proposal in self._ballots if proposal in standing.outcomes]:
-            del self._ballots[proposal]
+        for proposal_id in [one for one in (*self._ballots, *self._left) if one in standing.outcomes]:
+            self._forget(proposal_id)
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Who waits for an outcome that does not come is told so."""
         for proposal, asker in list(self._askers.items()):
             if now >= asker.deadline:
                 del self._askers[proposal]
-                message = f"proposal {proposal.hex()} is not decided: too few members could be reached in time"
+                what = "decided" if asker.wait else "on the chain yet"
+                message = f"proposal {proposal.hex()} is not {what}: too few members could be reached in time"
                 self._fail(asker.request_id, FailureKind.NO_QUORUM, message, out)
 
     def next_deadline(self) -> Instant | None:
@@ -188,35 +210,99 @@ class Voting:
     # helpers
 
     def _answer(self, out: Outbox) -> None:
-        """Tell those who wait what was decided."""
-        outcomes = self._context.chain.standing.outcomes
-        for proposal in [proposal for proposal in self._askers if proposal in outcomes]:
-            asker = self._askers.pop(proposal)
-            out.add(Reply(request_id=asker.request_id, outcome=decisions.outcome_of(self._context, proposal)))
+        """Tell those who wait what was ordered, or decided."""
+        standing = self._context.chain.standing
+        for proposal, asker in list(self._askers.items()):
+            found = standing.outcomes.get(proposal) or (None if asker.wait else standing.open.get(proposal))
+            if found is None:
+                continue
+            outcome = Success(result={"proposal": proposal.hex(), "height": found.height})
+            if asker.wait:
+                outcome = decisions.outcome_of(self._context, proposal)
+            del self._askers[proposal]
+            out.add(Reply(request_id=asker.request_id, outcome=outcome))
+
+    def _tell(self, height: int, out: Outbox) -> None:
+        """Record what was opened and decided after `height`; nothing at a start, where all of it is old."""
+        for entry in self._context.chain.standing.open.values():
+            if entry.height > height >= 0:
+                body = entry.proposal.body
+                out.trace(TraceKind.PROPOSAL, proposal=entry.proposal.id.hex(), action=body.action, step="OPEN")
+        for outcome in reversed(list(self._context.chain.standing.outcomes.values())):
+            if outcome.height <= height or height < 0:
+                return
+            named = outcome.proposal.id.hex(), outcome.proposal.body.action
+            step, at = outcome.status.value, outcome.height
+            out.trace(TraceKind.PROPOSAL, proposal=named[0], action=named[1], step=step, height=at)
 
     def _known(self) -> list[Proposal]:
         """Proposals that are open, or on their way onto the chain."""
         ordered = [entry.proposal for entry in self._context.chain.standing.open.values()]
         return [*ordered, *self._heard.values()]
 
+    def _forget(self, proposal: ProposalId) -> None:
+        """It is decided, or can be ordered no more."""
+        for known in (self._heard, self._ballots, self._left):
+            known.pop(proposal, None)
+
+    def _meant(self, beginning: str) -> Proposal:
+        """The open proposal whose id begins so. Raises UsageError."""
+        found = [proposal for proposal in self._known() if beginning and proposal.id.hex().startswith(beginning)]
+        if not found:
+            outcomes = self._context.chain.standing.outcomes
+            decided = [o.status.value for key, o in outcomes.items() if beginning and key.hex().startswith(beginning)]
+            also = f" (it is {decided[0]})" if len(decided) == 1 else ""
+            raise UsageError(f"no proposal that is open begins with {beginning!r}{also}: see `zenmesh proposals`")
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} open proposals begin with {beginning!r}: give more of the id")
+        return found[0]
+
+    def _said(self, proposal: ProposalId) -> Choice | None:
+        """What this queen voted, as the chain has it or our own disk."""
+        entry = self._context.chain.standing.open.get(proposal)
+        if entry is not None and self._context.me.swarm in entry.ballots:
+            return entry.ballots[self._context.me.swarm]
+        mine = self._ballots.get(proposal)
+        body = None if mine is None else decode_tx(mine)
+        return peek_ballot(body.ballot).choice if isinstance(body, BallotTx) else None
+
+    def _able(self) -> bool:
+        """This queen has a vote, and may sign."""
+        return self._deciding.replica.voting and not self._deciding.abstaining
+
+    def _no_vote(self) -> str:
+        """Why this swarm has no vote; empty when it has one."""
+        if self._deciding.replica.voting:
+            return ""
+        member = self._context.chain.member(self._context.me.swarm)
+        state = "no member" if member is None else member.state.name
+        return f"{self._context.me.name} has no vote: it is {state}, and only ACTIVE members vote"
+
     def _consider(self, proposal: Proposal, now: Instant, out: Outbox) -> None:
-        """Vote by policy; else remember it for the operator."""
+        """Vote by policy; else leave it to the operator."""
         standing = self._context.chain.standing
         if proposal.id in standing.outcomes:
             return
-        if proposal.id not in standing.open:
+        if proposal.id not in standing.open and proposal.id not in self._heard:
             if len(self._heard) >= MAX_HEARD:
                 del self._heard[next(iter(self._heard))]
             self._heard[proposal.id] = proposal
+        if not self._able():
+            return
         choice = self._context.config.voting.choice(proposal.body.action)
-        if choice is not None and proposal.id not in self._ballots and self._deciding.replica.voting:
-            try:
+        try:
+            if self._said(proposal.id) is not None:
+                self._repeat(proposal.id, now, out)
+            elif choice is not None:
                 self._cast(proposal, choice, "by policy", now, out)
-            except (RemoteError, Overloaded):
-                self._context.counters["ballots_refused"] += 1
+            elif proposal.id not in self._left:
+                self._left[proposal.id] = None
+                out.add(Deliberate(proposal=decisions.question(self._context, proposal)))
+        except (RemoteError, Overloaded):
+            self._context.counters["ballots_refused"] += 1
 
     def _cast(self, proposal: Proposal, choice: Choice, reason: str, now: Instant, out: Outbox) -> None:
-        """Sign a ballot, make it durable, and have it ordered."""
+        """Sign a ballot, make it durable, and have it ordered. Where it cannot be, nothing was signed for good."""
         context = self._context
         voter = self._deciding.replica.validators.validator(context.me.swarm)
         body = BallotBody(
@@ -230,9 +316,26 @@ class Voting:
             reasoning=reason.encode()[:MAX_REASONING].decode(errors="ignore"),
         )
         transaction = encode_tx(BallotTx(seal_ballot(body, context.me.queen_key)))
-        self._ballots[proposal.id] = transaction
-        out.persist(RecordKind.BALLOT, transaction)
+        before = len(out.effects)
         self._deciding.submit(transaction, now, out)
+        out.effects.insert(before, Persist(kind=RecordKind.BALLOT, body=transaction))
+        self._ballots[proposal.id] = transaction
+        out.trace(TraceKind.PROPOSAL, proposal=proposal.id.hex(), action=proposal.body.action, step=choice.name)
+
+    def _repeat(self, proposal: ProposalId, now: Instant, out: Outbox) -> None:
+        """A restart may have kept our ballot at home: have it ordered, unless the chain has it."""
+        entry = self._context.chain.standing.open.get(proposal)
+        mine = self._ballots.get(proposal)
+        if mine is not None and (entry is None or self._context.me.swarm not in entry.ballots):
+            self._deciding.submit(mine, now, out)
 
     def _fail(self, request_id: int, kind: FailureKind, message: str, out: Outbox) -> None:
         out.add(Reply(request_id=request_id, outcome=Failure(kind=kind, message=message)))
+
+
+def _choice(text: str) -> Choice:
+    """The choice that is called so. Raises UsageError."""
+    try:
+        return Choice[text.upper()]
+    except KeyError:
+        raise UsageError(f"{text!r} is no choice: approve, reject or abstain") from None

@@ -13,7 +13,7 @@ the disk works, the other tasks go on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import trio
@@ -22,6 +22,7 @@ from mesh.protocol.commands import Failure, FailureKind, Operation, Outcome
 from mesh.protocol.commits import commits
 from mesh.protocol.effects import (
     Compact,
+    Deliberate,
     Dial,
     Disconnect,
     Effect,
@@ -76,19 +77,27 @@ class Halted(Exception):
 
 
 Upgrade = Callable[[Joined], tuple[Machine, list[Effect]]]
+Ask = Callable[[Mapping[str, object]], None]  # whoever speaks for this queen about a proposal; never waits
 
 
 class NodeLoop:
     """Runs one machine for the life of the process; a joiner is replaced by the node it becomes."""
 
     def __init__(
-        self, machine: Machine, network: Network, store: Store, reporter: Reporter, upgrade: Upgrade | None = None
+        self,
+        machine: Machine,
+        network: Network,
+        store: Store,
+        reporter: Reporter,
+        upgrade: Upgrade | None = None,
+        ask: Ask | None = None,
     ) -> None:
         self.machine = machine
         self._network = network
         self._store = store
         self._reporter = reporter
         self._upgrade = upgrade
+        self._ask = ask
         self._inbox: deque[InEvent] = deque()
         self._wake = trio.Event()
         self._drained = trio.Event()
@@ -221,6 +230,9 @@ class NodeLoop:
                 self._network.set_trusted(peer, trusted)
             case Reply(request_id=request_id, outcome=outcome):
                 self._answer(request_id, outcome)
+            case Deliberate(proposal=proposal):
+                if self._ask is not None:
+                    self._ask(proposal)
             case Penalize(peer=peer, offence=offence, detail=detail):
                 self._reporter.offence(peer, offence, detail)
             case Trace(record=record):

@@ -8,7 +8,8 @@
     zenmesh status
     ```
 
-A word with `…` in it means, in later commands, what stood there: `zenmesh join zm1…` takes the printed ticket.
+A word with `…` in it means, in later commands, what stood there: `zenmesh join zm1…` takes the printed ticket. One of
+eight or more hexadecimal digits and `…` is an id: it begins with others each time.
 A block that is shown but not to be run has a comment on the line before its fence, which no reader sees:
 
     <!-- not run: installs packages -->

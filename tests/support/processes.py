@@ -21,12 +21,14 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from bootstrap.config import render_config
 from mesh.api.client import CallFailed, Client
 from wire.errors import NotRunning
 
@@ -97,6 +99,15 @@ class Home:
     def init(self, project: str = "demo", profile: str = "lan") -> Home:
         """Make the home."""
         self.cli("init", "--swarm", self.name, "--project", project, "--profile", profile)
+        return self
+
+    def configure(self, **settings: object) -> Home:
+        """Change fields of config.toml; those of a table as a dict. A node reads them when it starts."""
+        file = self.directory / "config.toml"
+        values = tomllib.loads(file.read_text())
+        for name, value in settings.items():
+            values[name] = {**values.get(name, {}), **value} if isinstance(value, dict) else value
+        file.write_text(render_config(values))
         return self
 
     def create_federation(self, name: str = "test", admission: str = "ticket") -> str:
@@ -244,9 +255,9 @@ class Federation:
         self.homes.append(home)
         return home
 
-    def form(self, *names: str, mdns: bool = False) -> list[Home]:
+    def form(self, *names: str, mdns: bool = False, **settings: object) -> list[Home]:
         """Nodes with these names, in one federation created by the first, all OPERATIONAL and agreeing."""
-        homes = [self.home(name).init() for name in names]
+        homes = [self.home(name).init().configure(**settings) for name in names]
         homes[0].create_federation()
         homes[0].run(mdns=mdns).wait_ready()
         for home in homes[1:]:
@@ -259,6 +270,18 @@ class Federation:
             )
         agree(homes)
         return homes
+
+    def govern(self, *names: str, **voting: object) -> list[Home]:
+        """The same, where the queens govern, each with a vote; `voting` is how they use it."""
+        homes = self.form(*names, govern=True, voting=voting)
+        for home in homes:
+            home.wait_until(_all_vote, "all members with a vote")
+        return homes
+
+
+def _all_vote(status: Status) -> bool:
+    queens = status["consensus"]["governed_by"] == "queens" and status["consensus"]["voting"]
+    return queens and all(row["state"] == "ACTIVE" for row in status["members"])
 
 
 def agree(homes: Sequence[Home], timeout_s: float = 20.0) -> str:

@@ -7,13 +7,14 @@ time and no sockets, so that a scenario of minutes runs in milliseconds and the 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
 from mesh.protocol.commands import Operation, Outcome
 from mesh.protocol.effects import (
     Compact,
+    Deliberate,
     Dial,
     Disconnect,
     Effect,
@@ -74,6 +75,7 @@ class Host:
     links: dict[PeerId, None] = field(default_factory=dict)
     clock_skew_ms: int = 0
     gossiped: dict[bytes, None] = field(default_factory=dict)
+    asked: list[Mapping[str, object]] = field(default_factory=list)  # proposals, for the operator
 
 
 class World:
@@ -214,6 +216,8 @@ class World:
                 host.replies[request_id] = outcome
             case Trace(record=record):
                 host.trace.append(record)
+            case Deliberate(proposal=proposal):
+                host.asked.append(proposal)
             case Joined():
                 assert host.upgrade is not None
                 host.machine, first = host.upgrade(host, effect, self.now)

@@ -27,6 +27,7 @@ from tests.support.documents import Command
 from wire.errors import NotRunning
 
 ELLIPSIS = "…"
+_HEX = re.compile(r"[0-9a-f]{8,}…")
 
 _COMMAND_S = 60.0
 _PATIENCE_S = 60.0
@@ -168,11 +169,18 @@ class Typist:
         """Whether a printed line is as shown; if so, notes what stood where words have `…`."""
         words = shown.split()
         there = line.split()
-        pattern = r"\s+".join(re.escape(word).replace(ELLIPSIS, ".*") for word in words)
+        pattern = r"\s+".join(_rule(word, ".*") for word in words)
         if re.fullmatch(rf"\s*{pattern}\s*", line) is None:
             return False
         for word in words:
             if ELLIPSIS in word and word != ELLIPSIS:
-                rule = re.escape(word).replace(ELLIPSIS, r"\S*")
+                rule = _rule(word, r"\S*")
                 self._meant[word] = next((found for found in there if re.fullmatch(rule, found)), word)
         return True
+
+
+def _rule(word: str, anything: str) -> str:
+    """What a word of a document stands for; hexadecimal digits before an ellipsis, any other ones."""
+    if _HEX.fullmatch(word):
+        return "[0-9a-f]{8,}"
+    return re.escape(word).replace(ELLIPSIS, anything)

@@ -14,12 +14,18 @@ from mesh.api import routes
 from mesh.protocol.commands import (
     Failure,
     FailureKind,
+    GetDecisions,
+    GetMembers,
+    GetProposals,
     GetStatus,
     Invite,
     Join,
+    Leave,
     MemoryGet,
     MemoryPut,
+    Propose,
     Success,
+    Vote,
 )
 
 FEDERATION = "ab" * 32
@@ -35,6 +41,18 @@ ACCEPTED = [
     ("memory/put", b'{"key": "k", "value": null}', MemoryPut(key="k", value=b"null")),
     ("join", json.dumps({"lan": True, "federation": FEDERATION}).encode(), Join(lan=True, federation=FEDERATION)),
     ("join", b'{"peer": "/ip4/1.2.3.4/tcp/1/p2p/12D3"}', Join(peer="/ip4/1.2.3.4/tcp/1/p2p/12D3")),
+    ("members", b"", GetMembers()),
+    ("proposals", b"", GetProposals()),
+    ("leave", b"{}", Leave()),
+    ("decisions", b"", GetDecisions()),
+    ("decisions", b'{"since": 7}', GetDecisions(since=7)),
+    ("decisions", b'{"proposal": "0af3"}', GetDecisions(proposal="0af3")),
+    ("vote", b'{"proposal": "0a", "choice": "reject"}', Vote(proposal="0a", choice="reject")),
+    (
+        "propose",
+        b'{"subject": "FEDERATION_POLICY", "action": "expel", "details": {"swarm": "ab"}, "wait": true}',
+        Propose(subject="FEDERATION_POLICY", action="expel", details={"swarm": "ab"}, wait=True),
+    ),
 ]
 
 REFUSED = [
@@ -52,6 +70,19 @@ REFUSED = [
     ("invite", b'{"expires_s": 0}', "expires_s"),
     ("invite", b'{"expires_s": 1000000000000000000}', "expires_s"),
     ("join", b'{"federation": "xyz"}', "not a federation id"),
+    ("decisions", b'{"since": -1}', "a height is 0 or more"),
+    ("decisions", b'{"proposal": ""}', "1 to 32 hexadecimal digits"),
+    ("decisions", b'{"proposal": "0AF3"}', "1 to 32 hexadecimal digits"),
+    ("vote", b'{"proposal": "0a", "choice": "maybe"}', "one of approve, reject, abstain"),
+    ("vote", b'{"proposal": "0a"}', "needs the field 'choice'"),
+    ("vote", b'{"proposal": "0a", "choice": "reject", "reason": "%s"}' % (b"x" * 513), "at most 512"),
+    ("propose", b'{"subject": "WEATHER", "action": "a", "details": {}}', "one of RESOURCE_ALLOCATION"),
+    ("propose", b'{"subject": "PRIORITY_CHANGE", "action": "a", "details": []}', "details: Expected `object`"),
+    (
+        "propose",
+        b'{"subject": "PRIORITY_CHANGE", "action": "a", "details": {}, "deadline_s": 604801}',
+        "it must be 1 to 604800",
+    ),
     ("join", b'{"peer": "1.2.3.4:4001"}', "not a multiaddr"),
 ]
 
@@ -106,4 +137,14 @@ def test_the_table_of_operations_is_whole() -> None:
     source = Path(routes.__file__).read_text()
     for kind in routes.OPERATIONS.values():
         assert kind.__name__ in source
-    assert len(set(routes.OPERATIONS.values())) == 9
+    assert len(set(routes.OPERATIONS.values())) == 15
+
+
+def test_what_changes_nothing_and_has_no_fields_may_be_asked_for_by_get() -> None:
+    assert [name for name in routes.OPERATIONS if routes.by_get(name)] == ["status", "peers", "members", "proposals"]
+
+
+def test_who_waits_for_a_decision_is_given_the_time_that_it_may_take() -> None:
+    proposal = Propose(subject="PRIORITY_CHANGE", action="set_priority", details={}, deadline_s=600, wait=True)
+    assert routes.patience_s(proposal) > 600
+    assert routes.patience_s(GetStatus()) == 0

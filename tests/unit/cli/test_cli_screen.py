@@ -80,6 +80,17 @@ STEPS: list[tuple[dict[str, Any], list[str]]] = [
         [],
     ),
     (status(addresses=[ADDRESS], **ACME, **READY, peers=[linked("beta", "p1")]), ["linked to beta"]),
+    *(
+        (
+            status(addresses=[ADDRESS], **ACME, **READY, peers=[linked("beta", "p1")], consensus=consensus),
+            [f"open for votes: {told} proposal(s), see `zenmesh proposals`"] if told else [],
+        )
+        for consensus, told in [(None, 0), ({"open_proposals": 2}, 2), ({"open_proposals": 1}, 0)]
+    ),
+    (
+        status(addresses=[ADDRESS], **ACME, **READY, peers=[linked("beta", "p1")], consensus={"open_proposals": 2}),
+        ["open for votes: 2 proposal(s), see `zenmesh proposals`"],
+    ),
 ]
 
 

@@ -94,6 +94,9 @@ def test_the_rule_of_an_epoch(setting: str, members: int, name: str, crashes: in
     rule = QuorumRule(QuorumSetting(setting), members)
     assert rule.name is QuorumName(name)
     assert (rule.crash_faults_tolerated, rule.byzantine_faults_tolerated) == (crashes, liars)
+    for total in range(1, 40):
+        assert rule.reached(rule.needed(total), total)
+        assert not rule.reached(rule.needed(total) - 1, total)
     if members:
         assert rule.reached(members - crashes, members)
         assert not rule.reached(members - crashes - 1, members)

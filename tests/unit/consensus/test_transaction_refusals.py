@@ -22,6 +22,7 @@ from consensus.genesis import Params
 from consensus.membership import MemberState
 from consensus.tickets import seal_join
 from consensus.transactions import PROMOTE_HEIGHTS
+from tests.support.council import governed_realm
 from tests.support.realm import CREATED_MS, DAY_MS, Realm, certificate, peer, queen, root, swarm
 from wire import cbor, cose
 from wire.errors import DecodeError, Overtaken, RemoteError
@@ -209,6 +210,15 @@ LEAVES = [
     ),
     pytest.param(lambda r: leave_statement(r, sha256(b"x")), "of another federation", id="another federation's"),
 ]
+
+
+def test_the_last_one_with_a_vote_stays() -> None:
+    realm = governed_realm(["alpha"])
+    realm.order(realm.join("beta"))
+    with pytest.raises(RemoteError, match="nobody would be left who has a vote"):
+        realm.check(realm.leave("alpha"))
+    realm.order(realm.promote("beta"))
+    realm.check(realm.leave("alpha"))
 
 
 @pytest.mark.parametrize(("make", "why"), [*JOINS, *PROMOTIONS, *BUMPS, *LEAVES])

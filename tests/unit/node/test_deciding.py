@@ -12,61 +12,24 @@ from consensus.chain import Chain
 from consensus.governance.proposals import Choice
 from consensus.governance.tally import Status
 from consensus.membership import MemberState
-from mesh.protocol.commands import (
-    Failure,
-    FailureKind,
-    GetDecisions,
-    GetProposals,
-    Leave,
-    Outcome,
-    Propose,
-    Success,
-    Vote,
-)
+from mesh.protocol import proofs
+from mesh.protocol.commands import Failure, FailureKind, GetDecisions, Leave, Outcome, Propose, Success, Vote
 from mesh.protocol.config import NodeConfig, VotingPolicy
-from mesh.protocol.node import Node
+from tests.support.governed import (
+    NAMES,
+    URGENT,
+    decisions,
+    everyone_at,
+    proposals,
+    propose,
+    put_to_vote,
+    refused,
+    result,
+    swarm_hex,
+    town_of,
+)
 from tests.support.small_swarms import Town
 from wire.time import SECOND
-
-NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
-URGENT = {"kind": "task", "target": "t1", "priority": "critical"}
-
-
-def town_of(size: int, default: Choice | None = Choice.APPROVE, **rules: Choice | None) -> Town:
-    """A federation of so many, governed by its queens, who vote by one policy."""
-    town = Town(*NAMES[:size], config=NodeConfig(govern=True, voting=VotingPolicy(rules=rules, default=default)))
-    town.form()
-    town.world.run_until(lambda: all(voting(node) for node in town.nodes()))
-    return town
-
-
-def voting(node: Node) -> bool:
-    members = node.context.chain.members()
-    return node.deciding.replica.voting and all(member.state is MemberState.ACTIVE for member in members)
-
-
-def propose(town: Town, name: str, action: str = "set_priority", **details: Any) -> Outcome:
-    subject = "PRIORITY_CHANGE" if action == "set_priority" else "FEDERATION_POLICY"
-    command = Propose(subject=subject, action=action, details=details or URGENT, deadline_s=20, wait=True)
-    return town.world.ask(town[name], command, limit=60 * SECOND)
-
-
-def result(outcome: Outcome) -> Mapping[str, Any]:
-    assert isinstance(outcome, Success), outcome
-    return outcome.result
-
-
-def refused(outcome: Outcome) -> Failure:
-    assert isinstance(outcome, Failure), outcome
-    return outcome
-
-
-def everyone_at(town: Town, height: int) -> bool:
-    return {node.context.chain.height for node in town.nodes()} == {height}
-
-
-def swarm_hex(town: Town, name: str) -> str:
-    return town.node(name).context.me.swarm.hex()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
@@ -76,11 +39,14 @@ def test_a_proposal_is_decided_and_its_proof_convinces_who_has_the_genesis(size:
     assert (decided["status"], decided["void"]) == ("APPROVED", None)
     town.world.run_until(lambda: everyone_at(town, decided["height"]))
     assert len({node.context.chain.state_hash for node in town.nodes()}) == 1
-    replayed = Chain.from_genesis(town.node("alpha").context.chain.genesis.raw)
-    for row in decided["proof"]:
-        replayed.append(bytes.fromhex(row["block"]), bytes.fromhex(row["certificate"]))
-    outcome = replayed.standing.outcomes[bytes.fromhex(decided["proposal"])]
-    assert (outcome.status, replayed.standing.priorities) == (Status.APPROVED, {("task", "t1"): "critical"})
+    genesis = town.node("alpha").context.chain.genesis.raw
+    for name in NAMES[:size]:
+        document = result(town.world.ask(town[name], GetDecisions(proposal=decided["proposal"][:8])))
+        proof: Any = document["proof"]
+        rows = [(bytes.fromhex(row["block"]), bytes.fromhex(row["certificate"])) for row in proof]
+        replayed = proofs.replay(genesis, rows)
+        assert proofs.document(replayed, bytes.fromhex(decided["proposal"])) == document
+        assert replayed.standing.priorities == {("task", "t1"): "critical"}
 
 
 def test_the_queens_admit_whom_a_ticket_brings() -> None:
@@ -105,8 +71,7 @@ def test_what_the_queens_reject_changes_nothing() -> None:
 
 def test_operators_vote_where_no_policy_does() -> None:
     town = town_of(3, default=None)
-    command = Propose(subject="PRIORITY_CHANGE", action="set_priority", details=URGENT)
-    proposal = result(town.world.ask(town["beta"], command))["proposal"]
+    proposal = put_to_vote(town, "beta")
     for name in ("alpha", "gamma"):
         town.world.run_until(lambda name=name: proposals(town, name) == [proposal])
         vote = Vote(proposal=proposal[:8], choice="approve", reason="it is urgent")
@@ -114,16 +79,6 @@ def test_operators_vote_where_no_policy_does() -> None:
     town.world.run_until(lambda: decisions(town, "beta") == [(proposal, "APPROVED")])
     again = refused(town.world.ask(town["alpha"], Vote(proposal=proposal, choice="reject")))
     assert again.kind is FailureKind.USAGE
-
-
-def proposals(town: Town, name: str) -> list[str]:
-    rows: Any = result(town.world.ask(town[name], GetProposals()))["proposals"]
-    return [row["proposal"] for row in rows]
-
-
-def decisions(town: Town, name: str) -> list[tuple[str, str]]:
-    rows: Any = result(town.world.ask(town[name], GetDecisions()))["decisions"]
-    return [(row["proposal"], row["status"]) for row in rows]
 
 
 def test_a_proposal_that_nobody_votes_on_expires() -> None:

@@ -1,0 +1,42 @@
+"""What `members` shows: who belongs and who did, by the chain, and who of them is in reach."""
+
+from __future__ import annotations
+
+from consensus.membership import Member
+from mesh.protocol.context import Context
+from mesh.protocol.proofs import name_of
+from mesh.protocol.reach import in_reach
+from mesh.protocol.status import quorum
+from wire.time import Instant
+
+
+def membership(context: Context, now: Instant) -> dict[str, object]:
+    """The federation, and one row for each swarm that the chain has ever admitted."""
+    chain = context.chain
+    return {
+        "federation_id": context.federation.hex(),
+        "federation_name": chain.genesis.name,
+        "governed_by": "queens" if chain.governed else "creator",
+        "epoch": chain.epoch,
+        "height": chain.height,
+        "quorum": quorum(context, now),
+        "members": [_row(context, member, now) for _, member in sorted(chain.state.membership.everyone.items())],
+    }
+
+
+def _row(context: Context, member: Member, now: Instant) -> dict[str, object]:
+    chain = context.chain
+    belongs = chain.member(member.swarm) is not None
+    return {
+        "swarm": member.name,
+        "swarm_id": member.swarm.hex(),
+        "project": member.project,
+        "state": member.state.name,
+        "weight": member.weight,
+        "certified_weight": member.certified_weight,
+        "term": member.term,
+        "peer_id": member.peer,
+        "inviter": None if member.inviter is None else name_of(chain, member.inviter),
+        "expires_ms": member.not_after_ms,
+        "in_reach": belongs and in_reach(context, member.swarm, now),
+    }
