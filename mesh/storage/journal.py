@@ -215,3 +215,16 @@ class Segment:
     def close(self) -> None:
         """Give the file handle back."""
         self._fs.close(self._handle)
+
+
+def segment_name(number: int) -> str:
+    """The file of a segment."""
+    return f"journal-{number:08}.log"
+
+
+def is_segment(file: str) -> bool:
+    return file.startswith("journal-") and file.endswith(".log") and file[8:-4].isdigit()
+
+
+def segment_number(file: str) -> int:
+    return int(file[8:-4])

@@ -49,7 +49,7 @@ from mesh.storage.files import (
     seal,
     unseal,
 )
-from mesh.storage.journal import Record, Scan, Segment, scan
+from mesh.storage.journal import Record, Scan, Segment, is_segment, scan, segment_name, segment_number
 from mesh.storage.scrub import SealedTarget, SegmentTarget, scrub
 from wire.errors import StoreError
 
@@ -136,9 +136,9 @@ class Store:
             fs.close(fs.open_new(directory / IN_USE))
             recovered = Recovered()
             bad_files = _load_files(directory, names, fs, recovered)
-            numbers = sorted(map(_segment_number, filter(_is_segment, names)))
+            numbers = sorted(map(segment_number, filter(is_segment, names)))
             number = numbers[-1] if numbers else 1
-            path = directory / _segment_name(number)
+            path = directory / segment_name(number)
             raw = fs.read(path) if numbers else b""
         found = scan(raw, str(path)) if numbers else Scan()
         if not numbers and (expected or recovered.snapshots or recovered.damage):
@@ -152,7 +152,7 @@ class Store:
             for bad in bad_files:
                 fs.rename(bad, bad.with_name(bad.name + DAMAGED))
             for older in numbers[:-1]:
-                fs.remove(directory / _segment_name(older))
+                fs.remove(directory / segment_name(older))
         return cls(directory, fs, segment, number, recovered.doubt, recovered.torn), recovered
 
     @property
@@ -198,7 +198,7 @@ class Store:
                 replace_file(path, seal(name, data), self._fs, settle=False)
             self._fs.sync_directory(self._directory)
             marks = [Record(_Mark.OPEN, b""), *_doubt_mark(self._doubt, self._torn), self._manifest()]
-            old, new = self._segment, self._directory / _segment_name(self._number + 1)
+            old, new = self._segment, self._directory / segment_name(self._number + 1)
             self._segment = Segment.create(new, self._fs, marks)
             self._number += 1
             old.close()
@@ -344,15 +344,3 @@ def _doubt_mark(doubt: Doubt, torn: bool) -> list[Record]:
 def _sealed(names: Sequence[str]) -> list[tuple[str, str]]:
     """Which of `names` are sealed files, each with its suffix."""
     return [(name, suffix) for name in names for suffix in (SNAPSHOT, CACHE) if name.endswith(suffix)]
-
-
-def _segment_name(number: int) -> str:
-    return f"journal-{number:08}.log"
-
-
-def _is_segment(file: str) -> bool:
-    return file.startswith("journal-") and file.endswith(".log") and file[8:-4].isdigit()
-
-
-def _segment_number(file: str) -> int:
-    return int(file[8:-4])
