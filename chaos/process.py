@@ -98,6 +98,7 @@ class Process:
                 snapshots=found.snapshots,
                 clean_mark=found.clean_body if found.clean else None,
                 cut=bool(found.doubt),
+                torn=found.torn,
                 damaged=found.doubt is Doubt.DAMAGE,
             ),
             limits=Limits(),

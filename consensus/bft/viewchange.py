@@ -87,6 +87,11 @@ class Elections:
             block=message.block,
         )
 
+    @staticmethod
+    def peek_change(message: ViewChange) -> ViewChangeHeader:
+        """What a VIEW_CHANGE says it is, unverified; raises DecodeError."""
+        return cbor.decode_as(cose.parse(message.header, MAX_HEADER).payload, ViewChangeHeader)
+
     def check_lock(self, change: Change) -> None:
         """Raises RemoteError unless the change shows the certificate and the block that it claims to be locked on."""
         header = change.header

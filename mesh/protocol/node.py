@@ -63,7 +63,7 @@ class Node:
         self.announcing = Announcing(context)
         self.seeking = Seeking(context, self.announcing)
         self.terms = Terms(context, self.startup)
-        self.deciding = Deciding(context, replica, self.greeting, doubtful=self.startup.doubtful)
+        self.deciding = Deciding(context, replica, self.greeting, self.startup)
         self.voting = Voting(context, self.deciding, secrets)
         self.admission = Admission(context, self.deciding, self.voting, secrets)
         self.handover = Handover(context)
@@ -313,14 +313,13 @@ class Node:
 
     def _after(self, now: Instant, out: Outbox) -> None:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
-        while out.grew:  # a decision may make room for the next one
-            out.grew = False
-            self.chain_grew(now, out)
+        self._follow(now, out)
         for peer, offence, detail in out.blamed:
             self._penalize(peer, offence, detail, now, out)
         self.startup.refit()
         signing = self.may_sign(now)
-        self.deciding.allow(signing)
+        self.deciding.allow(signing, now, out)
+        self._follow(now, out)
         if signing:
             self.writer.flush(now, out)
         elif self.writer.pending:
@@ -331,6 +330,11 @@ class Node:
         if out.effects:
             self.compaction.after(out)
         self._live(out)
+
+    def _follow(self, now: Instant, out: Outbox) -> None:
+        while out.grew:  # decided here: a decision may make room for the next one
+            out.grew = False
+            self.chain_grew(now, out)
 
     def _live(self, out: Outbox) -> None:
         """Follow the surroundings. Without a link they depend on addresses too; else these few facts decide."""

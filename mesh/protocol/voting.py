@@ -169,6 +169,8 @@ class Voting:
         for entry in standing.open.values():
             self._heard.pop(entry.proposal.id, None)
             self._consider(entry.proposal, now, out)
+            if entry.proposal.id in self._ballots and self._context.me.swarm not in entry.ballots:
+                self._remind(self._ballots[entry.proposal.id], now, out)
         self._answer(out)
         for proposal in [proposal for proposal in self._ballots if proposal in standing.outcomes]:
             del self._ballots[proposal]
@@ -232,6 +234,13 @@ class Voting:
         self._ballots[proposal.id] = transaction
         out.persist(RecordKind.BALLOT, transaction)
         self._deciding.submit(transaction, now, out)
+
+    def _remind(self, ballot: bytes, now: Instant, out: Outbox) -> None:
+        """We voted before the proposal was on the chain, or before we were started: have that very ballot ordered."""
+        try:
+            self._deciding.submit(ballot, now, out)
+        except (RemoteError, Overloaded):
+            self._context.counters["ballots_refused"] += 1
 
     def _fail(self, request_id: int, kind: FailureKind, message: str, out: Outbox) -> None:
         out.add(Reply(request_id=request_id, outcome=Failure(kind=kind, message=message)))
