@@ -223,8 +223,10 @@ def segment_name(number: int) -> str:
 
 
 def is_segment(file: str) -> bool:
+    """A name that `segment_name` gives."""
     return file.startswith("journal-") and file.endswith(".log") and file[8:-4].isdigit()
 
 
 def segment_number(file: str) -> int:
+    """Which segment a file holds."""
     return int(file[8:-4])
