@@ -7,7 +7,8 @@ Any member submits; those with a vote take part. What is submitted is repeated u
 be any more. Votes leave on the priority lane, which is heard whatever else a link carries.
 
 A disk that may have forgotten votes, by damage or because it was taken back, makes a replica abstain: it may have
-voted on the height after the last that the others know, so it takes part again once that one is decided without it.
+voted on the height after the last that the others know, and called for a higher view than it remembers. So it takes
+part again once that height is decided without it, and another epoch has begun, in which none of this counts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
 from consensus.bft.replica import MESSAGES, Replica
-from consensus.blocks import QuarantineTx, encode_tx
+from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from consensus.validators import Validator
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind
@@ -68,7 +69,10 @@ class Deciding:
             return True
         if not self._startup.forgetful:
             return False
-        return self._abstains_until is None or self._context.chain.height < self._abstains_until
+        until, chain = self._abstains_until, self._context.chain
+        if until is None or chain.height < until:
+            return True
+        return chain.epoch <= cbor.decode_as(chain.blocks(until, 0)[0][0], Block, MAX_BLOCK).epoch
 
     def records(self) -> list[bytes]:
         """Votes that a journal which is written anew has to hold."""

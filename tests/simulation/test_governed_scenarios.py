@@ -65,7 +65,7 @@ def heights(world: World) -> set[int]:
     return {host.process.node.context.chain.height for host in world.hosts.values() if host.process is not None}
 
 
-def test_who_forgot_its_votes_abstains_until_the_height_after_is_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_forgot_its_votes_abstains_until_the_next_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its disk is taken back to before two decisions. What others hold of its own log gives that away."""
     amnesia = story(
         Crash(at_ms=2_000, host="s2"),
@@ -78,13 +78,15 @@ def test_who_forgot_its_votes_abstains_until_the_height_after_is_decided(monkeyp
         Start(at_ms=10_000, host="s2"),
         propose(16_000, "s1", 3),
         propose(20_000, "s2", 4),
+        Propose(at_ms=22_000, host="s1", action="set_weight", other="s3", details={"weight": 2}),
+        propose(24_000, "s2", 5),
     )
     with witnessed(monkeypatch) as (votes, worlds):
         held(run(amnesia))
     before = {height for at, host, _, height in votes if host == "s2" and at < 9_000_000}
     after = {height for at, host, _, height in votes if host == "s2" and at > 10_000_000}
-    assert (before, after) == ({8, 9}, {11})
-    assert heights(worlds[0]) == {11}
+    assert (before, after) == ({8, 9}, {13})
+    assert heights(worlds[0]) == {13}
 
 
 class CutShort(Rules):
