@@ -139,7 +139,7 @@ def _check_allowance(view: View, inviter: Member, *, approved: bool) -> None:
 def _promote(view: View, tx: PromoteTx) -> Membership:
     member = view.membership.member(SwarmId(tx.swarm))
     if member is None:
-        raise ProtocolViolation("a promotion of a swarm that is no member")
+        raise Overtaken("a promotion of a swarm that is no member: not any more, or not yet as far as we know")
     envelope = cose.open_as(
         tx.statement, ContentType.PROMOTE, view.federation, limit=_MAX_STATEMENT, verify=view.verify
     )
