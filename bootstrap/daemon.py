@@ -211,6 +211,7 @@ class Daemon:
                 snapshots=found.snapshots,
                 clean_mark=found.clean_body if found.clean else None,
                 cut=bool(found.doubt),
+                torn=found.torn,
                 damaged=found.doubt is Doubt.DAMAGE,
             ),
             limits=Limits(

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 Count = Annotated[int, Meta(ge=0)]
 Millis = Annotated[int, Meta(ge=0)]
 Probability = Annotated[float, Meta(ge=0, le=1)]
+Detail = str | int | bool | None | list[str]
 
 
 class Action(Struct, frozen=True, kw_only=True, tag_field="do", forbid_unknown_fields=True):
@@ -178,6 +179,41 @@ class Remove(Action, frozen=True, kw_only=True, tag="remove"):
     key: str
 
 
+class Propose(Action, frozen=True, kw_only=True, tag="propose"):
+    """An operator asks the queens to decide `action`, about the swarm `other` where it is about one; `details` are
+    those fields of the action that this does not say."""
+
+    host: str
+    action: str
+    other: str | None = None
+    details: dict[str, Detail] = {}
+    deadline_s: Annotated[int, Meta(ge=1, le=604_800)] = 20
+
+    def __hash__(self) -> int:
+        return hash((self.at_ms, self.host, self.action, self.other, self.deadline_s, repr(self.details)))
+
+
+class Ballot(StrEnum):
+    """How an operator may vote."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    ABSTAIN = "abstain"
+
+
+class Vote(Action, frozen=True, kw_only=True, tag="vote"):
+    """An operator votes on the oldest open proposal on which its queen has not voted."""
+
+    host: str
+    choice: Ballot = Ballot.APPROVE
+
+
+class Leave(Action, frozen=True, kw_only=True, tag="leave"):
+    """An operator takes a swarm out of the federation."""
+
+    host: str
+
+
 AnyAction = (
     Crash
     | Start
@@ -195,4 +231,7 @@ AnyAction = (
     | Lie
     | Write
     | Remove
+    | Propose
+    | Vote
+    | Leave
 )

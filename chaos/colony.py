@@ -2,7 +2,8 @@
 
 Homes are what `zenmesh init`, `federation create` and `join` leave behind: keys, a genesis, a certificate. A founded
 federation has every swarm admitted and promoted on its chain already, as if they had met before; scenarios begin
-with the start of their nodes.
+with the start of their nodes. Where the queens govern, its creator handed over at once, and they let all others in,
+one after another, each block certified by those who had a vote by then.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chaos.clocks import WALL_START_MS
-from consensus.blocks import join_tx, promote_tx
+from consensus.blocks import GovernTx, block_hash, encode_tx, join_tx, promote_tx, sign_core
 from consensus.certificates import YEAR_MS, make_member_cert
 from consensus.chain import Chain
 from consensus.genesis import Params, make_genesis
@@ -81,23 +82,48 @@ class Colony:
         return self.verified if blocks == self.chain and CHAIN_FILE not in found.snapshots else None
 
 
-def found(names: Sequence[str], profile: ProfileName, rng: Rng, verify: Verify) -> Colony:
-    """Keys for all, a genesis by the first, a block with all admissions and one with all promotions."""
+def found(
+    names: Sequence[str],
+    profile: ProfileName,
+    rng: Rng,
+    verify: Verify,
+    *,
+    by_queens: bool = False,
+    late: Sequence[str] = (),
+) -> Colony:
+    """Keys for all, a genesis by the first, and blocks that let everyone in who is not `late`."""
     creator = _home(names[0], None, rng)
     params = Params(admission="open", profile=profile.value)
     genesis = make_genesis("chaos", params, creator.certificate, _FOUNDED_MS, creator.root)
     chain = Chain.from_genesis(genesis, verify)
-    homes = [creator, *(_home(name, chain.federation_id, rng) for name in names[1:])]
-    for make in (_admission, _promotion) if homes[1:] else ():
-        txs = [make(chain, home) for home in homes[1:]]
-        chain.append(*chain.propose(txs, _FOUNDED_MS + 1, creator.queen))
+    homes = (creator, *(_home(name, chain.federation_id, rng) for name in names[1:]))
+    (_by_queens if by_queens else _by_creator)(chain, homes, [home for home in homes[1:] if home.name not in late])
     records = [BlockRecord(block=block, certificate=certificate) for block, certificate in chain.all_blocks()]
     on_disk = tuple(Record(RecordKind.BLOCK, cbor.encode_struct(record)) for record in records)
-    return Colony(genesis, chain.federation_id, tuple(homes), on_disk, chain)
+    return Colony(genesis, chain.federation_id, homes, on_disk, chain)
+
+
+def _by_creator(chain: Chain, homes: Sequence[Home], others: Sequence[Home]) -> None:
+    """A block with all admissions and one with all promotions."""
+    for make in (_admission, _promotion) if others else ():
+        txs = [make(chain, home) for home in others]
+        chain.append(*chain.propose(txs, _FOUNDED_MS + 1, homes[0].queen))
+
+
+def _by_queens(chain: Chain, homes: Sequence[Home], others: Sequence[Home]) -> None:
+    """The creator alone governs itself as a queen; then a block for each admission and each promotion."""
+    chain.append(*chain.propose([encode_tx(GovernTx(()))], _FOUNDED_MS + 1, homes[0].queen))
+    queens = {home.swarm: home.queen for home in homes}
+    for home in others:
+        for make in (_admission, _promotion):
+            block = chain.draft([make(chain, home)], _FOUNDED_MS + 1).block
+            core, voters = chain.core(block_hash(block), 0), chain.validators()
+            signatures = {voter.swarm: sign_core(core, queens[voter.swarm]) for voter in voters.validators}
+            chain.append(block, voters.certify(core, signatures))
 
 
 def _admission(chain: Chain, home: Home) -> bytes:
-    return join_tx(None, home.certificate, None, approved=True)
+    return join_tx(None, home.certificate, None, approved=not chain.governed)
 
 
 def _promotion(chain: Chain, home: Home) -> bytes:

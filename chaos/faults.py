@@ -32,6 +32,7 @@ from chaos.actions import (
     Twin,
     Write,
 )
+from chaos.affairs import AFFAIRS
 from chaos.disk import SimulatedDisk
 from chaos.host import Host
 from chaos.links import Conditions
@@ -41,7 +42,7 @@ from chaos.world import World
 from mesh.protocol.commands import MemoryPut, MemoryRemove
 
 MILLISECOND = 1_000
-_USER = (Write, Remove)
+_USER: tuple[type[Action], ...] = (Write, Remove, *AFFAIRS)
 
 _Way = tuple[Host, Host, Conditions]  # from whom to whom, and how it is
 
@@ -345,4 +346,5 @@ DEEDS: dict[type[Action], Callable[[World, Any], None]] = {
     Lie: _lie,
     Write: _write,
     Remove: _remove,
+    **AFFAIRS,
 }

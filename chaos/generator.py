@@ -2,6 +2,7 @@
 
 A run that tries every kind of fault at once finds less than many runs that each leave some out. So each seed switches
 a random subset of the kinds on, gives each a random weight, and draws actions from those. Users write all the time.
+In a part of the seeds the queens govern, and their operators propose and vote all the time.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from chaos.actions import (
     Twin,
     Write,
 )
+from chaos.motions import Way, motions, way_of
 from chaos.scenario import Scenario
+from consensus.quorum import SMALL_FEDERATION
 from mesh.protocol.config import ProfileName
 from wire.rng import Rng
 
@@ -38,21 +41,31 @@ MEAN_PAUSE_MS = 1_500  # between two faults
 WRITES_PER_S = 2
 KEYS = 12  # per swarm, so that writes meet each other
 MEMOLESS = 16  # one in so many seeds verifies every signature anew
+GOVERNED = 0.0  # of the seeds have a federation that governs itself
+SETTLE_S, GOVERNED_SETTLE_S = 60, 180  # views that failed have made the next ones longer
 _HOSTILE_SHARE = 3  # fewer than one in so many hosts
 
 Draw = Callable[[Rng, list[str], int], list[AnyAction]]
 
 
-def generate(seed: int, swarms: int, *, faults_s: int = 60, settle_s: int = 60) -> Scenario:
-    """The scenario of a seed."""
+def generate(
+    seed: int, swarms: int, *, faults_s: int = 60, settle_s: int | None = None, govern: bool | None = None
+) -> Scenario:
+    """The scenario of a seed, which decides whether the queens govern unless that is given."""
     rng = Rng(seed).split("scenario")
     hosts = [f"s{number}" for number in range(1, swarms + 1)]
     kinds = [kind for kind in KINDS if rng.random() < 0.5] or [rng.choice(list(KINDS))]
     weighted = [kind for kind in kinds for _ in range(1 + rng.randbelow(4))]
+    council = rng.split("council")
+    governed = council.random() < GOVERNED if govern is None else govern
+    way = way_of(council.split("way"), hosts) if governed else Way()
+    late = way.get("late", ())
     groups = {
         "hostile": rng.sample(hosts, rng.randbelow((swarms - 1) // _HOSTILE_SHARE + 1)),
         "frail": rng.sample(hosts, (swarms - 1) // 2),
     }
+    if governed:
+        groups = few(council.split("groups"), hosts, swarms - len(late))
     actions: list[AnyAction] = []
     at = 0
     while (at := at + rng.randbelow(2 * MEAN_PAUSE_MS)) < faults_s * 1_000:
@@ -61,16 +74,30 @@ def generate(seed: int, swarms: int, *, faults_s: int = 60, settle_s: int = 60) 
         if among:
             actions += KINDS[kind](rng.split(f"{kind}/{at}"), among, at)
     actions += users(rng.split("users"), hosts, faults_s)
+    if governed:
+        actions += motions(council.split("motions"), hosts, late, faults_s)
+    default_s = GOVERNED_SETTLE_S if governed else SETTLE_S
     return Scenario(
         name=NAME,
         seed=seed,
         swarms=swarms,
         profile=ProfileName.LAN,
         faults_s=faults_s,
-        settle_s=settle_s,
+        settle_s=default_s if settle_s is None else settle_s,
         memo=seed % MEMOLESS != 0,
         actions=tuple(sorted(actions, key=lambda action: action.at_ms)),
+        **way,
     )
+
+
+def few(rng: Rng, hosts: list[str], members: int) -> dict[str, list[str]]:
+    """Hosts that may be hostile, and others that may be frail: so few that the rest of `members` can decide, and that
+    what those forget, who are taken for liars when their disk was taken back, cannot make two decisions of one."""
+    small = members <= SMALL_FEDERATION
+    spare = (members - 1) // 2 if small else (members - 1) // _HOSTILE_SHARE
+    order = rng.sample(hosts, spare)
+    hostile = 0 if small else rng.randbelow(spare + 1)
+    return {"hostile": order[:hostile], "frail": order[hostile:]}
 
 
 def users(rng: Rng, hosts: list[str], faults_s: int, per_s: int = WRITES_PER_S) -> list[AnyAction]:

@@ -221,8 +221,11 @@ class Links:
             return
         stale = self.of(target).get(host.peer)
         if stale is not None:
+            if stale.other(target) is host:
+                return  # two dials crossed: the first stays
             if stale.other(target) is not None:
-                return  # two dials crossed, or a twin is connected: the first stays
+                self._failed(host, target.peer, address, "reset", [])  # its twin is connected
+                return
             self._end(target, stale, "replaced by a new connection")
         connection = Connection(
             beyond={host.name: target, target.name: host},

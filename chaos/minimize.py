@@ -151,17 +151,18 @@ def without(scenario: Scenario, number: int) -> dict[str, object]:
 
     def moved(action: AnyAction) -> AnyAction | None:
         fields = asdict(action)
-        changes: dict[str, object] = {name: renamed(fields[name]) for name in SINGLE if name in fields}
+        singles = {name: fields[name] for name in SINGLE if fields.get(name) is not None}
+        changes: dict[str, object] = {name: renamed(host) for name, host in singles.items()}
         for name in GROUPS:
             if name in fields:
                 changes[name] = tuple(renamed(host) for host in fields[name] if host not in gone)
-        named = {fields[name] for name in SINGLE if name in fields}
-        return None if named & gone or () in changes.values() else replace(action, **changes)
+        return None if gone & set(singles.values()) or () in changes.values() else replace(action, **changes)
 
     swarms = scenario.swarms - 1
     core = None if scenario.core is None else tuple(renamed(host) for host in scenario.core if host not in gone)
     return {
         "swarms": swarms,
+        "late": tuple(renamed(host) for host in scenario.late if host not in gone),
         "core": core if core is not None and len(core) > swarms // 2 else None,
         "actions": tuple(kept for action in scenario.actions if (kept := moved(action)) is not None),
     }

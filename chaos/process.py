@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaos.disk import Crash
+from chaos.scenario import Policy
 from chaos.trace import Kind
+from consensus.bft.desk import ReplicaConfig
+from consensus.governance.proposals import Choice
 from crdt.owner_log import Limits
 from mesh.protocol.assembly import Recovered, assemble
 from mesh.protocol.commands import Failure, Outcome
-from mesh.protocol.config import PROFILES, NodeConfig
+from mesh.protocol.config import PROFILES, NodeConfig, VotingPolicy
 from mesh.protocol.effects import (
     Dial,
     Disconnect,
@@ -40,10 +43,28 @@ if TYPE_CHECKING:
     from chaos.host import Host
     from chaos.world import World
 
+_CHOICES = {
+    Policy.APPROVE: (Choice.APPROVE,),
+    Policy.REJECT: (Choice.REJECT,),
+    Policy.OPERATORS: (None,),
+    Policy.DRAWN: (Choice.APPROVE, Choice.APPROVE, Choice.APPROVE, Choice.REJECT, None),
+}
 STATE = Path("/state")
 MAX_INBOX = 8_192  # events
 _ENDS = (Crash, StoreError, AssertionError)  # what ends a process: a plan, its disk, an invariant of its own
 _WALL_PERIOD = 1_000_000  # the daemon reads its wall clock once a second
+
+
+def _config(world: World, host: Host) -> NodeConfig:
+    """As the scenario has it. Where queens vote each in its own way, a queen's way is the same after each start."""
+    scenario = world.scenario
+    choice = world.rng.split(f"{host.name}/policy").choice(_CHOICES[scenario.policy])
+    return NodeConfig(
+        profile=PROFILES[scenario.profile],
+        govern=scenario.govern,
+        replica=ReplicaConfig(all_to_all=scenario.votes_to_all),
+        voting=VotingPolicy(default=choice),
+    )
 
 
 class Process:
@@ -69,7 +90,7 @@ class Process:
         rng = world.rng.split(f"{host.name}/boot/{host.boots}")
         now = host.clocks.monotonic(world.now)
         node = assemble(
-            config=NodeConfig(profile=PROFILES[world.scenario.profile]),
+            config=_config(world, host),
             me=host.home.identity(rng.bytes(16)),
             genesis=world.colony.genesis,
             recovered=Recovered(
@@ -77,6 +98,7 @@ class Process:
                 snapshots=found.snapshots,
                 clean_mark=found.clean_body if found.clean else None,
                 cut=bool(found.doubt),
+                torn=found.torn,
                 damaged=found.doubt is Doubt.DAMAGE,
             ),
             limits=Limits(),

@@ -20,6 +20,7 @@ from pathlib import PurePath
 
 from chaos.checkers import ALL, Broken, Checker, Panel, Violation
 from chaos.checkers.convergence import converged, forked
+from chaos.checkers.prompt import calm
 from chaos.faults import heal, perform
 from chaos.host import Host
 from chaos.rules import Rules
@@ -123,8 +124,17 @@ def core_of(world: World) -> list[Host]:
     rng = world.rng.split("core")
     convicted = forked(world.hosts.values())
     able = [host for host in world.hosts.values() if not host.byzantine and host.home.swarm not in convicted]
+    if world.scenario.govern:
+        return _core_with_a_quorum(world, rng, [host for host in able if world.member(host)])
     least = len(world.colony.homes) // 2 + 1
     return rng.sample(able, least + rng.randbelow(len(able) - least + 1)) if len(able) >= least else []
+
+
+def _core_with_a_quorum(world: World, rng: Rng, able: list[Host]) -> list[Host]:
+    """A random part of `able` that can decide, some more or none beside it; nobody where all of them cannot."""
+    order = rng.shuffled(able)
+    least = next((size for size in range(1, len(order) + 1) if world.quorate(order[:size])), None)
+    return [] if least is None else order[: least + rng.randbelow(len(order) - least + 1)]
 
 
 def _faults(world: World, progress: Callable[[int], None]) -> None:
@@ -144,7 +154,7 @@ def _settle(world: World, panel: Panel, core: list[Host], progress: Callable[[in
     world.trace.note(world.now, "", Kind.FAULT, "heal", " ".join(host.name for host in core))
     began, limit = world.now, world.now + world.scenario.settle_s * SECOND
     heal(world, core)
-    while world.now < limit and not converged(core):
+    while world.now < limit and not (converged(world, core) and calm(world, core)):
         world.run(world.now + _LOOK)
         progress(world.now)
     panel.ended(world, core)

@@ -6,16 +6,27 @@ the rest stays in its faults, and within `settle_s` the core must converge: the 
 
 from __future__ import annotations
 
-from typing import Literal
+from enum import StrEnum
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from chaos.actions import AnyAction
+from chaos.actions import AnyAction, Propose
+from consensus.governance.actions import ACTIONS
 from mesh.protocol.config import ProfileName
 from wire.errors import UsageError
 
 MAX_SWARMS = 2_000
+
+
+class Policy(StrEnum):
+    """How queens vote without being asked."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    OPERATORS = "operators"  # they leave it to them
+    DRAWN = "drawn"  # each in its own way, drawn by the seed
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +40,11 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     faults_s: int = 60
     settle_s: int = 60
     core: tuple[str, ...] | None = None  # who is healed; None: drawn by the seed
+    govern: bool = False  # the queens decide together; else the creator alone
+    handover: bool = False  # with `govern`: the creator governs when the nodes start, and hands over to them
+    policy: Policy = Policy.APPROVE
+    votes_to_all: Annotated[int, Meta(ge=0)] = 16  # up to so many voters, votes go to everyone; else to the leader
+    late: tuple[str, ...] = ()  # who belongs only once the queens have admitted it, and starts then
     memo: bool = True  # signatures are verified once in the world; without, by every node
     canary: str | None = None  # a planted fault that the world injects
     note: str = ""  # why somebody keeps this file
@@ -40,17 +56,26 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(f"swarms: {self.swarms} is not within 1 to {MAX_SWARMS}")
         if self.faults_s < 0 or self.settle_s < 0:
             raise ValueError("faults_s and settle_s are not negative")
+        self._check_council()
         known = {name for number in range(1, self.swarms + 1) for name in (f"s{number}", f"s{number}'")}
+        for host in (*self.late, *(host for action in self.actions for host in hosts_of(action))):
+            if host not in known:
+                raise ValueError(f"no host is called {host!r}: there are s1 to s{self.swarms}")
+
+    def _check_council(self) -> None:
+        if not self.govern and (self.handover or self.late):
+            raise ValueError("handover and late are for federations that govern themselves: govern is false")
+        if "s1" in self.late or (self.late and self.handover):
+            raise ValueError("late: s1 founds the federation, and who hands over founds it with all")
         for action in self.actions:
-            for host in hosts_of(action):
-                if host not in known:
-                    raise ValueError(f"no host is called {host!r}: there are s1 to s{self.swarms}")
+            if isinstance(action, Propose) and action.action not in ACTIONS:
+                raise ValueError(f"no action is called {action.action!r}: there are {', '.join(ACTIONS)}")
 
 
 def hosts_of(action: AnyAction) -> tuple[str, ...]:
     """Every host that an action names."""
     fields = msgspec.structs.asdict(action)
-    single = [fields[name] for name in ("host", "other") if name in fields]
+    single = [fields[name] for name in ("host", "other") if fields.get(name) is not None]
     groups = [fields[name] for name in ("sources", "targets", "towards") if name in fields]
     return (*single, *(host for group in groups for host in group))
 

@@ -20,6 +20,7 @@ from chaos.colony import Colony, Home, found
 from chaos.disk import Crash, SimulatedDisk
 from chaos.gossip import Gossip
 from chaos.host import Host
+from chaos.ledger import Ledger, quorum
 from chaos.links import Links
 from chaos.process import STATE, Process
 from chaos.rules import Rules
@@ -77,7 +78,15 @@ class World:
         self.rules = rules(self.rng.split("rules"))
         self.observers = tuple(observers)
         names = [f"s{number}" for number in range(1, scenario.swarms + 1)]
-        self.colony: Colony = found(names, scenario.profile, self.rng.split("colony"), self.verify)
+        self.colony: Colony = found(
+            names,
+            scenario.profile,
+            self.rng.split("colony"),
+            self.verify,
+            by_queens=scenario.govern and not scenario.handover,
+            late=scenario.late,
+        )
+        self.ledger = Ledger(self.colony.verified, self.verify)
         self.hosts: dict[str, Host] = {}
         self.links = Links(self)
         self.gossip = Gossip(self)
@@ -99,7 +108,8 @@ class World:
         disk = SimulatedDisk(rng=self.rng.split(f"{name}/disk"))
         Store.create(STATE, disk)
         store, _ = Store.open(STATE, disk)
-        store.append(self.colony.chain)
+        if name not in self.scenario.late:
+            store.append(self.colony.chain)
         store.close(b"")
         host = self.hosts[name] = self._addresses[address] = Host(name, home, address, disk)
         self._owners.setdefault(home.swarm, host)
@@ -126,8 +136,8 @@ class World:
         return [other for other in dict.fromkeys(near) if other.peer != host.peer]
 
     def start(self, host: Host) -> None:
-        """Start a process, unless one runs."""
-        if host.process is not None:
+        """Start a process, unless one runs, or who came late is not admitted yet."""
+        if host.process is not None or not self.admitted(host):
             return
         host.image = host.disk.image()
         host.disk.crash_at = None
@@ -140,6 +150,20 @@ class World:
         else:
             self.rules.booted(process)
             self.trace.note(self.now, host.name, Kind.STATE, "started", None)
+
+    def admitted(self, host: Host) -> bool:
+        """Its swarm belonged from the beginning, or was admitted meanwhile."""
+        return host.name not in self.scenario.late or host.home.swarm in self.ledger.chain.state.membership.everyone
+
+    def member(self, host: Host) -> bool:
+        """Its swarm belongs, as far as anybody knows."""
+        return self.ledger.chain.member(host.home.swarm) is not None
+
+    def quorate(self, hosts: Sequence[Host]) -> bool:
+        """Those of `hosts` who can be counted on decide: honest ones, on whose disks nothing rotted."""
+        sound = [host.home.swarm for host in hosts if host.honest and not host.rotten]
+        voters = self.ledger.chain.validators()
+        return voters.weight(sound) >= quorum(voters)
 
     def crashed(self, host: Host, why: str, leaves: Left | None = None) -> None:
         """The process of `host` is gone; what its disk keeps depends on how. A power cut tells nobody."""
@@ -219,7 +243,13 @@ class World:
             observer.fallen(self, process, invariant)
 
     def watch(self, process: Process, event: InEvent) -> None:
-        """Tell the observers of a step."""
+        """Tell the observers of a step; who was late starts once a chain names it."""
+        chain = process.node.context.chain
+        if chain.height > self.ledger.height and not process.host.byzantine:
+            self.ledger.follow(chain)
+            for name in self.scenario.late:
+                if self.hosts[name].boots == 0:
+                    self.start(self.hosts[name])
         for observer in self.observers:
             observer.stepped(self, process, event)
 

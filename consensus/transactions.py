@@ -144,7 +144,7 @@ def _check_allowance(view: View, inviter: Member, *, approved: bool) -> None:
 def _promote(view: View, tx: PromoteTx) -> Membership:
     member = view.membership.member(SwarmId(tx.swarm))
     if member is None:
-        raise ProtocolViolation("a promotion of a swarm that is no member")
+        raise Overtaken("a promotion of a swarm that is no member: not any more, or not yet as far as we know")
     envelope = cose.open_as(
         tx.statement, ContentType.PROMOTE, view.federation, limit=_MAX_STATEMENT, verify=view.verify
     )
@@ -218,9 +218,7 @@ def _propose(view: View, tx: ProposalTx) -> Standing:
     standing = _governed(view)
     proposal, signer = open_proposal(tx.proposal, view.federation, view.verify)
     body = proposal.body
-    voter = view.voters.validator(proposal.proposer)
-    if voter is None or (body.term, signer) != (voter.term, voter.key):
-        raise BadSignature("a proposal that no voting queen signed")
+    _check_voter(view, proposal.proposer, body.term, signer, "a proposal")
     if proposal.id in standing.open or proposal.id in standing.outcomes:
         raise Overtaken("this proposal is on the chain already")
     if body.deadline_ms <= view.time_ms:
@@ -237,15 +235,24 @@ def _vote(view: View, tx: BallotTx) -> Standing:
     standing = _governed(view)
     ballot, signer = open_ballot(tx.ballot, view.federation, view.verify)
     swarm = SwarmId(ballot.voter)
-    voter = view.voters.validator(swarm)
-    if voter is None or (ballot.term, signer) != (voter.term, voter.key):
-        raise BadSignature("a ballot that no voting queen signed")
+    _check_voter(view, swarm, ballot.term, signer, "a ballot")
     entry = standing.open.get(ballot.proposal)
     if entry is None or swarm in entry.ballots:
         raise Overtaken("the proposal of this ballot is not open (any more), or its voter has voted")
     if entry.proposal.hash != ballot.proposal_hash:
         raise ProtocolViolation("a ballot on another proposal under this id")
     return standing.voted(ballot.proposal, swarm, ballot.choice)
+
+
+def _check_voter(view: View, swarm: SwarmId, term: int, signer: bytes, what: str) -> None:
+    """A voting queen of this epoch signed. Who had its vote in another epoch, or has it soon, commits no offence."""
+    voter = view.voters.validator(swarm)
+    if voter is not None and (term, signer) == (voter.term, voter.key):
+        return
+    member = view.membership.everyone.get(swarm)
+    if member is not None and term in member.terms and member.terms[term].queen_key == signer:
+        raise Overtaken(f"{what} of {member.name}, which has no vote in this epoch")
+    raise BadSignature(f"{what} that no queen of its swarm signed")
 
 
 def _quarantine(view: View, tx: QuarantineTx) -> Membership:

@@ -1,6 +1,7 @@
 """L3, L6: once the faults are over, the core converges: all OPERATIONAL, one chain, one state root.
 
-Nothing is expected of a host whose log forked (a twin's, or one that forgot what it signed): others ban it.
+Nothing is expected of a host whose log forked (a twin's, or one that forgot what it signed): others ban it; nor of
+one that left the federation, or was expelled.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ def forked(hosts: Iterable[Host]) -> set[bytes]:
     return {row.swarm for row in rows if row.flag is Flag.FORKED}
 
 
-def expected(core: Sequence[Host]) -> list[Host]:
-    """Of whom convergence is expected."""
+def expected(world: World, core: Sequence[Host]) -> list[Host]:
+    """Of whom convergence is expected: of those who belong, and are not banned."""
     banned = forked(core)
-    return [host for host in core if host.home.swarm not in banned]
+    return [host for host in core if host.home.swarm not in banned and world.member(host)]
 
 
-def converged(core: Sequence[Host]) -> bool:
+def converged(world: World, core: Sequence[Host]) -> bool:
     """All run, are OPERATIONAL, and hold the same."""
-    hosts = expected(core)
+    hosts = expected(world, core)
     return all(host.process is not None and _in_service(host) for host in hosts) and len(_held(hosts)) <= 1
 
 
@@ -41,9 +42,9 @@ class Convergence(Checker):
     name = "convergence"
 
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
-        if converged(core):
+        if converged(world, core):
             return
-        hosts = expected(core)
+        hosts = expected(world, core)
         for host in hosts:
             if host.process is None:
                 yield f"{host.name} is down although nothing is wrong with it"

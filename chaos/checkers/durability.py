@@ -143,11 +143,11 @@ class Acknowledged(Checker):
         for (name, key), (request, operation) in self._last.items():
             owner = world.hosts[name]
             excused = not owner.honest or owner.rotten or max(self._unanswered[name, key], default=0) > request
-            if excused or owner not in core:
+            if excused or owner not in core or not world.member(owner):
                 continue
             wanted = operation.value if isinstance(operation, MemoryPut) else None
             for host in core:
-                if host.process is not None and host.honest:
+                if host.process is not None and host.honest and world.member(host):
                     found = host.process.node.context.replica.get(owner.home.swarm, COLLECTION, key)
                     if (None if found is None else found.value) != wanted:
                         yield f"{host.name} does not read what was acknowledged: {name}'s {key!r}"

@@ -4,7 +4,8 @@ a link to it for what it is, whatever the faults.
 Liars change what they send, so what honest relays hand on is what honest nodes checked. Only where two processes
 share one key do honest nodes charge that key: it belongs to no honest host. Where a clock is wrong, honest nodes take
 each other's stamps for early ones; that costs a point and convicts nobody. A link may be closed for what the network
-did to it, or for want of room; a node on whose disk bits flipped may have forgotten who is a member.
+did to it, or for want of room; a node on whose disk bits flipped may have forgotten who is a member. And where the
+queens govern, members come and go: as far as the chain of one of the two goes, the other may be no member.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from mesh.protocol.effects import Disconnect, Effect, Penalize
 from wire.errors import Offence
 
 if TYPE_CHECKING:
+    from chaos.host import Host
     from chaos.process import Process
     from chaos.world import World
 
@@ -40,5 +42,15 @@ class Honour(Checker):
         if isinstance(effect, Penalize):
             if effect.offence is not Offence.FUTURE_CLOCK:
                 yield f"it charges {accused.name}, which is honest, with {effect.offence}: {effect.detail}"
-        elif not process.host.rotten and not effect.reason.startswith(_EXCUSES):
+        elif not (process.host.rotten or effect.reason.startswith(_EXCUSES) or _strangers(world, process, accused)):
             yield f"it closes its link to {accused.name}, which is honest: {effect.reason}"
+
+
+def _strangers(world: World, process: Process, accused: Host) -> bool:
+    """By the chain that one of them holds the other one does not belong, or it is unknown how far that goes."""
+    if not world.scenario.govern:
+        return False
+    if not process.host.byzantine:
+        world.ledger.follow(process.node.context.chain)
+    height = process.node.context.chain.height
+    return world.ledger.state(min(height, world.ledger.height)).membership.member(accused.home.swarm) is None

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
+from chaos.checkers.statements import promised
 
 if TYPE_CHECKING:
     from chaos.process import Process
@@ -23,7 +24,7 @@ class OneChain(Checker):
 
     def grew(self, world: World, process: Process) -> Iterator[str]:
         chain = process.node.context.chain
-        if process.host.byzantine:
+        if process.host.byzantine or not promised(world):
             return
         if self._heads.setdefault(chain.height, chain.head_hash) != chain.head_hash:
             yield f"it holds another block at height {chain.height} than others"

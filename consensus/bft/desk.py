@@ -61,6 +61,7 @@ class Desk:
         self.federation = chain.federation_id
         self.pool = Pool(chain, config.pool, config.pool_bytes)
         self.pacemaker = Pacemaker(config.pace)
+        self.abstains = False
         self._out: list[Effect] = []
         self.begin_epoch()
         self.entered = rules.view == 0  # the present view's leader may propose
@@ -89,8 +90,8 @@ class Desk:
 
     @property
     def voting(self) -> bool:
-        """This swarm has a vote in the present epoch, and the queens govern."""
-        return self.chain.governed and self.validators.position(self.me) is not None
+        """This swarm has a vote in the present epoch, the queens govern, and it does not abstain."""
+        return self.chain.governed and not self.abstains and self.validators.position(self.me) is not None
 
     def leader(self, ahead: int = 0) -> Validator:
         """Who proposes next in this view, or `ahead` views later."""

@@ -72,8 +72,13 @@ class Replica:
 
     @property
     def voting(self) -> bool:
-        """This replica's swarm has a vote in the present epoch."""
+        """This replica's swarm has a vote in the present epoch, and uses it."""
         return self._desk.voting
+
+    @property
+    def abstains(self) -> bool:
+        """It signs nothing."""
+        return self._desk.abstains
 
     @property
     def validators(self) -> ValidatorSet:
@@ -93,11 +98,17 @@ class Replica:
         """Who proposes next in this view, or `ahead` views later."""
         return self._desk.leader(ahead)
 
-    def waits_for(self, tx: bytes) -> bool:
-        """`tx` is here, and not ordered yet."""
+    def waits_for(self, tx: bytes, wall_ms: int) -> bool:
+        """`tx` is here, not ordered yet, and still may be."""
+        if tx in self._desk.pool:
+            self._desk.pool.renew(wall_ms)
         return tx in self._desk.pool
 
     # events
+
+    def abstain(self, abstains: bool) -> None:
+        """Sign nothing, whatever comes, while `abstains`. It follows the chain all the same."""
+        self._desk.abstains = abstains
 
     def submit(self, tx: bytes, now: Instant, wall_ms: int) -> list[Effect]:
         """A transaction to be ordered.
@@ -136,7 +147,9 @@ class Replica:
         desk = self._desk
         if self.voting:
             if desk.pacemaker.due(now):
-                self._views.leave_for(desk.view + 1, now)
+                desk.pool.renew(wall_ms)  # what can be no more is no reason to leave
+                if desk.busy(wall_ms):
+                    self._views.give_up(now)
             if self._repeat_at is not None and now >= self._repeat_at:
                 self._repeat_at = None
                 self._repeat()

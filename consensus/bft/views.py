@@ -46,6 +46,20 @@ class Views:
 
     # leaving
 
+    def give_up(self, now: Instant) -> None:
+        """The present view had its time. Who calls for a view already goes on to the next one only when a quorum has
+        come as far: else one that is cut off would be far ahead of the others, and of no use to them for long."""
+        desk = self._desk
+        if desk.entered or self._followed():
+            self.leave_for(desk.view + 1, now)
+        else:
+            desk.pacemaker.deadline = now + desk.pacemaker.timeout()
+
+    def _followed(self) -> bool:
+        """A quorum, this replica included, has left every view below ours."""
+        desk = self._desk
+        return desk.validators.is_quorum(s for s, c in self._changes.items() if c.header.new_view >= desk.view)
+
     def leave_for(self, view: int, now: Instant) -> None:
         """Give up every view below `view`."""
         desk = self._desk
@@ -61,7 +75,7 @@ class Views:
         """Somebody calls for a higher view. Raises RemoteError for what no honest replica says."""
         desk = self._desk
         claimed = self._elections.claim(message)
-        if claimed.epoch != desk.validators.epoch:
+        if claimed.epoch != desk.validators.epoch:  # whoever says so may have had a vote then
             desk.place(sender, claimed.epoch, claimed.committed_height + 1)
             return
         change = self._elections.read(message)
@@ -70,9 +84,11 @@ class Views:
         if header.new_view <= desk.view and desk.entered:
             self.show(sender)
             return
-        known = self._changes.get(change.swarm)
+        known, alone = self._changes.get(change.swarm), not self._followed()
         if change.swarm != desk.me and (known is None or known.header.new_view <= header.new_view):
             self._changes[change.swarm] = change
+        if alone and not desk.entered and self._followed():
+            desk.pacemaker.deadline = now + desk.pacemaker.timeout()  # the next leader gets its whole time
         joined = weakest(list(self._changes.values()), desk.view, desk.validators)
         if joined is not None:
             self.leave_for(joined, now)

@@ -107,6 +107,11 @@ def open_proposal(raw: bytes, federation: bytes, verify: keys.Verify) -> tuple[P
     return Proposal(body, raw), envelope.kid
 
 
+def peek_proposal(raw: bytes) -> ProposalBody:
+    """What a proposal says, unverified; raises DecodeError."""
+    return cbor.decode_as(cose.parse(raw, MAX_PROPOSAL).payload, ProposalBody)
+
+
 def peek_ballot(raw: bytes) -> BallotBody:
     """What a ballot says, unverified; raises DecodeError."""
     return cbor.decode_as(cose.parse(raw, MAX_BALLOT).payload, BallotBody)

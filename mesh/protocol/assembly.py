@@ -48,6 +48,7 @@ class Recovered:
     snapshots: Mapping[str, bytes] = field(default_factory=dict)
     clean_mark: bytes | None = None
     cut: bool = False
+    torn: bool = False  # what was cut off was never durable
     damaged: bool = False
 
 
@@ -181,4 +182,6 @@ def _disk_report(recovered: Recovered, skipped: int, beyond: Mapping[int, bytes]
             skipped += 1
     clean = recovered.clean_mark is not None and (mark is not None or not recovered.clean_mark)
     damaged = recovered.damaged or skipped > 0 or bool(beyond)
-    return DiskReport(clean_head=mark, clean=clean, cut=recovered.cut, damaged=damaged, beyond=beyond)
+    return DiskReport(
+        clean_head=mark, clean=clean, cut=recovered.cut, torn=recovered.torn, damaged=damaged, beyond=beyond
+    )

@@ -6,8 +6,9 @@
 Any member submits; those with a vote take part. What is submitted is repeated until the chain shows it or it cannot
 be any more. Votes leave on the priority lane, which is heard whatever else a link carries.
 
-A disk that may have forgotten votes makes a replica abstain: it may have voted on the height after the last that the
-others know, so it takes part again once that one is decided without it.
+A disk that may have forgotten votes, by damage or because it was taken back, makes a replica abstain: it may have
+voted on the height after the last that the others know, and called for a higher view than it remembers. So it takes
+part again once that height is decided without it, and another epoch has begun, in which none of this counts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
 from consensus.bft.replica import MESSAGES, Replica
-from consensus.blocks import QuarantineTx, encode_tx
+from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from consensus.validators import Validator
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind
@@ -26,6 +27,7 @@ from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
 from mesh.protocol.messages import BlockRecord, ChainBlocks
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.startup import Startup
 from mesh.protocol.trace import TraceKind
 from wire import cbor
 from wire.errors import Overloaded, Overtaken, RemoteError
@@ -48,13 +50,13 @@ class _Submitted:
 class Deciding:
     """Consensus, as one node takes part in it."""
 
-    def __init__(self, context: Context, replica: Replica, greeting: Greeting, *, doubtful: bool) -> None:
+    def __init__(self, context: Context, replica: Replica, greeting: Greeting, startup: Startup) -> None:
         self._context = context
         self._greeting = greeting
         self.replica = replica
         self._submitted: dict[Digest, _Submitted] = {}
         self._served: dict[SwarmId, tuple[int, Instant]] = {}
-        self._doubtful = doubtful
+        self._startup = startup
         self._abstains_until: int | None = None  # a height
         self._signing = False
 
@@ -65,9 +67,12 @@ class Deciding:
         """This node does not vote: it may not sign, or its disk may have forgotten what it voted."""
         if not self._signing:
             return True
-        if not self._doubtful:
+        if not self._startup.forgetful:
             return False
-        return self._abstains_until is None or self._context.chain.height < self._abstains_until
+        until, chain = self._abstains_until, self._context.chain
+        if until is None or chain.height < until:
+            return True
+        return chain.epoch <= cbor.decode_as(chain.blocks(until, 0)[0][0], Block, MAX_BLOCK).epoch
 
     def records(self) -> list[bytes]:
         """Votes that a journal which is written anew has to hold."""
@@ -78,13 +83,17 @@ class Deciding:
         """How many transactions of this node wait to be ordered."""
         return len(self._submitted)
 
-    def allow(self, signing: bool) -> None:
+    def allow(self, signing: bool, now: Instant, out: Outbox) -> None:
         """This node may sign, or not. Once it may, the others have said how far they are: who may have forgotten
         votes knows from where on it may vote again."""
         self._signing = signing
-        if signing and self._doubtful and self._abstains_until is None:
+        if signing and self._startup.forgetful and self._abstains_until is None:
             known = [link.height for link in self._context.links.members()]
             self._abstains_until = max([self._context.chain.height, *known]) + 1
+        before, abstaining = self.replica.abstains, self.abstaining
+        self.replica.abstain(abstaining)
+        if before and not abstaining:
+            self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
 
     # submitting
 
@@ -165,22 +174,31 @@ class Deciding:
 
     def chain_grew(self, now: Instant, out: Outbox) -> None:
         """Blocks came; what is ordered, or cannot be any more, need not be repeated."""
+        self.replica.abstain(self.abstaining)
         self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
-        wall_ms = self._context.wall_ms(now)
         for digest, submitted in list(self._submitted.items()):
-            try:
-                self._context.chain.check_transaction(submitted.tx, wall_ms)
-            except RemoteError:
-                if not self.replica.waits_for(submitted.tx):
-                    del self._submitted[digest]
+            if self._over(submitted.tx, now):
+                del self._submitted[digest]
+
+    def _over(self, tx: bytes, now: Instant) -> bool:
+        """`tx` is ordered, or can be in no block that follows: not by itself, nor behind others that wait."""
+        wall_ms = self._context.wall_ms(now)
+        try:
+            self._context.chain.check_transaction(tx, wall_ms)
+        except RemoteError:
+            return not self.replica.waits_for(tx, wall_ms)
+        return False
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Timers of the replica, and what has to be said again."""
         if self._context.chain.governed and not self.abstaining:
             self._carry_out(self.replica.tick(now, self._context.wall_ms(now)), now, out)
-        for submitted in list(self._submitted.values()):
+        for digest, submitted in list(self._submitted.items()):
             if now >= submitted.next_try:
-                self._urge(submitted, now, out)
+                if self._over(submitted.tx, now):
+                    del self._submitted[digest]
+                else:
+                    self._urge(submitted, now, out)
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When `tick` has something to do: nothing as long as the creator governs. Asked for after every event."""

@@ -64,7 +64,7 @@ class Node:
         self.announcing = Announcing(context)
         self.seeking = Seeking(context, self.announcing)
         self.terms = Terms(context, self.startup)
-        self.deciding = Deciding(context, replica, self.greeting, doubtful=self.startup.doubtful)
+        self.deciding = Deciding(context, replica, self.greeting, self.startup)
         self.voting = Voting(context, self.deciding, secrets)
         self.admission = Admission(context, self.deciding, self.voting, secrets)
         self.handover = Handover(context)
@@ -316,7 +316,7 @@ class Node:
             self._penalize(peer, offence, detail, now, out)
         self.startup.refit()
         signing = self.may_sign(now)
-        self.deciding.allow(signing)
+        self.deciding.allow(signing, now, out)
         self.voting.chain_grew(now, out)
         self._follow(now, out)
         if signing:

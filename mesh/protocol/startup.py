@@ -62,6 +62,7 @@ class DiskReport:
     clean: bool
     cut: bool
     damaged: bool
+    torn: bool = False  # what was cut off was never durable, so nobody was told of it
     beyond: Mapping[int, bytes] = field(default_factory=dict)
 
 
@@ -77,15 +78,18 @@ class Startup:
         self._conflict = ""
         self._claims: dict[SwarmId, str] = {}  # who says that it holds another record at our head's place
         self._confirmed = False
+        self._found = self._held(context.me.term)
+        self._forgot = False
 
     @property
     def confirmed(self) -> bool:
         return self._confirmed
 
     @property
-    def doubtful(self) -> bool:
-        """The disk may have forgotten what this node signed last."""
-        return self._doubtful()
+    def forgetful(self) -> bool:
+        """The disk may have forgotten a vote that others have heard: it was damaged, or this node's own log had to be
+        fetched from others, as after a disk was taken back. A write that never was durable is none."""
+        return self._forgot or (self._doubtful() and (self._disk.damaged or not self._disk.torn))
 
     @property
     def settled(self) -> bool:
@@ -144,6 +148,7 @@ class Startup:
         if self._behind():
             return Verdict.CATCHING_UP
         self._confirmed = self._may_sign(now)
+        self._forgot = self._held(self._context.me.term) > self._found  # nothing was signed here meanwhile
         return Verdict.CONFIRMED if self._confirmed else Verdict.ASKING
 
     def reason(self, now: Instant) -> str:

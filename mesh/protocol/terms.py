@@ -91,6 +91,7 @@ class Terms:
             return None
         transaction = self._transaction(now, in_step)
         if transaction is None:
+            self._next_try = 0  # not yet: whatever changes that is an event
             return None
         self._next_try = now + self._context.config.promote_retry
         return transaction

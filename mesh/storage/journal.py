@@ -14,6 +14,7 @@ Reading tells apart what a crash does and what only a failing disk does:
 | what is at a place | what it is |
 |---|---|
 | bad bytes, and no good record behind them | a torn tail: the last write never became durable, or rotted. Cut. |
+| the same, too few for the record that they begin | a write that never became durable: what rots does not shrink |
 | bad bytes, good records behind them | damage: named, skipped; what follows is returned |
 | a good record, but the sequence has a gap | damage: named; what follows is returned |
 | one header of the two is bad | damage: named; nothing is lost |
@@ -53,7 +54,8 @@ class Record:
 
 @dataclass(slots=True)
 class Scan:
-    """What a segment holds: `end` is where its good part ends, `cut` that bytes behind it make no record."""
+    """What a segment holds: `end` is where its good part ends, `cut` that bytes behind it make no record, `torn` that
+    they are too few for one, so that nothing was lost but a write that never became durable."""
 
     salt: bytes = b""
     records: list[Record] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Scan:
     sequence: int = 0
     end: int = HEADERS_SIZE
     cut: bool = False
+    torn: bool = False
 
 
 def encode_headers(salt: bytes) -> bytes:
@@ -94,7 +97,7 @@ def scan(raw: bytes, path: str) -> Scan:
     while offset < len(raw):
         record, start, end = reader.next_good(offset)
         if record is None:
-            found.cut = True
+            found.cut, found.torn = True, reader.shrunk(found.end)
             break
         if start > offset or reader.sequence_at(start) != found.sequence:
             found.damage.append(_lost(path, offset, start, found.sequence, reader.sequence_at(start)))
@@ -150,6 +153,14 @@ class _Reader:
             offset = end if end < len(self._raw) else -1
         return None, len(self._raw), len(self._raw)
 
+    def shrunk(self, offset: int) -> bool:
+        """The bytes from `offset` on are fewer than the record that they begin, or than its header."""
+        there = len(self._raw) - offset
+        body_start = self._body_start(offset)
+        if body_start is None:
+            return there < _RECORD_HEADER.size
+        return there < body_start - offset + int(_RECORD_HEADER.unpack_from(self._raw, offset)[2])
+
     def sequence_at(self, offset: int) -> int:
         """The number of the good record at `offset`."""
         number: int = _RECORD_HEADER.unpack_from(self._raw, offset)[1]
@@ -204,3 +215,18 @@ class Segment:
     def close(self) -> None:
         """Give the file handle back."""
         self._fs.close(self._handle)
+
+
+def segment_name(number: int) -> str:
+    """The file of a segment."""
+    return f"journal-{number:08}.log"
+
+
+def is_segment(file: str) -> bool:
+    """A name that `segment_name` gives."""
+    return file.startswith("journal-") and file.endswith(".log") and file[8:-4].isdigit()
+
+
+def segment_number(file: str) -> int:
+    """Which segment a file holds."""
+    return int(file[8:-4])

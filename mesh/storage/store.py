@@ -49,7 +49,7 @@ from mesh.storage.files import (
     seal,
     unseal,
 )
-from mesh.storage.journal import Record, Scan, Segment, scan
+from mesh.storage.journal import Record, Scan, Segment, is_segment, scan, segment_name, segment_number
 from mesh.storage.scrub import SealedTarget, SegmentTarget, scrub
 from wire.errors import StoreError
 
@@ -94,6 +94,7 @@ class Recovered:
     clean: bool = False
     clean_body: bytes | None = None
     cut: bool = False
+    torn: bool = False  # cut, but nothing is missing that ever was durable
     damage: list[Damage] = field(default_factory=list)
     doubt: Doubt = Doubt.NONE
 
@@ -101,12 +102,14 @@ class Recovered:
 class Store:
     """One directory, one process, one caller at a time (`scrub` may run beside it). All calls block."""
 
-    def __init__(self, directory: Path, fs: FileSystem, segment: Segment, number: int, doubt: Doubt) -> None:
+    def __init__(
+        self, directory: Path, fs: FileSystem, segment: Segment, number: int, doubt: Doubt, torn: bool
+    ) -> None:
         self._directory = directory
         self._fs = fs
         self._segment = segment
         self._number = number
-        self._doubt = doubt
+        self._doubt, self._torn = doubt, torn
         self._failure: str | None = None
 
     @classmethod
@@ -133,9 +136,9 @@ class Store:
             fs.close(fs.open_new(directory / IN_USE))
             recovered = Recovered()
             bad_files = _load_files(directory, names, fs, recovered)
-            numbers = sorted(map(_segment_number, filter(_is_segment, names)))
+            numbers = sorted(map(segment_number, filter(is_segment, names)))
             number = numbers[-1] if numbers else 1
-            path = directory / _segment_name(number)
+            path = directory / segment_name(number)
             raw = fs.read(path) if numbers else b""
         found = scan(raw, str(path)) if numbers else Scan()
         if not numbers and (expected or recovered.snapshots or recovered.damage):
@@ -143,13 +146,14 @@ class Store:
         _interpret(directory, found, recovered)
         if volatile:
             _rewrite_snapshots(directory, names, fs, recovered.snapshots)
-        segment = _mended(path, fs, raw, found, recovered.doubt, volatile)
+        mark = _doubt_mark(recovered.doubt, recovered.torn)
+        segment = _mended(path, fs, raw, found, mark, volatile)
         with disk_errors(directory):
             for bad in bad_files:
                 fs.rename(bad, bad.with_name(bad.name + DAMAGED))
             for older in numbers[:-1]:
-                fs.remove(directory / _segment_name(older))
-        return cls(directory, fs, segment, number, recovered.doubt), recovered
+                fs.remove(directory / segment_name(older))
+        return cls(directory, fs, segment, number, recovered.doubt, recovered.torn), recovered
 
     @property
     def journal_bytes(self) -> int:
@@ -193,8 +197,8 @@ class Store:
                 path = self._directory / file_name(name, SNAPSHOT)
                 replace_file(path, seal(name, data), self._fs, settle=False)
             self._fs.sync_directory(self._directory)
-            marks = [Record(_Mark.OPEN, b""), *_doubt_mark(self._doubt), self._manifest()]
-            old, new = self._segment, self._directory / _segment_name(self._number + 1)
+            marks = [Record(_Mark.OPEN, b""), *_doubt_mark(self._doubt, self._torn), self._manifest()]
+            old, new = self._segment, self._directory / segment_name(self._number + 1)
             self._segment = Segment.create(new, self._fs, marks)
             self._number += 1
             old.close()
@@ -257,6 +261,7 @@ class Store:
 
 
 _CLOSED = "the store is closed"
+_TORN = bytes([Doubt.TAIL, 1])  # a doubt about a write that was told to nobody, as far as the disk itself can tell
 
 
 def _load_files(directory: Path, names: Sequence[str], fs: FileSystem, recovered: Recovered) -> list[Path]:
@@ -276,13 +281,15 @@ def _load_files(directory: Path, names: Sequence[str], fs: FileSystem, recovered
 
 def _interpret(directory: Path, found: Scan, recovered: Recovered) -> None:
     """Fill `recovered` with what the records of the segment say."""
-    earlier_doubt, manifest = Doubt.NONE, ""
+    earlier_doubt, manifest, torn = Doubt.NONE, "", not found.cut or found.torn
     for record in found.records:
         match record.kind:
             case _Mark.DOUBT:
-                earlier_doubt = max(earlier_doubt, Doubt.TAIL if record.body == bytes([Doubt.TAIL]) else Doubt.DAMAGE)
+                tail = record.body[:1] == bytes([Doubt.TAIL])
+                earlier_doubt = max(earlier_doubt, Doubt.TAIL if tail else Doubt.DAMAGE)
+                torn = torn and record.body == _TORN
             case _Mark.SETTLED:
-                earlier_doubt = Doubt.NONE
+                earlier_doubt, torn = Doubt.NONE, not found.cut or found.torn
             case _Mark.MANIFEST:
                 manifest = record.body.decode()
             case _Mark.OPEN | _Mark.CLEAN:
@@ -300,6 +307,7 @@ def _interpret(directory: Path, found: Scan, recovered: Recovered) -> None:
     new_doubt = Doubt.DAMAGE if found.damage else Doubt.TAIL if found.cut else Doubt.NONE
     recovered.doubt = max(recovered.doubt, earlier_doubt, new_doubt)
     recovered.cut = found.cut or bool(earlier_doubt)
+    recovered.torn = torn and recovered.doubt is Doubt.TAIL
     recovered.damage = found.damage + recovered.damage
 
 
@@ -312,12 +320,12 @@ def _rewrite_snapshots(directory: Path, names: Sequence[str], fs: FileSystem, go
                 replace_file(directory / file, seal(name, good[name]), fs, settle=False)
 
 
-def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt: Doubt, volatile: bool) -> Segment:
+def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt_mark: list[Record], volatile: bool) -> Segment:
     """The segment at `path` without what is bad in it, marked as in use (and in doubt, if so).
 
     It is written anew where anything is bad, or where it may not be on the disk as it was read.
     """
-    marks = [*_doubt_mark(doubt), Record(_Mark.OPEN, b"")]
+    marks = [*doubt_mark, Record(_Mark.OPEN, b"")]
     damaged = any(damage.path == str(path) for damage in found.damage)
     if raw and not damaged and not found.cut and not volatile:
         segment = Segment(path, fs, raw, found.salt, found.sequence)
@@ -329,22 +337,10 @@ def _mended(path: Path, fs: FileSystem, raw: bytes, found: Scan, doubt: Doubt, v
     return Segment.create(path, fs, found.records + marks)
 
 
-def _doubt_mark(doubt: Doubt) -> list[Record]:
-    return [Record(_Mark.DOUBT, bytes([doubt]))] if doubt else []
+def _doubt_mark(doubt: Doubt, torn: bool) -> list[Record]:
+    return [Record(_Mark.DOUBT, _TORN if torn else bytes([doubt]))] if doubt else []
 
 
 def _sealed(names: Sequence[str]) -> list[tuple[str, str]]:
     """Which of `names` are sealed files, each with its suffix."""
     return [(name, suffix) for name in names for suffix in (SNAPSHOT, CACHE) if name.endswith(suffix)]
-
-
-def _segment_name(number: int) -> str:
-    return f"journal-{number:08}.log"
-
-
-def _is_segment(file: str) -> bool:
-    return file.startswith("journal-") and file.endswith(".log") and file[8:-4].isdigit()
-
-
-def _segment_number(file: str) -> int:
-    return int(file[8:-4])

@@ -32,9 +32,10 @@ def rows(head: str) -> dict[str, str]:
 
 def spelled(field: Any) -> str:
     """A field as the guide has it: its name, and its default if it has one."""
-    if field.default is msgspec.NODEFAULT:
+    made = field.default_factory is not msgspec.NODEFAULT
+    default = field.default_factory() if made else field.default
+    if default is msgspec.NODEFAULT:
         return f"`{field.name}`"
-    default = field.default
     shown = f"`{default.value}`" if isinstance(default, StrEnum) else msgspec.json.encode(default).decode()
     return f"`{field.name}` = {shown}"
 

@@ -195,3 +195,88 @@ def happens(council: Council, rng: Rng) -> None:
             council.heal()
         case _:
             pass
+
+
+def test_who_abstains_signs_nothing_and_begins_once_it_may() -> None:
+    council = Council(4)
+    lead, height = leader_of(council), council.realm.chain.height
+    replica = council.members[lead].replica
+    replica.abstain(True)
+    put(council, 1)
+    others = [member for name, member in council.members.items() if name != lead]
+    assert council.run_until(lambda: all(member.chain.height > height for member in others), limit_s=60)
+    assert council.members[lead].journal == []
+    assert not replica.voting
+    replica.abstain(False)
+    council.crash(others[0].name)
+    put(council, 2)
+    assert council.run_until(lambda: decided(council, 2), limit_s=60)
+    assert council.members[lead].journal != []
+    assert agree(council)
+
+
+def test_who_is_alone_does_not_run_ahead_of_the_views_of_the_others() -> None:
+    """It calls for the next view, and for no other until a quorum has come as far: so it is of use once back."""
+    council = Council(4)
+    alone, gone = [name for name in council.names if name != leader_of(council)][:2]
+    council.partition([alone], [name for name in council.names if name != alone])
+    put(council, 1)
+    council.run(120)
+    assert council.members[alone].replica.view == 1
+    council.crash(gone)
+    council.heal()
+    put(council, 2)
+    assert council.run_until(lambda: decided(council, 2), limit_s=10)
+
+
+def test_a_leader_gets_its_whole_time_once_a_quorum_has_come_to_its_view() -> None:
+    council = Council(4)
+    lead = leader_of(council)
+    council.crash(lead)
+    late = next(name for name in council.names if name != lead)
+    council.partition([late], [name for name in council.names if name != late])
+    put(council, 1)
+    council.run(20)  # two of four have called for a view for long
+    council.heal()
+    assert council.run_until(lambda: decided(council, 1), limit_s=10)
+    assert {m.replica.view for m in council.members.values() if m.up} <= {1, 2}
+
+
+def test_nobody_leaves_a_view_for_what_can_be_no_more() -> None:
+    """A proposal that reached no leader before its deadline waits in the pools of the others."""
+    council = Council(4)
+    lead = leader_of(council)
+    council.partition(*[[name] for name in council.names])
+    tx, _ = proposal_tx(council.federation, council.names[0], 1, council.wall_ms)
+    for name in council.names:
+        if name != lead:
+            council.submit(name, tx)
+    council.run(200)  # its deadline is a minute away
+    council.heal()
+    council.run(200)
+    replicas = [member.replica for member in council.members.values()]
+    assert [replica.pending for replica in replicas if not replica.entered] in ([], [0, 0, 0])
+    views = {replica.view for replica in replicas}
+    council.run(500)
+    assert {replica.view for replica in replicas} == views
+
+
+def test_a_change_of_view_of_an_earlier_epoch_is_no_offence() -> None:
+    """Whoever was expelled meanwhile and does not know it yet speaks of views of the epoch in which it had a vote."""
+    council = Council(4)
+    lead = leader_of(council)
+    away = next(name for name in council.names if name != lead)
+    council.partition([away], [name for name in council.names if name != away])
+    others = [name for name in council.names if name != away]
+    details = {"swarm": swarm(away).hex(), "reason": "it is silent"}
+    tx, raw = proposal_tx(council.federation, lead, 1, council.wall_ms, "expel", **details)
+    for name in others:
+        for one in (tx, *(ballot_tx(council.federation, voter, 1, raw) for voter in others)):
+            council.submit(name, one)
+    council.submit(away, proposal_tx(council.federation, lead, 2, council.wall_ms)[0])
+    assert council.run_until(lambda: council.members[lead].chain.member(swarm(away)) is None, limit_s=5)
+    council.run(10)
+    assert council.members[away].replica.view == 1
+    council.heal()
+    council.run(10)
+    assert [member.blames for member in council.members.values()] == [[], [], [], []]

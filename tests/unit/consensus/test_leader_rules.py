@@ -74,7 +74,7 @@ def test_who_does_not_lead_keeps_what_waits(leader: Chamber) -> None:
     other = Chamber(at=1)
     other.submit(other.realm.leave("beta"))
     assert other.proposed() == []
-    assert (other.replica.pending, other.replica.waits_for(other.realm.leave("beta"))) == (1, True)
+    assert (other.replica.pending, other.replica.waits_for(other.realm.leave("beta"), other.wall_ms)) == (1, True)
 
 
 def test_a_leader_proposes_one_block_a_view_and_height(leader: Chamber) -> None:

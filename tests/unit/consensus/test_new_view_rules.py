@@ -100,6 +100,8 @@ def test_a_leader_proposes_what_the_latest_lock_binds_it_to(
     for view in (1, 2, 3, 4):
         chamber.time_out()
         assert chamber.replica.view == view
+        for name in chamber.others[:2]:
+            chamber.call(view, name)
     chamber.time_out()
     for lock, name in zip(locks, chamber.others, strict=False):
         chamber.call(5, name, None if lock is None else chamber.locked(chamber.block(lock[0]), lock[1]))

@@ -41,7 +41,7 @@ def test_what_a_block_brings_waits_no_longer() -> None:
     chamber.submit(chamber.proposal_tx(1))
     chamber.submit(chamber.proposal_tx(2))
     chamber.grow(chamber.block(1))
-    assert (chamber.replica.pending, chamber.replica.waits_for(chamber.proposal_tx(2))) == (1, True)
+    assert (chamber.replica.pending, chamber.replica.waits_for(chamber.proposal_tx(2), chamber.wall_ms)) == (1, True)
 
 
 def test_a_block_gives_the_next_one_its_whole_time() -> None:

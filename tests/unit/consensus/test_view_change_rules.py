@@ -99,6 +99,23 @@ def test_each_view_that_fails_gets_twice_the_time_of_the_one_before(chamber: Cha
         assert chamber.replica.view == view - 1
         chamber.tick(0.001)
         assert chamber.replica.view == view
+        follow(chamber)
+
+
+def follow(chamber: Chamber) -> None:
+    """So many others call for its view that nobody is left behind by the next one."""
+    for name in chamber.others[:2]:
+        chamber.call(chamber.replica.view, name)
+
+
+def test_nobody_leaves_a_view_in_which_it_is_alone(chamber: Chamber) -> None:
+    chamber.time_out()
+    for _ in range(3):
+        chamber.time_out()
+        assert chamber.replica.view == 1
+    follow(chamber)
+    chamber.time_out()
+    assert chamber.replica.view == 2
 
 
 def test_a_call_of_ones_own_key_from_elsewhere_is_not_kept(chamber: Chamber) -> None:

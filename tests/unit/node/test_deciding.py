@@ -81,6 +81,24 @@ def test_operators_vote_where_no_policy_does() -> None:
     assert again.kind is FailureKind.USAGE
 
 
+def test_a_ballot_that_did_not_get_out_is_ordered_after_the_next_start() -> None:
+    town = town_of(3, default=None)
+    command = Propose(subject="PRIORITY_CHANGE", action="set_priority", details=URGENT, deadline_s=60)
+    proposal = result(town.world.ask(town["beta"], command))["proposal"]
+    town.world.run_until(lambda: proposals(town, "alpha") == [proposal] == proposals(town, "gamma"))
+    town.world.partition([town["alpha"]], [town["beta"], town["gamma"]])
+    vote = Vote(proposal=proposal, choice="approve")
+    assert result(town.world.ask(town["alpha"], vote))["choice"] == "APPROVE"
+    town.world.crash(town["alpha"])
+    town.world.heal()
+    town.world.start(town["alpha"])
+    town.world.run(10 * SECOND)
+    again = refused(town.world.ask(town["alpha"], Vote(proposal=proposal, choice="reject")))
+    assert "a vote is final" in again.message
+    assert result(town.world.ask(town["gamma"], vote))["choice"] == "APPROVE"
+    town.world.run_until(lambda: decisions(town, "beta") == [(proposal, "APPROVED")])
+
+
 def test_a_proposal_that_nobody_votes_on_expires() -> None:
     town = town_of(3, default=None)
     assert result(propose(town, "alpha"))["status"] == "EXPIRED"

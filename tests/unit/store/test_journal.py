@@ -54,7 +54,7 @@ def test_any_truncation_leaves_a_prefix(written: list[Record], data: st.DataObje
         whole += OVERHEAD + len(record.body)
         ends.append(whole)
     assert len(found.records) == max(0, sum(end <= length for end in ends) - 1)
-    assert found.cut == (length > HEADERS_SIZE and length not in ends)
+    assert found.cut == found.torn == (length > HEADERS_SIZE and length not in ends)
     assert bool(found.damage) == (length < HEADERS_SIZE)
 
 
@@ -116,6 +116,14 @@ def test_a_record_that_comes_twice_is_damage() -> None:
     one = encode_records(SALT, 0, [Record(1, b"a")])
     found = scan(encode_headers(SALT) + one + one, "j")
     assert "out of order" in found.damage[0].detail
+
+
+@given(records.filter(bool), st.data())
+def test_what_rotted_is_not_taken_for_a_write_that_was_torn(written: list[Record], data: st.DataObject) -> None:
+    raw = image(written)
+    last = len(raw) - OVERHEAD - len(written[-1].body)
+    found = scan(flip(raw, data.draw(st.integers(last, len(raw) - 1)), data.draw(st.integers(1, 255))), "j")
+    assert (found.records, found.cut, found.torn) == (written[:-1], True, False)
 
 
 def test_searching_a_body_full_of_magic_is_cheap() -> None:

@@ -311,6 +311,34 @@ def test_an_interrupted_call_poisons_too() -> None:
         store.append([A])
 
 
+def test_a_write_that_was_torn_is_known_for_one_until_something_rots(tmp_path: Path) -> None:
+    store, _ = Store.open(tmp_path)
+    store.append([A, B])
+    store.close(None)
+    path = journal(tmp_path)
+    path.write_bytes(path.read_bytes()[:-1])
+    store, torn = Store.open(tmp_path)
+    assert (torn.doubt, torn.torn) == (Doubt.TAIL, True)
+    store.compact({})
+    store.close(None)
+    store, again = Store.open(tmp_path)
+    assert (again.doubt, again.torn) == (Doubt.TAIL, True)
+    store.append([C])
+    store.close(None)
+    path = journal(tmp_path)
+    flip_file(path, len(path.read_bytes()) - 1, 1)
+    for _ in range(2):
+        store, rotten = Store.open(tmp_path)
+        assert (rotten.doubt, rotten.torn) == (Doubt.TAIL, False)
+        store.close(None)
+    store, _ = Store.open(tmp_path)
+    store.settle()
+    store.close(None)
+    store, settled = Store.open(tmp_path)
+    assert (settled.doubt, settled.torn) == (Doubt.NONE, False)
+    store.close(None)
+
+
 def test_a_torn_tail_is_the_lesser_doubt_until_there_is_damage(tmp_path: Path) -> None:
     store, _ = Store.open(tmp_path)
     store.append([A, B])

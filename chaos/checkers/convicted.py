@@ -1,0 +1,54 @@
+"""S9, L7: nobody honest is ever convicted; and in the end, who was seen to contradict itself is.
+
+On the chain, QUARANTINED is where a swarm stands that evidence was ordered against. An honest node that comes upon
+two statements of one queen says so (its trace); once all is healed and a quorum is connected, the culprit has lost
+its weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from chaos.checkers.base import Checker
+from chaos.checkers.statements import promised
+from consensus.membership import MemberState
+from mesh.protocol.effects import Effect, Trace
+from mesh.protocol.trace import TraceKind
+
+if TYPE_CHECKING:
+    from chaos.host import Host
+    from chaos.process import Process
+    from chaos.world import World
+
+
+class Convicted(Checker):
+    """Remembers whom honest nodes have evidence against, and since when."""
+
+    name = "convicted"
+    judges = (Trace,)
+
+    def __init__(self) -> None:
+        self._evidence: dict[str, dict[str, None]] = {}  # the culprit's name to the hosts that hold it
+        self._told: dict[bytes, None] = {}
+
+    def grew(self, world: World, process: Process) -> Iterator[str]:
+        if process.host.byzantine or not promised(world):
+            return
+        for member in process.node.context.chain.members():
+            if member.state is MemberState.QUARANTINED and member.swarm not in self._told:
+                self._told[member.swarm] = None
+                if world.owner(member.swarm).honest:
+                    yield f"{member.name}, which is honest, is in quarantine"
+
+    def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
+        if isinstance(effect, Trace) and effect.record.kind is TraceKind.EQUIVOCATION and process.host.honest:
+            self._evidence.setdefault(str(effect.record.fields["swarm"]), {})[process.host.name] = None
+        return iter(())
+
+    def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
+        names = {host.name for host in core if host.boots == 1}
+        voters = {voter.swarm for voter in world.ledger.chain.validators().validators}
+        for culprit, witnesses in self._evidence.items():
+            if names & set(witnesses) and world.hosts[culprit].home.swarm in voters and world.quorate(core):
+                yield f"{culprit} contradicted itself before {', '.join(witnesses)}, and still has a vote"
