@@ -151,7 +151,7 @@ class Greeting:
         out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, ChainBlocks(height=chain.height, blocks=records))
 
     def on_chain_blocks(self, link: Link, message: ChainBlocks, out: Outbox) -> bool:
-        """Append what is new, durably; True when the chain grew. Who is told of a later block asks for those before."""
+        """Append what is new, durably; True when the chain grew. Who is told of a later block asks first."""
         chain = self._context.chain
         link.height = max(link.height, message.height)
         grew = False
