@@ -33,6 +33,7 @@ class Ledger:
         self._voters: list[ValidatorSet] = []  # of height 1, 2, …
         self._hashes: list[Digest] = [self.chain.head_hash]
         self._epochs: dict[int, ValidatorSet] = {}
+        self._founded = founded.epoch
         self._promised = True
         self._judged: tuple[frozenset[SwarmId], int] = frozenset(), 0
         self.follow(founded)
@@ -80,11 +81,13 @@ class Ledger:
     # what can be expected
 
     def promised(self, liars: Collection[SwarmId]) -> bool:
-        """Agreement is promised: in no epoch so far did, or do, as many of those lie as two quorums may share."""
+        """Agreement is promised: in no epoch since the founding did, or do, as many of those lie as two quorums may
+        share."""
         judged = frozenset(liars), self.chain.epoch
         if self._promised and judged != self._judged:
             self._judged = judged
-            sets = [*self._epochs.values(), self.chain.validators()]
+            sets = [voters for epoch, voters in self._epochs.items() if epoch >= self._founded]
+            sets.append(self.chain.validators())
             self._promised = all(voters.weight(liars) < shared(voters) for voters in sets)
         return self._promised
 

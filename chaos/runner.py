@@ -154,6 +154,7 @@ def _settle(world: World, panel: Panel, core: list[Host], progress: Callable[[in
     world.trace.note(world.now, "", Kind.FAULT, "heal", " ".join(host.name for host in core))
     began, limit = world.now, world.now + world.scenario.settle_s * SECOND
     heal(world, core)
+    world.core = core
     while world.now < limit and not (converged(world, core) and calm(world, core)):
         world.run(world.now + _LOOK)
         progress(world.now)

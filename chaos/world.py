@@ -94,6 +94,7 @@ class World:
         self._owners: dict[bytes, Host] = {}
         self._peers: dict[PeerId, Host] = {}
         self._agenda = Agenda()
+        self.core: Sequence[Host] = ()  # who is healed; nobody before the faults are over
         self._numbers = 0
         self.events = 0
         for home in self.colony.homes:

@@ -15,7 +15,17 @@ from chaos.canaries.durability import Overtaking, Scribbling, Trusting
 from chaos.canaries.liveness import Sleeping
 from chaos.canaries.memory import Hoarding
 from chaos.canaries.state import Forgetful, Repeating
+from chaos.canaries.tallying import Gullible, Unpunctual
 from chaos.canaries.trust import Credulous, Numb, Timeless
+from chaos.canaries.voting import (
+    Belated,
+    Clinging,
+    Dragging,
+    Hasty,
+    Oblivious,
+    Splitting,
+    Undercounting,
+)
 from chaos.checkers import ALL, OWN_INVARIANTS, Violation
 from chaos.generator import generate
 from chaos.rules import Rules
@@ -29,12 +39,13 @@ MOST_SEEDS = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Canary:
-    """A planted fault: `what` is broken, by which `rules`; so many `swarms` show it."""
+    """A planted fault: `what` is broken, by which `rules`; so many `swarms` show it, governed or not."""
 
     name: str
     what: str
     rules: Callable[[Rng], Rules]
     swarms: int = FEWEST
+    govern: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,36 @@ CANARIES: dict[str, Canary] = {
             rules=Credulous,
             swarms=WITH_A_LIAR,
         ),
+        Canary(name="vote-before-fsync", what="votes overtake their records", rules=Hasty, govern=True),
+        Canary(
+            name="new-view-ignores-prepared",
+            what="a new view forgets what may have been decided",
+            rules=Oblivious,
+            swarms=WITH_A_LIAR,
+            govern=True,
+        ),
+        Canary(
+            name="quorum-less-one", what="one weight less than a quorum decides", rules=Undercounting, govern=True
+        ),
+        Canary(
+            name="commit-after-leaving",
+            what="COMMIT is said in a view that was left",
+            rules=Clinging,
+            swarms=WITH_A_LIAR,
+            govern=True,
+        ),
+        Canary(name="certificate-of-another-epoch", what="who voted before decides now", rules=Belated, govern=True),
+        Canary(
+            name="quorum-of-the-reachable", what="who is out of reach does not count", rules=Splitting, govern=True
+        ),
+        Canary(name="ballot-after-the-deadline", what="late ballots count", rules=Unpunctual, govern=True),
+        Canary(name="weight-from-the-message", what="ballots weigh what they say", rules=Gullible, govern=True),
+        Canary(
+            name="timer-never-resets",
+            what="views that failed make all later ones longer",
+            rules=Dragging,
+            govern=True,
+        ),
     )
 }
 
@@ -81,7 +122,7 @@ def hunt(canary: Canary) -> Catch | None:
     from chaos.runner import run
 
     for seed in range(1, MOST_SEEDS + 1):
-        scenario = replace(generate(seed, canary.swarms), canary=canary.name)
+        scenario = replace(generate(seed, canary.swarms, govern=canary.govern), canary=canary.name)
         violation = run(scenario, rules=canary.rules).violation
         if violation is not None:
             caught = violation.checker in _WITNESSES

@@ -45,10 +45,10 @@ class Alone(Checker):
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
-        if not isinstance(effect, Reply) or not isinstance(effect.outcome, Success):
+        what = self._asked.of(process).pop(effect.request_id, None) if isinstance(effect, Reply) else None
+        if what is None or not isinstance(effect, Reply) or not isinstance(effect.outcome, Success):
             return
-        what = self._asked.of(process).pop(effect.request_id, None)
-        if what is None or process.host.byzantine:
+        if process.host.byzantine:
             return
         context = process.node.context
         heard, now = self._heard.of(process), process.host.clocks.monotonic(world.now)

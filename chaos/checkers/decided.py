@@ -31,6 +31,7 @@ class Decided(Checker):
         chain, seen = process.node.context.chain, self._seen.of(process)
         if process.host.byzantine or chain.height <= seen[0] or not promised(world):
             return
+        world.ledger.follow(chain)
         for block, _ in chain.all_blocks()[seen[0] :]:
             seen[0] += 1
             digest = block_hash(block)

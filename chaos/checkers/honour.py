@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
+from chaos.checkers.statements import promised
 from mesh.protocol.effects import Disconnect, Effect, Penalize
 from wire.errors import Offence
 
@@ -40,7 +41,8 @@ class Honour(Checker):
         if accused is None or not accused.honest:
             return
         if isinstance(effect, Penalize):
-            if effect.offence is not Offence.FUTURE_CLOCK:
+            divided = world.scenario.govern and not promised(world)
+            if effect.offence is not Offence.FUTURE_CLOCK and not divided:
                 yield f"it charges {accused.name}, which is honest, with {effect.offence}: {effect.detail}"
         elif not (process.host.rotten or effect.reason.startswith(_EXCUSES) or _strangers(world, process, accused)):
             yield f"it closes its link to {accused.name}, which is honest: {effect.reason}"

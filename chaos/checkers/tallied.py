@@ -17,7 +17,7 @@ from chaos.ledger import least
 from consensus.blocks import MAX_BLOCK, BallotTx, Block, ProposalTx, decode_tx
 from consensus.governance.proposals import Choice, ProposalBody, Subject, peek_ballot, peek_proposal
 from consensus.governance.standing import Outcome
-from consensus.governance.tally import Status
+from consensus.governance.tally import Status, Tally
 from consensus.quorum import QuorumName
 from consensus.validators import ValidatorSet
 from wire import cbor
@@ -36,21 +36,21 @@ class _Open:
     body: ProposalBody
     ballots: dict[bytes, Choice] = field(default_factory=dict)
 
-    def status(self, voters: ValidatorSet) -> Status:
-        """What the ballots so far decide."""
+    def tally(self, voters: ValidatorSet) -> tuple[Status, Tally]:
+        """What the ballots so far decide, and their weights."""
         target = cbor.decode(self.body.details) if self.body.action == "expel" else {}
         without = bytes.fromhex(target["swarm"]) if isinstance(target, dict) and "swarm" in target else None
         weights = {voter.swarm: voter.weight for voter in voters.validators if voter.swarm != without}
         total = voters.total - sum(voter.weight for voter in voters.validators if voter.swarm == without)
-        approve = sum(weight for swarm, weight in weights.items() if self.ballots.get(swarm) is Choice.APPROVE)
-        against = sum(
-            weight for swarm, weight in weights.items() if self.ballots.get(swarm) in (Choice.REJECT, Choice.ABSTAIN)
+        approve, reject, abstain = (
+            sum(weight for swarm, weight in weights.items() if self.ballots.get(swarm) is choice) for choice in Choice
         )
+        counted = Tally(approve=approve, reject=reject, abstain=abstain, total=total)
         policy = self.body.subject is Subject.FEDERATION_POLICY
         enough = least(voters.rule.name if policy else QuorumName.MAJORITY, total)
         if approve >= enough:
-            return Status.APPROVED
-        return Status.OPEN if total - against >= enough else Status.REJECTED
+            return Status.APPROVED, counted
+        return (Status.OPEN if total - reject - abstain >= enough else Status.REJECTED), counted
 
 
 class Tallied(Checker):
@@ -60,7 +60,7 @@ class Tallied(Checker):
 
     def __init__(self) -> None:
         self._open: dict[bytes, _Open] = {}
-        self._closed: dict[bytes, tuple[int, Status]] = {}
+        self._closed: dict[bytes, tuple[int, Status, Tally]] = {}
         self._height = 0
         self._seen: PerProcess[list[int]] = PerProcess(lambda: [0])
 
@@ -75,9 +75,11 @@ class Tallied(Checker):
             self._count(cbor.decode_as(raw, Block, MAX_BLOCK), world.ledger.voters(self._height), outcomes)
         for proposal, outcome in outcomes.items():
             counted = self._closed.get(proposal)
-            if outcome.height > seen[0] and counted != (outcome.height, outcome.status):
-                what = "open" if counted is None else f"{counted[1]} at block {counted[0]}"
-                yield f"{_name(proposal)} is {outcome.status} at block {outcome.height}, and {what} by its ballots"
+            if outcome.height <= seen[0] or counted == (outcome.height, outcome.status, outcome.tally):
+                continue
+            what = "open" if counted is None else f"{counted[1]} at block {counted[0]} ({_weights(counted[2])})"
+            there = f"{outcome.status} at block {outcome.height} ({_weights(outcome.tally)})"
+            yield f"{_name(proposal)} is {there}, and {what} by its ballots"
         seen[0] = chain.height
         for proposal in chain.standing.open:
             if proposal in self._closed and self._closed[proposal][0] <= chain.height:
@@ -86,7 +88,7 @@ class Tallied(Checker):
     def _count(self, block: Block, voters: ValidatorSet, outcomes: Mapping[bytes, Outcome]) -> None:
         for proposal, entry in list(self._open.items()):
             if entry.body.deadline_ms <= block.time_ms:
-                self._close(proposal, block.height, Status.EXPIRED)
+                self._close(proposal, block.height, Status.EXPIRED, entry.tally(voters)[1])
         for tx in map(decode_tx, block.txs):
             if isinstance(tx, ProposalTx):
                 body = peek_proposal(tx.proposal)
@@ -96,16 +98,20 @@ class Tallied(Checker):
                 if ballot.proposal in self._open:
                     self._open[ballot.proposal].ballots.setdefault(ballot.voter, ballot.choice)
         for proposal, entry in list(self._open.items()):
-            status = entry.status(voters)
+            status, counted = entry.tally(voters)
             if status is Status.APPROVED and entry.body.action in _WAITS:  # whether it waits is not worked out here
                 outcome = outcomes.get(proposal)
                 status = status if outcome is not None and outcome.height == block.height else Status.OPEN
             if status is not Status.OPEN:
-                self._close(proposal, block.height, status)
+                self._close(proposal, block.height, status, counted)
 
-    def _close(self, proposal: bytes, height: int, status: Status) -> None:
-        self._closed[proposal] = height, status
+    def _close(self, proposal: bytes, height: int, status: Status, tally: Tally) -> None:
+        self._closed[proposal] = height, status, tally
         del self._open[proposal]
+
+
+def _weights(tally: Tally) -> str:
+    return f"{tally.approve} for it, {tally.reject} against, {tally.abstain} neither, of {tally.total}"
 
 
 def _name(proposal: bytes) -> str:

@@ -44,6 +44,7 @@ class VoteFirst(Checker):
 
     def __init__(self) -> None:
         self._kept: PerProcess[_Kept] = PerProcess(_Kept)
+        self._public: dict[bytes, None] = {}  # beginnings of views, which anyone hands on, whoever forgot its own too
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
         kept = self._kept.of(process)
@@ -90,8 +91,10 @@ class VoteFirst(Checker):
         else:
             said = said_in(effect)
             if said is not None and said.is_of(process):
-                if said.body not in kept.votes:
+                if said.body not in kept.votes and said.body not in self._public:
                     yield f"its {said.kind.name} leaves before it is durable"
+                if said.kind is MessageType.NEW_VIEW:
+                    self._public[said.body] = None
                 if said.height > kept.height + 1:
                     yield f"it votes on height {said.height}, and what is durable ends with {kept.height}"
 

@@ -86,6 +86,11 @@ class Replica:
         return self._desk.validators
 
     @property
+    def patience(self) -> int:
+        """How long a view gets that has no failed one before it, in microseconds."""
+        return self._desk.pacemaker.base
+
+    @property
     def pending(self) -> int:
         """Transactions that wait to be ordered."""
         return len(self._desk.pool)

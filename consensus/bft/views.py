@@ -63,11 +63,12 @@ class Views:
     def leave_for(self, view: int, now: Instant) -> None:
         """Give up every view below `view`."""
         desk = self._desk
-        desk.note(NoteKind.VIEW_LEFT, desk.view, desk.height)
+        left = desk.view
         signed = desk.rules.view_change(view, desk.chain.height, desk.chain.head_hash)
         desk.entered, desk.opened, self._opening = False, None, None
         desk.round.proposal = desk.round.began = None
         desk.pacemaker.view_failed(now)
+        desk.note(NoteKind.VIEW_LEFT, left, desk.height, f"{desk.pacemaker.timeout()} us")  # for the next one
         desk.say(signed)
         self._changes[desk.me] = self._elections.read(cbor.decode_as(signed.body, ViewChange))
 

@@ -192,7 +192,8 @@ class Dispatch:
     def _chain_blocks(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         if self._node.greeting.on_chain_blocks(link, cbor.decode_as(payload, ChainBlocks), out):
             self._node.chain_grew(now, out)
-        if link.swarm is None and link.hello is not None:
+        whole = link.height <= self._node.context.chain.height
+        if whole and link.swarm is None and link.hello is not None:
             self._node.greeting.refuse(link, "not-a-member", "the federation's chain names no such member", out)
 
     def _batch(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:

@@ -12,6 +12,7 @@ The transport has proven the peer id, so HELLO proves nothing: it says where eac
 
 from __future__ import annotations
 
+from consensus.blocks import MAX_BLOCK, Block
 from consensus.membership import MemberState
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind, Trust
@@ -154,10 +155,14 @@ class Greeting:
         out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, ChainBlocks(height=chain.height, blocks=records))
 
     def on_chain_blocks(self, link: Link, message: ChainBlocks, out: Outbox) -> bool:
-        """Append what is new, durably; True when the chain grew."""
+        """Append what is new, durably; True when the chain grew. Who is told of a later block asks first."""
         chain = self._context.chain
         link.height = max(link.height, message.height)
         grew = False
+        first = cbor.decode_as(message.blocks[0].block, Block, MAX_BLOCK).height if message.blocks else 0
+        if first > chain.height + 1:
+            self.request_chain(link, out)
+            return False
         for record in message.blocks:
             if chain.append(record.block, record.certificate):
                 out.persist(RecordKind.BLOCK, cbor.encode_struct(record))

@@ -272,7 +272,7 @@ class Voting:
 
     def _no_vote(self) -> str:
         """Why this swarm has no vote; empty when it has one."""
-        if self._deciding.replica.voting:
+        if self._deciding.replica.validators.validator(self._context.me.swarm) is not None:
             return ""
         member = self._context.chain.member(self._context.me.swarm)
         state = "no member" if member is None else member.state.name

@@ -29,6 +29,7 @@ from crdt.ops import Author
 from crdt.owner_log import Flag
 from crdt.replica import Row
 from mesh.protocol.commands import Operation
+from mesh.protocol.config import PROFILES, ProfileName
 from mesh.protocol.effects import Effect, Persist, RecordKind
 from mesh.protocol.events import WallClock
 from mesh.protocol.lifecycle import Lifecycle
@@ -50,7 +51,7 @@ class Actor:
         self.heads: dict[Author, Head] = {}
         self.memory: dict[tuple[bytes, str], bytes] = {}
         self.root = ZERO_DIGEST
-        self.chain = SimpleNamespace(height=0, head_hash=sha256(b"genesis"), state_hash=sha256(b"founders"))
+        self.chain: Any = SimpleNamespace(height=0, head_hash=sha256(b"genesis"), state_hash=sha256(b"founders"))
         self.links: list[object] = []
         self.strangers: list[object] = []
         self.contacts: list[object] = []
@@ -65,6 +66,10 @@ class Actor:
         self.lifecycle = Lifecycle.OPERATIONAL
         self.read_only = ""
         self.in_doubt = False
+        self.votes: list[bytes] = []  # found on the disk
+        self.ballots: list[bytes] = []
+        self.submitted = 0
+        self.patience = 1_000_000
         self.store = SimpleNamespace(doubt=Doubt.NONE)
 
     @property
@@ -81,10 +86,14 @@ class Actor:
         context = SimpleNamespace(
             replica=replica,
             chain=self.chain,
-            config=SimpleNamespace(max_links=CAP, max_strangers=CAP, max_book=CAP, max_pending_ops=CAP),
+            config=SimpleNamespace(
+                max_links=CAP, max_strangers=CAP, max_book=CAP, max_pending_ops=CAP, profile=PROFILES[ProfileName.LAN]
+            ),
             links=_Links(self),
             dialer=SimpleNamespace(contacts=lambda: self.contacts),
-            me=SimpleNamespace(author=author(self.host.name), swarm=self.host.home.swarm),
+            me=SimpleNamespace(
+                author=Author(self.host.home.swarm, TERM), swarm=self.host.home.swarm, queen_key=self.host.home.queen
+            ),
             wall_ms=lambda now: self.wall_ms,
         )
         return SimpleNamespace(
@@ -94,6 +103,12 @@ class Actor:
             announcing=SimpleNamespace(held=len(self.held)),
             writer=SimpleNamespace(pending=len(self.waiting)),
             startup=SimpleNamespace(beyond=self.beyond),
+            voting=SimpleNamespace(records=lambda: self.ballots),
+            deciding=SimpleNamespace(
+                records=lambda: self.votes,
+                submitted=self.submitted,
+                replica=SimpleNamespace(patience=self.patience),
+            ),
             lifecycle=self.lifecycle,
             lifecycle_reason=lambda: "it waits",
             read_only_reason=lambda now: self.read_only,
@@ -139,9 +154,9 @@ class Happening(Protocol):
 class Stage:
     """A checker before a world in which only what is played happens."""
 
-    def __init__(self, checker: type[Checker]) -> None:
+    def __init__(self, checker: type[Checker], scenario: Scenario | None = None) -> None:
         self.checker = checker()
-        self.world = World(Scenario(seed=1, swarms=SWARMS))
+        self.world = World(scenario or Scenario(seed=1, swarms=SWARMS))
         self.actors: dict[str, Actor] = {}
         self.said: list[str] = []
         for host in self.world.hosts.values():

@@ -15,6 +15,9 @@ from consensus.membership import MemberState
 from mesh.protocol import proofs
 from mesh.protocol.commands import Failure, FailureKind, GetDecisions, Leave, Outcome, Propose, Success, Vote
 from mesh.protocol.config import NodeConfig, VotingPolicy
+from mesh.protocol.effects import Send
+from mesh.protocol.messages import BlockRecord, ChainBlocks, ChainRequest
+from mesh.protocol.outbox import Outbox, pack
 from tests.support.governed import (
     NAMES,
     URGENT,
@@ -30,6 +33,7 @@ from tests.support.governed import (
 )
 from tests.support.small_swarms import Town
 from wire.time import SECOND
+from wire.types import MessageType
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
@@ -174,6 +178,24 @@ def test_a_member_leaves_and_the_rule_stays() -> None:
     chain = town.node("alpha").context.chain
     town.world.run_until(lambda: chain.member_by_name("delta") is None)
     assert (len(chain.members()), chain.quorum_rule().members) == (3, 4)
+
+
+def test_who_is_told_of_a_later_block_asks_for_those_before_it() -> None:
+    town = town_of(3)
+    context, greeting = town.node("beta").context, town.node("beta").greeting
+    link = next(iter(context.links.members()))
+    whole = context.chain
+    *_, (block, certificate) = whole.all_blocks()
+    news = ChainBlocks(height=whole.height, blocks=(BlockRecord(block=block, certificate=certificate),))
+    context.chain = Chain.from_genesis(whole.genesis.raw)
+    for missing in (True, False):
+        out = Outbox()
+        assert greeting.on_chain_blocks(link, news, out) is not missing
+        asked = [effect.message for effect in out.effects if isinstance(effect, Send)]
+        request = pack(MessageType.CHAIN_REQUEST, ChainRequest(from_height=1))
+        assert asked == ([request] if missing else [])
+        for known, proof in whole.all_blocks()[:-1]:
+            context.chain.append(known, proof)
 
 
 def test_decisions_survive_that_all_crash() -> None:
