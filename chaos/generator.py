@@ -41,7 +41,7 @@ MEAN_PAUSE_MS = 1_500  # between two faults
 WRITES_PER_S = 2
 KEYS = 12  # per swarm, so that writes meet each other
 MEMOLESS = 16  # one in so many seeds verifies every signature anew
-GOVERNED = 0.0  # of the seeds have a federation that governs itself
+GOVERNED = 0.4  # of the seeds have a federation that governs itself
 SETTLE_S, GOVERNED_SETTLE_S = 60, 180  # views that failed have made the next ones longer
 _HOSTILE_SHARE = 3  # fewer than one in so many hosts
 

@@ -14,19 +14,23 @@ from chaos.actions import (
     DiskFault,
     Hangup,
     Lag,
+    Leave,
     Lie,
     Link,
     Pause,
+    Propose,
     Remove,
     Silence,
     Start,
     Stop,
     Twin,
+    Vote,
     Write,
 )
-from chaos.generator import AMONG, KINDS, MEMOLESS, generate
+from chaos.generator import AMONG, KINDS, MEMOLESS, few, generate
+from chaos.motions import MOTIONS
 from chaos.runner import core_of
-from chaos.scenario import Scenario, dump, hosts_of, load
+from chaos.scenario import Policy, Scenario, dump, hosts_of, load
 from chaos.world import World
 from wire.errors import UsageError
 from wire.rng import Rng
@@ -80,7 +84,7 @@ def test_every_fault_of_a_disk_is_drawn() -> None:
 
 def test_every_action_is_drawn() -> None:
     drawn = {type(action) for scenario in SCENARIOS for action in scenario.actions}
-    assert drawn == {*FAULTS.values(), Start, Write, Remove}
+    assert drawn == {*FAULTS.values(), Start, Write, Remove, Propose, Vote, Leave}
 
 
 def test_kinds_have_weights() -> None:
@@ -185,6 +189,69 @@ def test_a_scenario_survives_its_file(scenario: Scenario) -> None:
     assert load(dump(scenario)) == scenario
 
 
+# federations that govern themselves
+
+COUNCILS = [scenario for scenario in SCENARIOS if scenario.govern]
+
+
+def test_in_a_part_of_the_seeds_the_queens_govern() -> None:
+    assert len(SEEDS) // 4 < len(COUNCILS) < len(SEEDS) // 2
+    assert {scenario.policy for scenario in COUNCILS} == {Policy.APPROVE, Policy.DRAWN, Policy.OPERATORS}
+    assert {scenario.votes_to_all for scenario in COUNCILS} == {0, 16}
+    assert {(scenario.handover, bool(scenario.late)) for scenario in COUNCILS} == {
+        (False, False),
+        (False, True),
+        (True, False),
+    }
+    assert all(holds(scenario, Propose) for scenario in COUNCILS)
+    assert not any(holds(scenario, kind) for scenario in SCENARIOS if not scenario.govern for kind in (Propose, Vote))
+
+
+def test_who_governs_may_be_given() -> None:
+    assert [generate(seed, 4, govern=True).govern for seed in range(8)] == [True] * 8
+    assert [generate(seed, 4, govern=False).govern for seed in range(8)] == [False] * 8
+    ruled = next(scenario for scenario in SCENARIOS if not scenario.govern)
+    assert generate(ruled.seed, SWARMS, govern=False) == ruled
+
+
+def test_every_motion_is_drawn_and_fits_its_action() -> None:
+    proposed = {action.action for one in COUNCILS for action in one.actions if isinstance(action, Propose)}
+    assert proposed == {*MOTIONS, "admit", "expel", "reinstate"}
+
+
+def test_one_swarm_at_most_goes() -> None:
+    for scenario in COUNCILS:
+        gone = {action.host for action in scenario.actions if isinstance(action, Leave)}
+        gone |= {str(a.other) for a in scenario.actions if isinstance(a, Propose) and a.action == "expel"}
+        assert len(gone) <= 1
+    assert not any(holds(generate(seed, 3, govern=True), Leave) for seed in range(40))
+
+
+@pytest.mark.parametrize(("members", "most"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (7, 2), (10, 3)])
+def test_whoever_is_hostile_or_frail_leaves_a_quorum(members: int, most: int) -> None:
+    hosts = [f"s{number}" for number in range(1, members + 1)]
+    drawn = [few(Rng(seed), hosts, members) for seed in range(40)]
+    assert {len(groups["hostile"]) + len(groups["frail"]) for groups in drawn} == {most}
+    assert {len(groups["hostile"]) for groups in drawn} == (set(range(most + 1)) if members > 3 else {0})
+    assert not any(set(groups["hostile"]) & set(groups["frail"]) for groups in drawn)
+
+
+@pytest.mark.parametrize("swarms", [3, 4, 7])
+def test_a_core_of_a_council_can_decide(swarms: int) -> None:
+    for seed in range(1, 15):
+        world = World(Scenario(seed=seed, swarms=swarms, govern=True))
+        world.hosts["s2"].rotten = True
+        core = core_of(world)
+        assert world.quorate(core)
+        assert world.quorate([host for host in core if host.name != "s2"])
+
+
+def test_nobody_is_healed_where_no_quorum_is_left() -> None:
+    world = World(Scenario(seed=1, swarms=4, govern=True))
+    world.hosts["s1"].byzantine = world.hosts["s2"].rotten = True
+    assert core_of(world) == []
+
+
 ONE = '{"seed": 1, "swarms": 3, "actions": [%s]}'
 GARBAGE: dict[str, tuple[str, str]] = {
     "nothing": ("", "truncated"),
@@ -202,6 +269,16 @@ GARBAGE: dict[str, tuple[str, str]] = {
     "an action with a field too many": (ONE % '{"do": "start", "at_ms": 1, "host": "s1", "other": "s2"}', "other"),
     "a host that is none": (ONE % '{"do": "start", "at_ms": 1, "host": "s4"}', "no host is called 's4'"),
     "a rate above one": (ONE % '{"do": "lie", "at_ms": 1, "host": "s1", "rate": 2, "for_ms": 1}', "rate"),
+    "an action that nobody can decide": (
+        ONE % '{"do": "propose", "at_ms": 1, "host": "s1", "action": "dance"}',
+        "no action is called 'dance'",
+    ),
+    "a proposal about nobody": (
+        ONE % '{"do": "propose", "at_ms": 1, "host": "s1", "action": "expel", "other": "s7"}',
+        "no host is called 's7'",
+    ),
+    "a handover by one who keeps it": ('{"seed": 1, "swarms": 3, "handover": true}', "govern is false"),
+    "a founder that is late": ('{"seed": 1, "swarms": 3, "govern": true, "late": ["s1"]}', "s1 founds"),
     "a word of another table": (ONE % '{"do": "crash", "at_ms": 1, "host": "s1", "leaves": "dust"}', "dust"),
 }
 
