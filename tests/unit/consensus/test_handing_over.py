@@ -129,3 +129,16 @@ def test_proposals_are_tallied_in_the_order_in_which_they_were_opened() -> None:
         ]
         chamber.grow(chamber.block(1, *ballots))
         assert chamber.chain.standing.priorities == {("task", "t"): second}
+
+
+def test_who_leaves_in_the_block_that_tallies_still_counts() -> None:
+    """Voters and weights are those of the epoch that the block belongs to."""
+    chamber = Chamber()
+    tx, raw = proposal_tx(
+        chamber.federation, "alpha", 7, chamber.wall_ms, "set_parameter", name="admission", value="vote"
+    )
+    ballots = [ballot_tx(chamber.federation, name, 7, raw) for name in ("beta", "gamma", "delta")]
+    chamber.grow(chamber.block(1, tx, *ballots, chamber.realm.leave("beta")))
+    [outcome] = chamber.chain.standing.outcomes.values()
+    assert (outcome.tally.approve, outcome.tally.total) == (3, 4)
+    assert chamber.chain.params.admission == "vote"
