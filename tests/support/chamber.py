@@ -109,6 +109,11 @@ class Chamber:
         assert self.chain.append(block, proof)
         return self._did(self.replica.chain_grew(self.now, self.wall_ms))
 
+    def grow_to(self, height: int) -> None:
+        """Something is decided at each height below this one, which comes next."""
+        while self.height < height:
+            self.grow(self.block(1, *self.ballots(self.height)))
+
     def time_out(self) -> list[Effect]:
         """The present view had its time, though there is something to decide."""
         if not self.replica.pending:

@@ -8,7 +8,7 @@ import pytest
 
 from consensus import chain
 from consensus.bft.messages import Phase
-from consensus.blocks import MAX_BLOCK, MAX_TX, Block, GovernTx, LeaveTx, encode_tx, support
+from consensus.blocks import MAX_BLOCK, MAX_TX, Block, GovernTx, LeaveTx, QuarantineTx, encode_tx, support
 from consensus.governance.proposals import Choice
 from consensus.governance.standing import (
     Outcome,
@@ -18,9 +18,10 @@ from consensus.membership import MemberState
 from tests.support.chamber import Chamber
 from tests.support.council import ballot_tx, proposal_tx
 from tests.support.realm import Realm, queen, swarm
-from wire import cbor
+from wire import cbor, cose
 from wire.errors import BadSignature, Equivocation, Overtaken, ProtocolViolation
 from wire.ids import sha256
+from wire.types import ContentType
 
 
 @pytest.fixture
@@ -127,6 +128,30 @@ def test_a_block_changes_a_sixth_of_the_weight(leaving: int, may: bool) -> None:
 def test_what_counts_as_a_change_of_voters(chamber: Chamber, change: Callable[[Realm], list[bytes]]) -> None:
     with pytest.raises(ProtocolViolation, match="too many voters at once"):
         chamber.chain.check_block(chamber.block(1, *change(chamber.realm)))
+
+
+@pytest.mark.parametrize("away", ["alpha", "beta"])
+def test_the_last_voter_stays(away: str) -> None:
+    """Nobody could decide anything without it; learners and who is in quarantine cannot."""
+    chamber = Chamber(2)
+    last = next(name for name in chamber.order if name != away)
+    chamber.grow(chamber.block(1, chamber.realm.join("guest")))
+    chamber.grow(chamber.block(1, chamber.realm.leave(away)))
+    for tx in (chamber.realm.leave(last), contradiction(chamber, last)):
+        with pytest.raises(ProtocolViolation, match="the last swarm that votes"):
+            chamber.chain.check_transaction(tx, chamber.wall_ms)
+    with pytest.raises(ProtocolViolation, match="the last swarm that votes"):
+        Chamber(1, at=0).submit(chamber.realm.leave("alpha"))
+    chamber.chain.check_transaction(chamber.realm.leave("guest"), chamber.wall_ms)
+
+
+def contradiction(chamber: Chamber, name: str) -> bytes:
+    """Two PREPAREs of one queen for one slot."""
+    cores = [chamber.core(block) for block in (b"one", b"other")]
+    sealed = [
+        cose.seal(ContentType.PREPARE, cbor.encode_struct(core), queen(name), chamber.federation) for core in cores
+    ]
+    return encode_tx(QuarantineTx(*sealed))
 
 
 def test_learners_come_and_go_without_limit(chamber: Chamber) -> None:

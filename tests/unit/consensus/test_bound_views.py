@@ -46,6 +46,20 @@ def test_a_view_that_is_bound_has_something_to_decide(chamber: Chamber) -> None:
     assert chamber.replica.next_deadline(chamber.now, chamber.wall_ms) is not None
 
 
+@pytest.mark.parametrize(("height", "place"), [(63, 2), (64, 3)])
+def test_a_view_is_begun_by_who_leads_it_at_the_height_that_comes_next(height: int, place: int) -> None:
+    """A planned rotation moves that, too."""
+    chamber = Chamber(at=place)
+    chamber.grow_to(height)
+    for name in chamber.others[:2]:
+        chamber.call(2, name)
+    assert len(chamber.says(NEW_VIEW)) == 1
+    other = Chamber(at=0)
+    other.grow_to(height)
+    other.hear(NEW_VIEW, chamber.says(NEW_VIEW)[0], chamber.me)
+    assert (other.replica.view, other.blamed) == (2, "")
+
+
 def test_the_height_after_the_bound_one_is_free(chamber: Chamber) -> None:
     lock = bind(chamber)
     chamber.grow(lock.block)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from consensus import membership, quorum, state, transactions, validators
+from consensus.bft.desk import ReplicaConfig
 from consensus.bft.held import MAX_BYTES, MAX_MESSAGES, Held
 from consensus.bft.messages import CONTENT, Phase, check_vote
 from consensus.bft.pacemaker import Pace, Pacemaker
 from consensus.bft.votes import VoteBook
 from consensus.blocks import Core, sign_core
 from consensus.evidence import convicted
+from consensus.governance import standing
 from consensus.quorum import QuorumRule, QuorumSetting
 from consensus.validators import Validator, ValidatorSet
 from tests.support.realm import queen, swarm
@@ -21,6 +24,28 @@ from wire.types import MessageType
 
 BETA, GAMMA = swarm("beta"), swarm("gamma")
 KIND = MessageType.PRE_PREPARE
+
+
+# what everyone has to agree on
+
+STATED = [
+    pytest.param(validators.ROTATION, 64, id="heights after which another leads"),
+    pytest.param(quorum.SMALL_FEDERATION, 3, id="members among whom a majority decides"),
+    pytest.param(membership.SUSPENDED_COUNTS, 4, id="members among whom a suspended one counts"),
+    pytest.param(state.MOST_CHANGED, 6, id="a block changes such a part of the weight"),
+    pytest.param(standing.MAX_OPEN_OF_ONE, 16, id="open proposals of a swarm"),
+    pytest.param(standing.MAX_OPEN, 1024, id="open proposals"),
+    pytest.param(transactions.MAX_DEADLINE_MS, 7 * 86_400_000, id="seven days"),
+    pytest.param(ReplicaConfig().clock_window_ms, 10_000, id="a new block's time is within 10 s"),
+    pytest.param(ReplicaConfig().all_to_all, 16, id="up to so many, votes go to everyone"),
+    pytest.param(Pace().floor, seconds(1), id="a view has 1 s"),
+    pytest.param(Pace().cap, seconds(60), id="60 s at most"),
+]
+
+
+@pytest.mark.parametrize(("number", "stated"), STATED)
+def test_the_numbers_of_the_protocol(number: int, stated: int) -> None:
+    assert number == stated
 
 
 # held
@@ -125,11 +150,11 @@ NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta")
 
 def voters(members: int) -> ValidatorSet:
     """So many of equal weight."""
-    validators = tuple(
+    queens = tuple(
         Validator(swarm=swarm(name), term=1, key=queen(name).public, weight=1)
         for name in sorted(NAMES[:members], key=swarm)
     )
-    return ValidatorSet(epoch=3, validators=validators, rule=QuorumRule(QuorumSetting.AUTO, members))
+    return ValidatorSet(epoch=3, validators=queens, rule=QuorumRule(QuorumSetting.AUTO, members))
 
 
 def core(block: bytes = b"one", view: int = 2, height: int = 9) -> Core:

@@ -103,8 +103,7 @@ def test_what_is_held_is_judged_anew_only_when_something_has_changed() -> None:
 def test_who_leads_by_rotation_says_again_how_another_began_the_view() -> None:
     chamber = Chamber(at=2, config=ReplicaConfig(repeat=seconds(0.1)))
     chamber.begin(1)
-    while chamber.height < 64:
-        chamber.grow(chamber.block(1, *chamber.ballots(chamber.height)))
+    chamber.grow_to(64)
     assert chamber.replica.leader().swarm == swarm(chamber.me)
     chamber.submit(chamber.proposal_tx())
     chamber.tick(0.1)
@@ -159,7 +158,8 @@ def test_who_has_no_vote_is_silent_and_blames_nobody() -> None:
     for kind in (PRE_PREPARE, PREPARE):
         assert outsider.hear(kind, b"\xff", chamber.others[0]) == []
     assert outsider.tick(100) == outsider.met(chamber.others[0]) == []
-    assert outsider.replica.next_deadline(outsider.now, outsider.wall_ms) is None
+    outsider.grow(outsider.block())
+    assert outsider.replica.next_deadline(outsider.now, outsider.wall_ms) is None, "though a proposal is open"
 
 
 def test_another_epoch_begins_with_view_0_and_other_voters() -> None:
