@@ -187,7 +187,7 @@ def _leave(view: View, tx: LeaveTx) -> Membership:
         raise Overtaken(f"{member.name} has left already")
     if member.swarm == view.genesis.members[0].swarm and not view.standing.governed:
         raise ProtocolViolation("the creator governs this federation and cannot leave it")
-    return _with_voters(view.membership.leave(member.swarm))
+    return view.membership.leave(member.swarm)
 
 
 def _govern(view: View, tx: GovernTx) -> tuple[Membership, Standing]:
@@ -266,13 +266,6 @@ def _quarantine(view: View, tx: QuarantineTx) -> Membership:
     membership = view.membership
     for culprit in culprits:  # one, unless an accomplice names the same key
         membership = membership.put(culprit.swarm, MemberState.QUARANTINED)
-    return _with_voters(membership)
-
-
-def _with_voters(membership: Membership) -> Membership:
-    """`membership`, in which somebody still has a vote; raises ProtocolViolation when nobody has."""
-    if all(member.state is not MemberState.ACTIVE for member in membership.members()):
-        raise ProtocolViolation("the last swarm that votes stays: without it nobody could decide anything")
     return membership
 
 
