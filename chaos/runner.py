@@ -21,6 +21,7 @@ from pathlib import PurePath
 from chaos.checkers import ALL, Broken, Checker, Panel, Violation
 from chaos.checkers.convergence import converged, forked
 from chaos.checkers.prompt import calm
+from chaos.checkers.statements import promised
 from chaos.faults import heal, perform
 from chaos.host import Host
 from chaos.rules import Rules
@@ -131,7 +132,10 @@ def core_of(world: World) -> list[Host]:
 
 
 def _core_with_a_quorum(world: World, rng: Rng, able: list[Host]) -> list[Host]:
-    """A random part of `able` that can decide, some more or none beside it; nobody where all of them cannot."""
+    """A random part of `able` that can decide, some more or none beside it; nobody where all of them cannot, or where
+    so many lied that there may be two chains."""
+    if not promised(world):
+        return []
     order = rng.shuffled(able)
     least = next((size for size in range(1, len(order) + 1) if world.quorate(order[:size])), None)
     return [] if least is None else order[: least + rng.randbelow(len(order) - least + 1)]

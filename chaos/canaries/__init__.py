@@ -85,7 +85,7 @@ CANARIES: dict[str, Canary] = {
             name="new-view-ignores-prepared",
             what="a new view forgets what may have been decided",
             rules=Oblivious,
-            swarms=WITH_A_LIAR,
+            swarms=WITH_A_FORK,
             govern=True,
         ),
         Canary(
@@ -102,12 +102,19 @@ CANARIES: dict[str, Canary] = {
         Canary(
             name="quorum-of-the-reachable", what="who is out of reach does not count", rules=Splitting, govern=True
         ),
-        Canary(name="ballot-after-the-deadline", what="late ballots count", rules=Unpunctual, govern=True),
+        Canary(
+            name="ballot-after-the-deadline",
+            what="late ballots count",
+            rules=Unpunctual,
+            swarms=WITH_A_FORK,
+            govern=True,
+        ),
         Canary(name="weight-from-the-message", what="ballots weigh what they say", rules=Gullible, govern=True),
         Canary(
             name="timer-never-resets",
             what="views that failed make all later ones longer",
             rules=Dragging,
+            swarms=WITH_A_LIAR,
             govern=True,
         ),
     )
