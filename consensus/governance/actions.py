@@ -30,8 +30,8 @@ from wire.ids import SwarmId
 
 _DAY_MS = 24 * 3600 * 1000
 
-SwarmHex = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
-Hex = Annotated[str, Meta(pattern="^([0-9a-f][0-9a-f])+$", max_length=40_000)]
+SwarmHex = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+Hex = Annotated[str, Meta(pattern=r"^([0-9a-f][0-9a-f])+\Z", max_length=40_000)]
 Reason = Annotated[str, Meta(max_length=512)]
 Type = Annotated[str, Meta(min_length=1, max_length=64)]
 Duration = Annotated[int, Meta(ge=1, le=30 * _DAY_MS)]

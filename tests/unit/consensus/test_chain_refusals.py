@@ -147,6 +147,13 @@ def test_blocks_are_served_in_pieces(realm: Realm, start: int, limit: int, expec
     assert realm.chain.blocks(start, limit) == [blocks[height - 1] for height in expected]
 
 
+def test_a_piece_is_as_large_as_may_be(realm: Realm) -> None:
+    realm.order(realm.join("gamma"))
+    blocks = realm.chain.all_blocks()
+    two = sum(len(block) + len(proof) for block, proof in blocks[:2])
+    assert [len(realm.chain.blocks(1, limit)) for limit in (two - 1, two, two + 1)] == [1, 2, 2]
+
+
 def test_time_advances_even_when_the_governors_clock_goes_back(realm: Realm) -> None:
     realm.now_ms = CREATED_MS - 1_000_000
     for term in (2, 3, 4):

@@ -26,6 +26,11 @@ def resealed(raw: bytes, signer: str = "alpha", federation: bytes = cose.GENESIS
     return cose.seal(envelope.content_type, cbor.encode(body), root(signer), federation)
 
 
+def of_no_version(says: object) -> bytes:
+    """Something else than the array that every version begins with."""
+    return cose.seal(ContentType.GENESIS, cbor.encode(says), root("alpha"), cose.GENESIS)
+
+
 def test_a_genesis_says_what_was_founded() -> None:
     genesis = parse_genesis(founding(Params(quorum="byzantine")))
     assert (genesis.name, genesis.created_ms, genesis.federation_id) == ("meadow", CREATED_MS, sha256(genesis.raw))
@@ -48,6 +53,12 @@ def test_a_genesis_says_what_was_founded() -> None:
             lambda: resealed(founding(), f0=2),
             "a genesis of version 2; this build reads version 1",
             id="another version",
+        ),
+        *(
+            pytest.param(
+                lambda says=says: of_no_version(says), "a genesis of version None", id=f"{says} for a genesis"
+            )
+            for says in ([], {}, {"version": 1}, 1, None)
         ),
         pytest.param(lambda: resealed(founding(), f3=[]), "length >= 1 ", id="no member"),
         pytest.param(lambda: resealed(founding(), f3=[b"x"] * 2), "length <= 1 ", id="two creators"),

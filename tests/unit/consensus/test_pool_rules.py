@@ -135,6 +135,26 @@ def test_ballots_that_turn_out_wrong_are_dropped_as_their_proposal_comes(chamber
     assert len(pool) == 2
 
 
+def test_what_is_not_here_leaves_no_room_behind(chamber: Chamber) -> None:
+    first, second = chamber.proposal_tx(1), chamber.proposal_tx(2)
+    pool = pool_of(chamber, most_bytes=len(first))
+    fill(pool, chamber, first)
+    pool.remove(second)
+    with pytest.raises(Overloaded):
+        fill(pool, chamber, second)
+
+
+def test_a_second_ballot_of_one_voter_is_dropped_as_the_proposal_comes(chamber: Chamber) -> None:
+    pool = pool_of(chamber)
+    tx, raw = proposal_tx(chamber.federation, chamber.order[0], 1, chamber.wall_ms)
+    yes, no = (
+        ballot_tx(chamber.federation, chamber.order[1], 1, raw, choice) for choice in (Choice.APPROVE, Choice.REJECT)
+    )
+    fill(pool, chamber, yes, no)
+    fill(pool, chamber, tx)
+    assert pool.all() == [tx, yes]
+
+
 def test_the_oldest_ballot_without_proposal_goes_where_there_are_too_many(chamber: Chamber) -> None:
     pool = pool_of(chamber, most=MAX_ASIDE * 2)
     kept, gone = 1, 0

@@ -175,6 +175,14 @@ UNPROVEN = [
 ]
 
 
+def elsewhere(c: Chamber) -> bytes:
+    """A quorum prepared that block, in that view, at another height."""
+    return c.certificate(Phase.PREPARE, c.core(c.block(), height=c.height + 1))
+
+
+UNPROVEN.append(pytest.param(shows(certificate=elsewhere), "block or view", id="certified is another height"))
+
+
 def at_home(name: str = "alpha") -> Chamber:
     """The replica is that of `name`."""
     return Chamber(at=Chamber().order.index(name))
