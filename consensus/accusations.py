@@ -16,22 +16,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import Struct
-
 from consensus.fields import Bytes16, Bytes32, Natural
+from consensus.statements import Statement, open_statement
 from consensus.validators import ValidatorSet
 from wire import cbor, cose, keys
-from wire.errors import BadSignature, Offence, Overtaken, ProtocolViolation
+from wire.errors import BadSignature, Overtaken, ProtocolViolation
 from wire.ids import SwarmId
 from wire.types import KIB, ContentType
 
 MAX_ACCUSATION = 1 * KIB
 
 
-class Accusation(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class Accusation(Statement, frozen=True):
     """What an accuser signs."""
 
-    federation: Bytes32
     epoch: Natural
     accuser: Bytes16
     accused: Bytes16
@@ -59,14 +57,11 @@ def open_accusation(raw: bytes, voters: ValidatorSet, federation: bytes, verify:
         Overtaken: of an epoch that is not that of `voters`.
         RemoteError: malformed, forged, or about nobody who votes.
     """
-    envelope = cose.open_as(raw, ContentType.ACCUSE, federation, limit=MAX_ACCUSATION, verify=verify)
-    body = cbor.decode_as(envelope.payload, Accusation)
-    if body.federation != federation:
-        raise BadSignature("an accusation for another federation", Offence.FEDERATION)
+    body, key = open_statement(raw, ContentType.ACCUSE, Accusation, federation, MAX_ACCUSATION, verify)
     if body.epoch != voters.epoch:
         raise Overtaken(f"an accusation of epoch {body.epoch}, not {voters.epoch}")
     accuser, accused = (voters.validator(SwarmId(swarm)) for swarm in (body.accuser, body.accused))
-    if accuser is None or envelope.kid != accuser.key:
+    if accuser is None or key != accuser.key:
         raise BadSignature("an accusation that no voting queen signed")
     if accused is None or accused is accuser or accused.term != body.term:
         raise ProtocolViolation("an accusation of itself, or of one who does not vote in this term")

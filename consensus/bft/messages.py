@@ -23,6 +23,7 @@ from msgspec import Meta, Struct
 
 from consensus.blocks import MAX_BLOCK, MAX_CERTIFICATE, Core
 from consensus.fields import Bytes16, Bytes32, Natural, Signature
+from consensus.statements import Statement, open_statement
 from wire import cbor, cose, keys
 from wire.errors import BadSignature, Offence
 from wire.ids import PublicKey, sha256
@@ -75,10 +76,9 @@ class CertificateNews(Struct, frozen=True, array_like=True):
     certificate: RawCertificate
 
 
-class ViewChangeHeader(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class ViewChangeHeader(Statement, frozen=True):
     """What a replica signs as it leaves the lower views."""
 
-    federation: Bytes32
     epoch: Natural
     new_view: Natural
     committed_height: Natural
@@ -95,10 +95,9 @@ class ViewChange(Struct, frozen=True, array_like=True):
     block: RawBlock | None
 
 
-class NewViewHeader(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class NewViewHeader(Statement, frozen=True):
     """What a new leader signs."""
 
-    federation: Bytes32
     epoch: Natural
     view: Natural
     changes_hash: Bytes32
@@ -130,20 +129,12 @@ def check_vote(
 
 def open_view_change(raw: bytes, federation: bytes, verify: keys.Verify) -> tuple[ViewChangeHeader, PublicKey]:
     """(header, the key that sealed it); raises RemoteError when it is malformed or forged."""
-    envelope = cose.open_as(raw, ContentType.VIEW_CHANGE, federation, limit=MAX_HEADER, verify=verify)
-    header = cbor.decode_as(envelope.payload, ViewChangeHeader)
-    if header.federation != federation:
-        raise BadSignature("a change of view of another federation", Offence.FEDERATION)
-    return header, envelope.kid
+    return open_statement(raw, ContentType.VIEW_CHANGE, ViewChangeHeader, federation, MAX_HEADER, verify)
 
 
 def open_new_view(raw: bytes, federation: bytes, verify: keys.Verify) -> tuple[NewViewHeader, PublicKey]:
     """(header, the key that sealed it); raises RemoteError when it is malformed or forged."""
-    envelope = cose.open_as(raw, ContentType.NEW_VIEW, federation, limit=MAX_HEADER, verify=verify)
-    header = cbor.decode_as(envelope.payload, NewViewHeader)
-    if header.federation != federation:
-        raise BadSignature("a new view of another federation", Offence.FEDERATION)
-    return header, envelope.kid
+    return open_statement(raw, ContentType.NEW_VIEW, NewViewHeader, federation, MAX_HEADER, verify)
 
 
 def hash_of_changes(changes: tuple[bytes, ...]) -> bytes:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from consensus.fields import Bytes16, Bytes32, Natural
+from consensus.statements import Statement, open_statement
 from wire import cbor, cose, keys
-from wire.errors import BadSignature, Offence
 from wire.ids import Digest, SwarmId, sha256
 from wire.types import KIB, ContentType
 
@@ -46,10 +46,9 @@ class Choice(IntEnum):
     ABSTAIN = 3
 
 
-class ProposalBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class ProposalBody(Statement, frozen=True):
     """What a proposer signs."""
 
-    federation: Bytes32
     proposal: Bytes16
     proposer: Bytes16
     term: Natural
@@ -60,10 +59,9 @@ class ProposalBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     deadline_ms: Natural
 
 
-class BallotBody(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class BallotBody(Statement, frozen=True):
     """What a voter signs."""
 
-    federation: Bytes32
     proposal: Bytes16
     proposal_hash: Bytes32
     voter: Bytes16
@@ -100,11 +98,8 @@ def seal_proposal(body: ProposalBody, key: keys.SigningKey) -> bytes:
 
 def open_proposal(raw: bytes, federation: bytes, verify: keys.Verify) -> tuple[Proposal, bytes]:
     """(proposal, the key that sealed it); raises RemoteError when it is malformed or forged."""
-    envelope = cose.open_as(raw, ContentType.PROPOSAL, federation, limit=MAX_PROPOSAL, verify=verify)
-    body = cbor.decode_as(envelope.payload, ProposalBody)
-    if body.federation != federation:
-        raise BadSignature("a proposal of another federation", Offence.FEDERATION)
-    return Proposal(body, raw), envelope.kid
+    body, key = open_statement(raw, ContentType.PROPOSAL, ProposalBody, federation, MAX_PROPOSAL, verify)
+    return Proposal(body, raw), key
 
 
 def peek_proposal(raw: bytes) -> ProposalBody:
@@ -124,8 +119,4 @@ def seal_ballot(body: BallotBody, key: keys.SigningKey) -> bytes:
 
 def open_ballot(raw: bytes, federation: bytes, verify: keys.Verify) -> tuple[BallotBody, bytes]:
     """(ballot, the key that sealed it); raises RemoteError when it is malformed or forged."""
-    envelope = cose.open_as(raw, ContentType.BALLOT, federation, limit=MAX_BALLOT, verify=verify)
-    body = cbor.decode_as(envelope.payload, BallotBody)
-    if body.federation != federation:
-        raise BadSignature("a ballot of another federation", Offence.FEDERATION)
-    return body, envelope.kid
+    return open_statement(raw, ContentType.BALLOT, BallotBody, federation, MAX_BALLOT, verify)
