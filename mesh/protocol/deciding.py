@@ -142,7 +142,11 @@ class Deciding:
 
     def spread(self, tx: bytes, out: Outbox) -> None:
         """Let every validator know of a transaction at once."""
-        self._send(self._voters(), Channel.MESH, MessageType.TX_SUBMIT, tx, out)
+        self.tell(Channel.MESH, MessageType.TX_SUBMIT, tx, out)
+
+    def tell(self, channel: Channel, kind: MessageType, body: bytes, out: Outbox) -> None:
+        """Send something to every other validator that is linked."""
+        self._send(self._voters(), channel, kind, body, out)
 
     def _voters(self) -> list[SwarmId]:
         return [validator.swarm for validator in self.replica.validators.validators]

@@ -168,10 +168,7 @@ class Detector:
         raw = seal_accusation(body, context.me.queen_key)
         case.said[me.swarm] = body, raw
         out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.ACCUSE, raw)))
-        for voter in voters.validators:
-            link = context.links.of_swarm(voter.swarm)
-            if link is not None:
-                out.send(link.peer, Channel.PRIORITY, MessageType.ACCUSE, raw)
+        self._deciding.tell(Channel.PRIORITY, MessageType.ACCUSE, raw, out)
 
     def verify(self, raw: bytes) -> bool:
         """An accusation is authentic; False when that cannot be told here. Raises RemoteError when forged."""

@@ -11,8 +11,8 @@ from mesh.protocol.config import NodeConfig
 from mesh.protocol.detector import Health
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.trace import TraceKind
+from tests.support.governed import NAMES, propose, town_of
 from tests.support.small_swarms import Town
-from tests.unit.node.test_deciding import NAMES, propose, town_of
 from wire.frame import pack_message
 from wire.ids import SwarmId
 from wire.time import SECOND
