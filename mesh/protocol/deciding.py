@@ -58,6 +58,7 @@ class Deciding:
         self._served: dict[SwarmId, tuple[int, Instant]] = {}
         self._startup = startup
         self._abstains_until: int | None = None  # a height
+        self._abstained: int | None = None  # the epoch of its block
         self._signing = False
 
     # state
@@ -69,10 +70,16 @@ class Deciding:
             return True
         if not self._startup.forgetful:
             return False
+        epoch = self._forgotten_epoch()
+        return epoch is None or self._context.chain.epoch <= epoch
+
+    def _forgotten_epoch(self) -> int | None:
+        """The epoch of the first block that was surely decided without this node; None before there is one. Asked
+        for after every event, so its block is read once."""
         until, chain = self._abstains_until, self._context.chain
-        if until is None or chain.height < until:
-            return True
-        return chain.epoch <= cbor.decode_as(chain.blocks(until, 0)[0][0], Block, MAX_BLOCK).epoch
+        if self._abstained is None and until is not None and chain.height >= until:
+            self._abstained = cbor.decode_as(chain.blocks(until, 0)[0][0], Block, MAX_BLOCK).epoch
+        return self._abstained
 
     def records(self) -> list[bytes]:
         """Votes that a journal which is written anew has to hold."""

@@ -147,7 +147,7 @@ class Voting:
         said = self._said(proposal.id)
         reason = self._no_vote()
         if not reason and self._deciding.abstaining:
-            reason = "what this node voted before may be lost with its disk: it votes again after the next decision"
+            reason = "what this node voted before may be lost with its disk: it votes again in the next epoch"
         if said not in (None, choice):
             reason = f"this queen has voted {said.name} on it already: a vote is final"
         try:
