@@ -118,6 +118,13 @@ def test_nobody_leaves_a_view_in_which_it_is_alone(chamber: Chamber) -> None:
     assert chamber.replica.view == 2
 
 
+def test_what_can_be_ordered_no_more_is_no_reason_to_leave_a_view(chamber: Chamber) -> None:
+    chamber.submit(chamber.proposal_tx())
+    chamber.wall_ms += 8 * 24 * 3600 * 1000  # no deadline is so far away
+    chamber.tick(60)
+    assert (chamber.replica.view, chamber.replica.pending) == (0, 0)
+
+
 def test_a_call_of_ones_own_key_from_elsewhere_is_not_kept(chamber: Chamber) -> None:
     chamber.call(3, chamber.me)
     chamber.call(3, chamber.others[0])
