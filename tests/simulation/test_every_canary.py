@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chaos.canaries import CANARIES, hunt
+from chaos.canaries import CANARIES, Canary, hunt
 from chaos.minimize import Minimizer
+from chaos.process import Process
 from chaos.rules import Rules
 from chaos.runner import rules_of, run
 from chaos.scenario import dump, load
@@ -25,6 +26,19 @@ def test_a_canary_is_caught_explained_and_replayed(name: str) -> None:
     assert (again.digest, again.violation) == (search.best.digest, search.violation)
     assert again.violation is not None
     assert again.violation.checker == catch.violation.checker
+
+
+class Misfit(Rules):
+    """Replaces what the code does not call so any more."""
+
+    def booted(self, process: Process) -> None:
+        process.node.syncing.tick = lambda: None  # type: ignore[method-assign,misc,assignment]
+
+
+def test_a_canary_that_fits_the_code_no_more_is_not_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos.canaries.MOST_SEEDS", 1)
+    monkeypatch.setattr("chaos.canaries.CANARIES", {"misfit": Canary(name="misfit", what="-", rules=Misfit)})
+    assert hunt(Canary(name="misfit", what="-", rules=Misfit)) is None
 
 
 def test_the_rules_are_those_of_the_name() -> None:
