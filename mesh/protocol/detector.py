@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from consensus.accusations import Accusation, confirmed, open_accusation, seal_accusation
 from consensus.blocks import SuspendTx, encode_tx
-from consensus.transactions import ACCUSED_FOR_MS, CLOCKS_APART_MS
+from consensus.succession import ACCUSED_FOR_MS, CLOCKS_APART_MS
 from consensus.validators import Validator, ValidatorSet
 from crdt.ops import Author
 from mesh.protocol.context import Context
