@@ -24,6 +24,15 @@ def membership(context: Context, now: Instant) -> dict[str, object]:
     }
 
 
+def backups_of(member: Member) -> list[dict[str, object]]:
+    """Who may take over for a member, in their order."""
+    ordered = sorted(member.backups, key=lambda backup: (backup.rank, backup.key))
+    return [
+        {"peer_id": one.peer, "key": one.key.hex(), "rank": one.rank, "expires_ms": one.not_after_ms}
+        for one in ordered
+    ]
+
+
 def _row(context: Context, member: Member, now: Instant) -> dict[str, object]:
     chain = context.chain
     belongs = chain.member(member.swarm) is not None
@@ -38,5 +47,6 @@ def _row(context: Context, member: Member, now: Instant) -> dict[str, object]:
         "peer_id": member.peer,
         "inviter": None if member.inviter is None else name_of(chain, member.inviter),
         "expires_ms": member.not_after_ms,
+        "backups": backups_of(member),
         "in_reach": belongs and in_reach(context, member.swarm, now),
     }

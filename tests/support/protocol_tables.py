@@ -188,6 +188,7 @@ def _bounds() -> str:
 
 def _profiles() -> str:
     names = ["probe", "missed_probes", "heartbeat", "announce", "contact_window", "redial_cap", "sync_round"]
+    names += ["fence", "rank_delay"]
     rows = [
         [
             name.value,
@@ -208,6 +209,8 @@ def _profiles() -> str:
         "contact window",
         "redial pause ≤",
         "sync round",
+        "fence",
+        "rank delay",
     ]
     return table(header, rows)
 
