@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker, PerProcess
 from chaos.ledger import quorum
+from consensus.validators import Validator
 from mesh.protocol.commands import Leave, Operation, Propose, Success, Vote
 from mesh.protocol.effects import Effect, Reply
 from mesh.protocol.events import InEvent, MessageReceived
@@ -55,8 +56,14 @@ class Alone(Checker):
         voters = context.chain.validators()
         weight = 0
         for voter in voters.validators:
-            at = heard.get(world.owner(voter.swarm).peer)
+            at = heard.get(_node_of(world, voter))
             near = at is not None and now - at <= context.config.profile.contact_window
             weight += voter.weight if near or voter.swarm == context.me.swarm else 0
         if weight < quorum(voters):
             yield f"it answers {what} with yes, and {weight} of {voters.total} weight is in its reach"
+
+
+def _node_of(world: World, voter: Validator) -> PeerId:
+    """Who speaks with the key of a voter: the queen that its swarm began with, or her backup."""
+    hosts = (host for host in world.hosts.values() if host.home.swarm == voter.swarm)
+    return next((host.peer for host in hosts if host.home.queen.public == voter.key), world.owner(voter.swarm).peer)
