@@ -73,7 +73,6 @@ class Startup:
         self._context = context
         self._disk = disk
         self._answers: dict[SwarmId, HeldRow | None] = {}
-        self._ends = self._known_ends()
         self._beyond = dict(disk.beyond)
         self._conflict = ""
         self._claims: dict[SwarmId, str] = {}  # who says that it holds another record at our head's place
@@ -104,7 +103,6 @@ class Startup:
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> bool:
         """`swarm` says what it holds of our log; True when only a session can show that it is so."""
         self._answers[swarm] = row
-        self._ends = self._known_ends()
         self._claims.pop(swarm, None)
         if row is None or row.swarm != self._context.me.swarm:
             return False
@@ -198,7 +196,7 @@ class Startup:
 
     def _behind(self) -> bool:
         """Somebody holds, or the marker names, more of our log than we do."""
-        return bool(self._beyond) or any(self._held(term) < seq for term, seq in self._ends.items())
+        return bool(self._beyond) or any(self._held(term) < seq for term, seq in self._known_ends().items())
 
     def _known_ends(self) -> dict[int, int]:
         """The last number of our log by term, as others and the marker on the disk know it."""

@@ -97,6 +97,8 @@ class Terms:
         return transaction
 
     def next_deadline(self) -> Instant | None:
+        if not self._next_try and not self._leaving:
+            return None
         due = [self._next_try] if self._next_try and self._pending() else []
         return min([*due, *self._leaving.values()], default=None)
 
