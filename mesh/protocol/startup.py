@@ -198,8 +198,8 @@ class Startup:
         return (self._disk.cut or self._disk.damaged) and not self._vouched()
 
     def _vouched(self) -> bool:
-        """The clean-shutdown marker says all that was signed: our own log it does, votes it does not. So where queens
-        decide together, and the disk was damaged, it is worth nothing. (The block that says so may be what is lost.)"""
+        """The clean-shutdown marker says all that was signed: of our own log it does, of votes it does not. So where
+        queens decide together, and the disk was damaged, it proves nothing. (What is lost may be that they do.)"""
         decides = self._context.config.govern or self._context.chain.governed
         return self._disk.clean and not (self._disk.damaged and decides)
 
