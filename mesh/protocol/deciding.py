@@ -73,6 +73,11 @@ class Deciding:
         epoch = self._forgotten_epoch()
         return epoch is None or self._context.chain.epoch <= epoch
 
+    @property
+    def forgetful(self) -> bool:
+        """A vote that the disk may have forgotten can still count: the next start has to know of it, too."""
+        return self._context.chain.governed and self.abstaining
+
     def _forgotten_epoch(self) -> int | None:
         """The epoch of the first block that was surely decided without this node; None before there is one. Asked
         for after every event, so its block is read once."""

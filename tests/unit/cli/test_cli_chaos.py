@@ -245,6 +245,17 @@ def test_fuzzing_that_finds_nothing(tmp_path: Path) -> None:
     assert chaos("fuzz", "--seeds", "2", "--jobs", "1", *QUICK).out.splitlines()[0] == "1 of 2 seeds, 3 swarms each"
 
 
+@pytest.mark.parametrize(("option", "governs"), [("--govern", True), ("--no-govern", False), (None, None)])
+def test_who_governs_may_be_said(
+    option: str | None, governs: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Plan] = []
+    monkeypatch.setattr("chaos.campaign.campaign", lambda plan, *_, **__: plans.append(plan) or iter(()))
+    result = result_of("fuzz", *QUICK, *([option] if option else []))
+    assert result["govern"] is governs
+    assert {plans[0].scenario(seed).govern for seed in range(8)} == ({True, False} if governs is None else {governs})
+
+
 def test_a_time_limit_ends_it() -> None:
     assert result_of("fuzz", "--time", "1s", "--jobs", "1", *QUICK)["seeds"] >= 1
 
