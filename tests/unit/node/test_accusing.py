@@ -120,7 +120,7 @@ def test_who_answered_meanwhile_is_accused_anew_when_it_is_suspected_again(judge
     assert len(judge.pass_to(SUSPECTED)) == 1
     judge.answers()
     assert judge.pass_to(SUSPECTED + PERIOD) == []
-    assert judge.health is Health.WELL
+    assert judge.health is Health.ACTIVE
     judge.silent_again()
     silent_from = judge.now - judge.began
     said = judge.pass_to(silent_from + SUSPECTED)
@@ -143,7 +143,7 @@ def test_who_may_not_vote_accuses_nobody(judge: Judge) -> None:
         ([], True, Health.SUSPECTED),
         (["gamma"], True, Health.FAILED),
         (["gamma", "delta"], True, Health.FAILED),
-        (["gamma", "delta"], False, Health.WELL),
+        (["gamma", "delta"], False, Health.ACTIVE),
     ],
 )
 def test_more_than_half_of_the_others_fail_it_where_it_does_not_answer(
