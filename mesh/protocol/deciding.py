@@ -117,6 +117,14 @@ class Deciding:
         self._submitted[sha256(tx)] = _Submitted(tx, now, now)
         self._urge(self._submitted[sha256(tx)], now, out)
 
+    def waits(self, tx: bytes) -> bool:
+        """`tx` was submitted here, and is neither ordered yet nor refused."""
+        return sha256(tx) in self._submitted
+
+    def withdraw(self, tx: bytes) -> None:
+        """`tx` is not wanted any more: say it no more, though who heard of it may still order it."""
+        self._submitted.pop(sha256(tx), None)
+
     def hand_in(self, tx: bytes, now: Instant, out: Outbox) -> None:
         """A step of our own swarm, which is tried again: to the queens, or to the creator while it governs."""
         chain = self._context.chain
@@ -174,7 +182,7 @@ class Deciding:
 
     def on_message(self, link: Link, kind: MessageType, payload: bytes, now: Instant, out: Outbox) -> None:
         """A consensus message of a member."""
-        if link.swarm is None or self.abstaining:
+        if link.swarm is None or not link.queen or self.abstaining:
             return
         effects = self.replica.receive(link.swarm, kind, payload, now, self._context.wall_ms(now))
         self._carry_out(effects, now, out)
@@ -183,7 +191,7 @@ class Deciding:
         """A link stands anew: say what matters there, and what is ours to be ordered."""
         if link.swarm is None:
             return
-        if not self.abstaining:
+        if link.queen and not self.abstaining:
             self._carry_out(self.replica.met(link.swarm), now, out)
         for submitted in self._submitted.values():
             submitted.next_try = min(submitted.next_try, now)
@@ -263,7 +271,8 @@ class Deciding:
             return
         news = ChainBlocks(height=chain.height, blocks=(record,))
         for link in self._context.links.members():
-            if link.swarm is not None and self.replica.validators.position(link.swarm) is None:
+            votes = link.swarm is not None and self.replica.validators.position(link.swarm) is not None
+            if not (link.queen and votes):
                 out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
 
     def _serve(self, swarm: SwarmId, from_height: int, now: Instant, out: Outbox) -> None:
