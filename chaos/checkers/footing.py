@@ -26,8 +26,8 @@ _NEEDED = (".log", ".snap")  # the files that a node rests on
 class Footing(Checker):
     """Remembers the batches that each author is known to have signed, and who signed another one in doubt.
 
-    That others confirmed its log a node may find in the step of its first batch: so that is judged behind it. The doubt
-    on the disk may last longer, for the sake of votes.
+    That others confirmed its log a node may find in the step of its first batch: so that is judged behind it. The
+    doubt on the disk may last longer, for the sake of votes.
     """
 
     name = "footing"
