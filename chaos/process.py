@@ -265,8 +265,8 @@ class Process:
                 world.links.disconnect(host, peer, reason)
             case Trust(peer=peer, trusted=trusted):
                 world.links.trust(host, peer, trusted)
-            case Reply(request_id=request_id, outcome=outcome):
-                self._answer(request_id, outcome)
+            case Reply(request_id=request_id):
+                self._answer(request_id, effect.at(host.clocks.monotonic(world.now)))
             case SaveFile(name=name, data=data, durable=durable):
                 self.store.save_file(name, data, durable)
             case Settle():

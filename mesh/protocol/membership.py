@@ -49,6 +49,7 @@ def _row(context: Context, member: Member, health: HealthOf, now: Instant) -> di
         "certified_weight": member.certified_weight,
         "term": member.term,
         "peer_id": member.peer,
+        "queen_key": member.queen_key.hex(),
         "inviter": None if member.inviter is None else name_of(chain, member.inviter),
         "expires_ms": member.not_after_ms,
         "backups": backups_of(member),

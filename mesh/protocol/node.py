@@ -33,6 +33,7 @@ from mesh.protocol.events import (
     WallClock,
     culprit,
 )
+from mesh.protocol.fence import Fence
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.handover import Handover
 from mesh.protocol.lifecycle import Lifecycle, Surroundings, lifecycle_of, lifecycle_reason
@@ -62,7 +63,8 @@ class Node:
         self.greeting = Greeting(context)
         self.startup = Startup(context, disk)
         self.penalties = Penalties(context, self.startup)
-        self.writer = Writer(context)
+        self.fence = Fence(context)
+        self.writer = Writer(context, self.fence)
         self.syncing = Syncing(context)
         self.announcing = Announcing(context)
         self.seeking = Seeking(context, self.announcing)
@@ -188,7 +190,8 @@ class Node:
 
     def read_only_reason(self, now: Instant) -> str:
         """Why this node does not sign; empty when it does."""
-        return self.understudy.reason(now) or self.startup.reason(now) or self.terms.reason()
+        own = self.understudy.reason(now) or self.startup.reason(now) or self.terms.reason()
+        return own or self.fence.reason(now)
 
     def in_step(self) -> bool:
         """Compared with at least one member since the link stood (or there is nobody else), own log confirmed."""
@@ -197,13 +200,11 @@ class Node:
     def surroundings(self) -> Surroundings:
         """What the lifecycle depends on."""
         context = self.context
-        linked = context.links.others(context.me.swarm)
         return Surroundings(
             fenced=self.understudy.fenced(),
             members=context.population(),
-            linked=linked,
-            addresses_known=context.links.established > 0
-            or any(context.dialer.addresses(m.peer) for m in context.chain.members()),
+            linked=context.links.others(context.me.swarm),
+            addresses_known=context.links.established > 0 or context.dialer.knows_any(context.chain.members()),
             in_step=self.in_step(),
             was_operational=self.was_operational,
         )
@@ -283,6 +284,7 @@ class Node:
         link = self.context.links.down(peer)
         self.context.dialer.closed(peer, link is not None and link.established, reason, now)
         if link is not None:
+            self.fence.lost(link)
             if link.swarm is not None:
                 self.startup.void(link.swarm)
             self.syncing.peer_down(peer)
@@ -315,7 +317,7 @@ class Node:
         self.deciding.allow(signing, now, out)
         self.voting.chain_grew(now, out)
         self._follow(now, out)
-        if signing:
+        if signing and not (self.writer.pending and self.fence.closed(now)):
             self.writer.flush(now, out)
         elif self.writer.pending:
             self.writer.refuse(self.read_only_reason(now), out)

@@ -6,6 +6,7 @@ import pytest
 
 from consensus.membership import Member, MemberState
 from mesh.protocol.commands import Failure, FailureKind, GetMembers, MemoryGet, MemoryPut, Success
+from mesh.protocol.effects import Reply
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.trace import TraceKind
 from tests.support.governed import NAMES, propose, refused, result, town_of
@@ -139,3 +140,43 @@ def test_nobody_takes_over_without_a_quorum_or_from_a_queen_that_answers() -> No
     town.world.crash(town["beta"])
     town.world.run(60 * SECOND)
     assert member_of(town, gone).term == member_of(town, gone, spare).term == 1
+
+
+def test_a_queen_with_a_backup_promises_nothing_once_it_may_have_been_replaced() -> None:
+    town, gone, (spare,) = town_with_backups(3)
+    others = [town.swarms[name].peer for name in ("alpha", "beta", spare)]
+    town.world.cut |= {frozenset((town.swarms[gone].peer, other)) for other in others}
+    for other in others:
+        town.world.unlink(town.swarms[gone].peer, other)
+    assert isinstance(put(town, gone, "soon"), Success), "nobody can have been so quick"
+    fence = town.node(gone).context.config.profile.fence
+    town.world.run(fence + SECOND)
+    outcome = put(town, gone, "late")
+    assert isinstance(outcome, Failure)
+    assert "no quorum answered this queen for 5 s, and a backup may have taken over" in outcome.message
+    assert not keys_at(town, gone, "late")
+    town.world.run_until(lambda: member_of(town, gone).term == 2, limit=ACTIVE_WITHIN)
+    assert isinstance(put(town, spare, "early"), Failure), "its guard ends after the fence of the other one"
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", spare]), limit=ACTIVE_WITHIN)
+    town.world.cut.clear()
+    town.world.run_until(lambda: town.node(gone).context.understudy() is not None)
+    assert "NotLeader" in refused(town.world.ask(town[gone], MemoryPut(key="again", value=b"1"))).message
+
+
+def test_without_a_backup_an_isolated_queen_goes_on_alone() -> None:
+    town = town_of(3)
+    town.world.crash(town["alpha"])
+    town.world.crash(town["beta"])
+    town.world.run(60 * SECOND)
+    assert isinstance(put(town, "gamma", "alone"), Success)
+
+
+def test_an_answer_that_comes_too_late_is_not_given() -> None:
+    town, gone, _ = town_with_backups(3)
+    node = town.node(gone)
+    until = node.fence.until(town.world.now)
+    assert until is not None
+    reply = Reply(request_id=1, outcome=Success(), until=until)
+    assert isinstance(reply.at(until), Success)
+    assert refused(reply.at(until + 1)).kind is FailureKind.NO_QUORUM
+    assert isinstance(Reply(request_id=1, outcome=Success()).at(until + 1), Success)
