@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-MODULES = ("full_sync", "federations", "meeting", "healing", "under_attack", "world")
+MODULES = (
+    "full_sync",
+    "federations",
+    "meeting",
+    "healing",
+    "under_attack",
+    "consensus",
+    "council",
+    "detection",
+    "world",
+)
 
 
 def main(names: list[str]) -> int:

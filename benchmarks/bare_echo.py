@@ -47,6 +47,29 @@ def measure(count: int, cores: set[int] | None = None) -> RoundTrips:
             far.kill()
 
 
+def stream_trips(count: int) -> list[float]:
+    """`count` round trips on a stream that stays open, one after the other; seconds."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.bare_echo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as far:
+        assert far.stdout is not None
+        try:
+            return trio.run(_stream_alone, far.stdout.readline().strip(), count)
+        finally:
+            far.kill()
+
+
+async def _stream_alone(address: str, count: int) -> list[float]:
+    async with bare_host(ed25519_keys(NEAR)) as host:
+        stream = await host.host.new_stream(await host.connect(address), [ECHO])
+
+        async def there_and_back(message: bytes) -> None:
+            await stream.write(message)
+            await _exactly(stream, SIZE)
+
+        return await _timed(there_and_back, count, pause_s=0.0)
+
+
 async def _near(address: str, count: int) -> RoundTrips:
     async with bare_host(ed25519_keys(NEAR)) as host:
         peer = await host.connect(address)
@@ -66,14 +89,14 @@ async def _near(address: str, count: int) -> RoundTrips:
         return RoundTrips(await _timed(by_stream, count), await _timed(by_gossip, count))
 
 
-async def _timed(trip: Callable[[bytes], Awaitable[None]], count: int) -> list[float]:
+async def _timed(trip: Callable[[bytes], Awaitable[None]], count: int, pause_s: float = PAUSE_S) -> list[float]:
     took = []
     for number in range(count):
         message = b"%0*d" % (SIZE, number)
         start = time.perf_counter()
         await trip(message)
         took.append(time.perf_counter() - start)
-        await trio.sleep(PAUSE_S)
+        await trio.sleep(pause_s)
     return took
 
 

@@ -48,9 +48,9 @@ def _round_trip(homes: list[Home]) -> Figure:
 
 def _idle(homes: list[Home]) -> Iterator[Figure]:
     pids = [home.status()["pid"] for home in homes]
-    before = [_cpu(pid) for pid in pids]
+    before = [cpu_seconds(pid) for pid in pids]
     time.sleep(IDLE_S)
-    cpu = max(after - start for after, start in zip((_cpu(pid) for pid in pids), before, strict=True)) / IDLE_S
+    cpu = max(after - start for after, start in zip((cpu_seconds(pid) for pid in pids), before, strict=True)) / IDLE_S
     rss = max(int(home.status()["rss_bytes"]) for home in homes)
     yield Figure(
         name="resident memory of an idle node of three",
@@ -66,7 +66,8 @@ def _idle(homes: list[Home]) -> Iterator[Figure]:
     )
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.report import Figure, milliseconds
-from tests.support import netns
-from tests.support.netns import Lan
+from bootstrap.live import netns
+from bootstrap.live.netns import Lan
 from tests.support.processes import Federation, Home, agree
 
 PARTITION_S = 60.0

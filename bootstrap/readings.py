@@ -12,10 +12,13 @@ FREE_MEMORY = "MemAvailable:"
 def gauges_of(node: Node) -> dict[str, int | float]:
     """What goes up and down in a member's node."""
     context = node.context
-    seen = reach(context, clock.now())
+    now = clock.now()
+    seen = reach(context, now)
+    health = node.operations.health.counts(now)
     return {
         "node_links": len(context.links),
         "node_members": len(context.chain.members()),
+        **{f"node_members_{word.value}": count for word, count in health.items()},
         "node_height": context.chain.height,
         "node_epoch": context.chain.epoch,
         "node_quorate": int(seen.state is QuorumState.QUORATE),

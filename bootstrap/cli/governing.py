@@ -12,7 +12,7 @@ import typer
 from bootstrap.cli.asking import Result, ask, client_of, hand_over, home_of
 from bootstrap.cli.deciding import Asked, details_of, tell_decision
 from bootstrap.cli.decision_text import Names, decision_facts, details_text, names_in, shown_id
-from bootstrap.cli.nodes import duration_text
+from bootstrap.cli.health_text import duration_text
 from bootstrap.cli.options import DeadlineOption, HomeOption, JsonOption, WaitOption, between
 from wire.errors import UsageError
 

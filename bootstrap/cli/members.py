@@ -10,6 +10,7 @@ import typer
 from bootstrap.cli.asking import Result, ask, hand_over
 from bootstrap.cli.deciding import Asked, swarm_id, tell_decision
 from bootstrap.cli.decision_text import shown_id
+from bootstrap.cli.health_text import health_text, quorum_facts
 from bootstrap.cli.options import DeadlineOption, HomeOption, JsonOption, WaitOption, between
 
 POLICY = "FEDERATION_POLICY"
@@ -22,7 +23,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the 
 
 
 def members(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show who belongs and who did, what each weighs, and whether decisions can be made."""
+    """Show who belongs and who did, how each is and what it weighs, and what can be done."""
     hand_over(ask(home, "members"), as_json, _show_members)
 
 
@@ -30,18 +31,17 @@ def _show_members(result: Result) -> None:
     from bootstrap.console import facts, on_terminal, say, table
 
     short = on_terminal()
-    quorum = result["quorum"]
     governor = "its queens" if result["governed_by"] == "queens" else "its creator"
     facts(
         {
             "federation": f"{result['federation_name']} {result['federation_id']}, governed by {governor}",
             "chain": f"height {result['height']}, epoch {result['epoch']}",
-            "quorum": f"{quorum['rule']}, {quorum['state']}: {quorum['reason']}",
+            **quorum_facts(result["quorum"]),
         }
     )
     say("")
     table(
-        ["swarm", "id", "state", "weight", "term", "in reach", "invited by", "until", "project"],
+        ["swarm", "id", "state", "weight", "term", "in reach", "health", "invited by", "until", "project"],
         [
             [
                 row["swarm"],
@@ -50,6 +50,7 @@ def _show_members(result: Result) -> None:
                 row["weight"],
                 row["term"],
                 "yes" if row["in_reach"] else "no",
+                health_text(row["health"], time.time() * 1000),
                 row["inviter"],
                 time.strftime("%Y-%m-%d", time.gmtime(row["expires_ms"] / 1000)),
                 row["project"],

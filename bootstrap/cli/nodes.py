@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bootstrap.cli.asking import Result, ask, hand_over, home_of
+from bootstrap.cli.health_text import duration_text, health_text, quorum_facts
 from bootstrap.cli.options import HomeOption, JsonOption
 from bootstrap.options import LogFormat, RunOptions
 
@@ -64,7 +66,7 @@ def show_status(status: Result) -> None:
     if status["members"]:
         say("")
         table(
-            ["swarm", "state", "weight", "term", "records", "linked", "project"],
+            ["swarm", "state", "weight", "term", "records", "linked", "health", "project"],
             [
                 [
                     row["swarm"],
@@ -73,6 +75,7 @@ def show_status(status: Result) -> None:
                     row["term"],
                     row["seq"],
                     _yes(row["connected"]),
+                    health_text(row["health"], time.time() * 1000),
                     row["project"],
                 ]
                 for row in sorted(status["members"], key=lambda row: str(row["swarm"]))
@@ -94,18 +97,12 @@ def _facts_of(status: Result) -> dict[str, object]:
         "lifecycle": f"{status['lifecycle']}: {status['lifecycle_reason']}",
         "federation": None if federation is None else f"{name}{federation}",
         "chain": f"height {status['height']}, epoch {status['epoch']}",
-        "quorum": None if quorum is None else _quorum(quorum),
+        **({} if quorum is None else quorum_facts(quorum)),
         "governed": _government(status),
         "read-only": status["read_only"] and status["read_only"].removeprefix("read-only: "),
         "state root": status["state_root"],
         "running": f"{duration_text(status['uptime_s'])}, {status['rss_bytes'] / 2**20:.0f} MiB of memory",
     }
-
-
-def _quorum(quorum: dict[str, Any]) -> str:
-    crashed, hostile = quorum["crash_faults_tolerated"], quorum["byzantine_faults_tolerated"]
-    rule = f"{quorum['rule']}: goes on with up to {crashed} crashed and {hostile} hostile member(s)"
-    return rule if quorum["state"] == "QUORATE" else f"{quorum['state']}: {quorum['reason']}"
 
 
 def _government(status: Result) -> str | None:
@@ -144,15 +141,6 @@ def show_peers(rows: list[dict[str, Any]]) -> None:
             for row in rows
         ],
     )
-
-
-def duration_text(seconds: float) -> str:
-    """A duration for people: its two largest units."""
-    days, rest = divmod(int(seconds), 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    parts = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")) if count]
-    return " ".join(parts[:2]) or "0 s"
 
 
 def _yes(value: object) -> str:

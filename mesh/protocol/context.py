@@ -21,6 +21,8 @@ from wire.keys import SigningKey
 from wire.rng import Rng
 from wire.time import Instant
 
+_ROUNDING_MS = 1  # by which two readings of one clock may seem to differ
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
@@ -58,6 +60,10 @@ class WallReading:
     def now(self, now: Instant) -> int:
         """Milliseconds since 1970 at `now`."""
         return self.ms + (now - self.at) // 1_000
+
+    def holds(self, ms: int, now: Instant) -> bool:
+        """A clock that shows `ms` at `now` tells nothing new: the reading still leads there."""
+        return abs(self.now(now) - ms) <= _ROUNDING_MS
 
 
 @dataclass(slots=True, kw_only=True)

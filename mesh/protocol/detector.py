@@ -37,12 +37,13 @@ from wire.types import Channel, MessageType
 
 
 class Health(StrEnum):
-    """What this node makes of a member."""
+    """How a member is: the first three by what this node makes of it, the others by what the chain says."""
 
-    WELL = "well"
-    WATCHED = "watched"
+    ACTIVE = "active"
     SUSPECTED = "suspected"
     FAILED = "failed"
+    SUSPENDED = "suspended"
+    QUARANTINED = "quarantined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +80,22 @@ class Detector:
     # what others ask
 
     def health(self, swarm: SwarmId, now: Instant) -> Health:
-        """What this node makes of a member."""
+        """What this node makes of a voter."""
+        return self.condition(swarm, now)[0]
+
+    def condition(self, swarm: SwarmId, now: Instant) -> tuple[Health, Instant | None]:
+        """What this node makes of a voter, and since when it is silent or failed; None while it is well."""
         case = self._cases.get(swarm)
         if case is not None and case.failed_at is not None:
-            return Health.FAILED
+            return Health.FAILED, case.failed_at
         if self.watching.suspected(swarm, now):
-            return Health.SUSPECTED
-        return Health.WATCHED if self.watching.watched(swarm, now) else Health.WELL
+            return Health.SUSPECTED, now - self.watching.silence(swarm, now)
+        return Health.ACTIVE, None
+
+    def accusers(self, swarm: SwarmId, now: Instant) -> tuple[SwarmId, ...]:
+        """Whose word against a voter counts now, as far as it is known here."""
+        case = self._cases.get(swarm)
+        return () if case is None else tuple(self._against(case, self._context.wall_ms(now)))
 
     def charge(self, swarm: SwarmId, wall_ms: int) -> Charge | None:
         """What proves now that `swarm` has failed, fresh enough for a failover; None when it has not."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from consensus.blocks import MAX_BLOCK, Block
 from consensus.membership import MemberState
+from crdt.ops import Author
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind, Trust
 from mesh.protocol.links import Link
@@ -260,10 +261,13 @@ class Greeting:
 
     def _held_of(self, swarm: SwarmId | None) -> HeldRow | None:
         """What we hold of the newest term of the peer's own log."""
-        rows = [row for row in self._context.replica.heads() if row.swarm == swarm]
-        if not rows:
+        member = self._context.chain.member(swarm) if swarm is not None else None
+        newest = self._context.replica.row(Author(member.swarm, member.term)) if member is not None else None
+        if newest is None:  # of this term, nothing yet
+            rows = [row for row in self._context.replica.heads() if row.swarm == swarm]
+            newest = max(rows, key=lambda row: row.term, default=None)
+        if newest is None:
             return None
-        newest = max(rows, key=lambda row: row.term)
         return HeldRow(swarm=newest.swarm, term=newest.term, seq=newest.seq, head=newest.hash)
 
     def _make_room(self, out: Outbox) -> None:

@@ -92,7 +92,8 @@ class Links:
         """A link to `peer` stands."""
         self.down(peer)
         link = Link(peer=peer, address=address, inbound=inbound, since=now, last_heard=now, last_ping=now)
-        link.next_ping = now + (self._config.profile.probe if inbound else 0)  # who dialled begins
+        period = self.ping_period()  # HELLO shows what a pong would, so the first turn is the one after
+        link.next_ping = now + period + (period // _GRACE if inbound else 0)  # who dialled begins
         self._links[peer] = self._waiting[peer] = link
         return link
 

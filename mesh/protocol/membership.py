@@ -1,16 +1,17 @@
-"""What `members` shows: who belongs and who did, by the chain, and who of them is in reach."""
+"""What `members` shows: who belongs and who did, by the chain, how each is, and who is in reach."""
 
 from __future__ import annotations
 
 from consensus.membership import Member
 from mesh.protocol.context import Context
+from mesh.protocol.health import HealthOf
 from mesh.protocol.proofs import name_of
 from mesh.protocol.reach import in_reach
 from mesh.protocol.status import quorum
 from wire.time import Instant
 
 
-def membership(context: Context, now: Instant) -> dict[str, object]:
+def membership(context: Context, health: HealthOf, now: Instant) -> dict[str, object]:
     """The federation, and one row for each swarm that the chain has ever admitted."""
     chain = context.chain
     return {
@@ -20,7 +21,9 @@ def membership(context: Context, now: Instant) -> dict[str, object]:
         "epoch": chain.epoch,
         "height": chain.height,
         "quorum": quorum(context, now),
-        "members": [_row(context, member, now) for _, member in sorted(chain.state.membership.everyone.items())],
+        "members": [
+            _row(context, member, health, now) for _, member in sorted(chain.state.membership.everyone.items())
+        ],
     }
 
 
@@ -33,7 +36,7 @@ def backups_of(member: Member) -> list[dict[str, object]]:
     ]
 
 
-def _row(context: Context, member: Member, now: Instant) -> dict[str, object]:
+def _row(context: Context, member: Member, health: HealthOf, now: Instant) -> dict[str, object]:
     chain = context.chain
     belongs = chain.member(member.swarm) is not None
     return {
@@ -41,6 +44,7 @@ def _row(context: Context, member: Member, now: Instant) -> dict[str, object]:
         "swarm_id": member.swarm.hex(),
         "project": member.project,
         "state": member.state.name,
+        "health": health(member, now),
         "weight": member.weight,
         "certified_weight": member.certified_weight,
         "term": member.term,

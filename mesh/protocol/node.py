@@ -87,12 +87,10 @@ class Node:
             self._signing_deadline,
             self.admission.next_deadline,
             self.terms.next_deadline,
-            lambda: self.deciding.next_deadline(self._latest),
-            self.voting.next_deadline,
             self.handover.next_deadline,
-            self.detector.next_deadline,
-            self.understudy.next_deadline,
         )
+        queens = self.voting.next_deadline, self.detector.next_deadline, self.understudy.next_deadline
+        self._queens_deadlines = (*self._deadlines, lambda: self.deciding.next_deadline(self._latest), *queens)
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
         self._settled = False
@@ -156,7 +154,7 @@ class Node:
     def next_deadline(self) -> Instant | None:
         """When `tick` next has something to do."""
         soonest: Instant | None = None
-        for ask in self._deadlines:
+        for ask in self._queens_deadlines if self.context.chain.governed else self._deadlines:
             deadline = ask()
             if deadline is not None and (soonest is None or deadline < soonest):
                 soonest = deadline
@@ -323,7 +321,7 @@ class Node:
             self.writer.flush(now, out)
         elif self.writer.pending:
             self.writer.refuse(self.read_only_reason(now), out)
-        if not self._settled and self.startup.settled:
+        if not self._settled and self.startup.settled and not self.deciding.forgetful:
             self._settled = True
             out.add(Settle())
         if out.effects:

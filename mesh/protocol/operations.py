@@ -33,6 +33,7 @@ from mesh.protocol.commands import (
     Vote,
 )
 from mesh.protocol.effects import Reply
+from mesh.protocol.health import HealthBook
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.reach import reach
 from mesh.protocol.writer import Write
@@ -48,6 +49,7 @@ class Operations:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.health = HealthBook(node.context, node.detector)
 
     def execute(self, request_id: int, operation: Operation, now: Instant, out: Outbox) -> None:
         """Answer `operation` now, or hand it to the machine that will."""
@@ -87,7 +89,7 @@ class Operations:
             case Invite(expires_s=expires_s):
                 return self._invite(expires_s, now)
             case GetMembers():
-                return Success(result=membership.membership(node.context, now))
+                return Success(result=membership.membership(node.context, self.health.of, now))
             case GetProposals():
                 return Success(result={"proposals": decisions.open_proposals(node.context)})
             case GetDecisions(since=since, proposal=proposal):
@@ -107,6 +109,7 @@ class Operations:
             node.context,
             node.announcing,
             node.deciding,
+            self.health.of,
             lifecycle=node.lifecycle,
             reason=node.lifecycle_reason(),
             read_only=node.read_only_reason(now),

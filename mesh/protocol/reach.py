@@ -1,13 +1,8 @@
 """How much of the federation is in reach, and what may be done with that.
 
-| state | weight in reach | what may be done |
-|---|---|---|
-| QUORATE | the epoch's quorum | everything |
-| DEGRADED | more than half, but no quorum | nothing is decided; the shared state goes on |
-| MINORITY | half or less | nothing new is promised to others; own writes and the shared state go on |
-
 In reach is who answered a probe of ours that was sent within the profile's window; this node itself always is. The
-rule belongs to the epoch, never to who is reachable: nobody shrinks a federation by being cut off.
+rule belongs to the epoch, never to who is reachable: nobody shrinks a federation by being cut off. The table is
+`QuorumState`, each state with what it allows.
 """
 
 from __future__ import annotations
@@ -15,18 +10,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from consensus.membership import MemberState
 from consensus.validators import ValidatorSet
 from mesh.protocol.context import Context
 from wire.ids import SwarmId
 from wire.time import Instant
 
+MEND = "start their nodes or mend the network: see `zenmesh peers`"
+
 
 class QuorumState(StrEnum):
-    """What the reachable weight allows."""
+    """What the weight in reach allows."""
 
-    QUORATE = "QUORATE"
-    DEGRADED = "DEGRADED"
-    MINORITY = "MINORITY"
+    QUORATE = "QUORATE"  # the epoch's quorum
+    DEGRADED = "DEGRADED"  # more than half, but no quorum
+    MINORITY = "MINORITY"  # half or less
+
+    @property
+    def powers(self) -> tuple[Power, ...]:
+        """What may be done, in the order in which it is lost."""
+        return _POWERS[self]
+
+
+class Power(StrEnum):
+    """Something that a node may do, as long as so much is in reach."""
+
+    DECIDE = "decide"  # what the federation decides: proposals, admissions, departures
+    PROMISE = "promise"  # to another swarm, up to what needs no decision
+    OWN = "own"  # own agents, own writes, and the shared state as it comes
+
+
+_POWERS = {
+    QuorumState.QUORATE: (Power.DECIDE, Power.PROMISE, Power.OWN),
+    QuorumState.DEGRADED: (Power.PROMISE, Power.OWN),
+    QuorumState.MINORITY: (Power.OWN,),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +56,28 @@ class Reach:
     total: int
     needed: int  # weight that decides
     silent: tuple[str, ...]  # names of voters out of reach
+    suspended: tuple[str, ...] = ()  # names of those that count in the total, and do not vote
 
     @property
     def reason(self) -> str:
-        """A sentence for `status`: why, and what would mend it."""
+        """A sentence for `status`: why."""
         here = f"{self.weight} of {self.total} weight is in reach"
         if self.state is QuorumState.QUORATE:
             return f"{here}: decisions can be made"
-        return f"{here} and a decision takes {self.needed}: waiting for {', '.join(self.silent)}"
+        away = [*self.silent, *(f"{name} (suspended)" for name in self.suspended)]
+        return f"{here} and a decision takes {self.needed}: waiting for {', '.join(away)}"
+
+    @property
+    def remedy(self) -> str:
+        """What would mend it; empty when nothing has to be."""
+        return "" if self.state is QuorumState.QUORATE else MEND
 
     @property
     def refusal(self) -> str:
         """Why nothing can be decided; empty when it can."""
-        if self.state is QuorumState.QUORATE:
+        if Power.DECIDE in self.state.powers:
             return ""
-        return f"{self.reason} ({self.state.value}); start their nodes or mend the network: see `zenmesh peers`"
+        return f"{self.reason} ({self.state.value}); {self.remedy}"
 
 
 def reach(context: Context, now: Instant) -> Reach:
@@ -60,12 +85,14 @@ def reach(context: Context, now: Instant) -> Reach:
     voters = context.chain.validators()
     heard = [v.swarm for v in voters.validators if in_reach(context, v.swarm, now)]
     silent = tuple(context.name_of(v.swarm) for v in voters.validators if v.swarm not in heard)
+    suspended = [m.name for m in context.chain.members() if m.state is MemberState.SUSPENDED and m.weight]
     return Reach(
         state=_state(voters, heard),
         weight=voters.weight(heard),
         total=voters.total,
         needed=voters.rule.needed(voters.total),
         silent=silent,
+        suspended=tuple(suspended),
     )
 
 

@@ -9,12 +9,13 @@ receiver's log.
 | a longer log with our own signatures | adopt it by anti-entropy, then sign on |
 | somebody says that it holds a different record at our head's place | read-only until it showed that, or did not |
 | a newer term of this swarm | read-only: another node speaks for the swarm |
-| the journal ends with the clean-shutdown marker, and all it names is here | sign |
+| the journal ends with the clean-shutdown marker, and all it names is here | sign, but for what stands below |
 | nobody else in the federation, and at most the last record was cut | sign |
 | a majority answered | sign |
 | no majority, the journal was whole | sign after `startup_patience` |
 | no majority, the last record was cut | read-only until a majority answers |
 | more than the last record was damaged | read-only until every other member has answered, or a new term |
+| the same behind a clean-shutdown marker, where queens decide together | the same: it names no votes |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
 What a member says of our head it says without proof. A session with it brings the proof, and a true one makes the log
@@ -73,7 +74,6 @@ class Startup:
         self._context = context
         self._disk = disk
         self._answers: dict[SwarmId, HeldRow | None] = {}
-        self._ends = self._known_ends()
         self._beyond = dict(disk.beyond)
         self._conflict = ""
         self._newest = 0  # the latest term of this swarm that others know
@@ -105,7 +105,6 @@ class Startup:
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> bool:
         """`swarm` says what it holds of our log; True when only a session can show that it is so."""
         self._answers[swarm] = row
-        self._ends = self._known_ends()
         self._claims.pop(swarm, None)
         if row is None or row.swarm != self._context.me.swarm:
             return False
@@ -195,7 +194,13 @@ class Startup:
 
     def _doubtful(self) -> bool:
         """The end of the log cannot be trusted, and no marker says where it was."""
-        return (self._disk.cut or self._disk.damaged) and not self._disk.clean
+        return (self._disk.cut or self._disk.damaged) and not self._vouched()
+
+    def _vouched(self) -> bool:
+        """The clean-shutdown marker says all that was signed: of our own log it does, of votes it does not. So where
+        queens decide together, and the disk was damaged, it proves nothing. (What is lost may be that they do.)"""
+        decides = self._context.config.govern or self._context.chain.governed
+        return self._disk.clean and not (self._disk.damaged and decides)
 
     def _contested(self) -> bool:
         """Something contradicts that this node speaks for its swarm. That another one does in a later term is no
@@ -206,7 +211,7 @@ class Startup:
     def _behind(self) -> bool:
         """Somebody holds, or the marker names, more of our log than we do: of what counts, once a term has ended."""
         return bool(self._beyond) or any(
-            self._held(term) < self._counts(term, seq) for term, seq in self._ends.items()
+            self._held(term) < self._counts(term, seq) for term, seq in self._known_ends().items()
         )
 
     def _counts(self, term: int, seq: int) -> int:
@@ -227,7 +232,7 @@ class Startup:
 
     def _may_sign(self, now: Instant) -> bool:
         others = self._context.neighbours()
-        if self._disk.clean:
+        if self._vouched():
             return True
         if self._disk.damaged:  # what was lost may have been sent to a few only, or name members that are forgotten
             return bool(others) and all(swarm in self._answers for swarm in others)

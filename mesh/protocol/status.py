@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh.protocol.announcing import Announcing
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
+from mesh.protocol.health import HealthOf
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.reach import reach
 from wire.ids import PeerId
@@ -18,6 +19,7 @@ def status(
     context: Context,
     announcing: Announcing,
     deciding: Deciding,
+    health: HealthOf,
     *,
     lifecycle: Lifecycle,
     reason: str,
@@ -41,7 +43,7 @@ def status(
         "role": role(context),
         "term": me.term,
         "read_only": read_only or None,
-        "members": members(context, announcing, now),
+        "members": members(context, announcing, health, now),
         "peers": peers(context, now),
         "state_root": context.replica.root().hex(),
         "version_vector": version_vector(context),
@@ -66,7 +68,7 @@ def role(context: Context) -> str:
     return "queen" if member is not None and member.term == context.me.term else "observer"
 
 
-def members(context: Context, announcing: Announcing, now: Instant) -> list[dict[str, object]]:
+def members(context: Context, announcing: Announcing, health: HealthOf, now: Instant) -> list[dict[str, object]]:
     """One row per member of the federation, this swarm included."""
     rows: list[dict[str, object]] = []
     for member in context.chain.members():
@@ -83,6 +85,7 @@ def members(context: Context, announcing: Announcing, now: Instant) -> list[dict
                 "swarm_id": member.swarm.hex(),
                 "project": member.project,
                 "state": member.state.name,
+                "health": health(member, now),
                 "weight": member.weight,
                 "term": member.term,
                 "peer_id": member.peer,
@@ -156,7 +159,10 @@ def quorum(context: Context, now: Instant) -> dict[str, object]:
     return {
         "state": seen.state.value,
         "reason": seen.reason,
+        "can": list(seen.state.powers),
+        "remedy": seen.remedy or None,
         "weight": seen.weight,
+        "needed": seen.needed,
         "total": seen.total,
         "rule": rule.name.value,
         "crash_faults_tolerated": rule.crash_faults_tolerated,

@@ -111,6 +111,8 @@ class Terms:
         return transaction
 
     def next_deadline(self) -> Instant | None:
+        if not self._next_try and not self._leaving:
+            return None
         due = [self._next_try] if self._next_try and self._pending() else []
         waits = (deadline for _, deadline in self._renewals.values())
         return min([*due, *self._leaving.values(), *waits], default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from bootstrap.home import read_genesis
 from bootstrap.verifying import NotProven, verify
 from mesh.protocol.commands import FailureKind
 from tests.support.commands import conforms
-from tests.support.processes import Federation, Home, Ran, agree, patiently, zenmesh
+from tests.support.processes import Federation, Home, Ran, Status, agree, patiently, zenmesh
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
@@ -39,6 +40,12 @@ def statuses(home: Home) -> dict[str, str]:
 
 def states(home: Home) -> dict[str, str]:
     return {row["swarm"]: row["state"] for row in home.call("members")["members"]}
+
+
+def health(status: Status, name: str) -> dict[str, Any]:
+    """A member's health, as a status shows it."""
+    (found,) = (row["health"] for row in status["members"] if row["swarm"] == name)
+    return dict(found)
 
 
 def wait_for(home: Home, proposal: str, status: str) -> None:
@@ -84,6 +91,12 @@ def test_of_three_two_go_on_without_the_one_that_was_killed_and_one_alone_refuse
         alpha, beta, gamma = federation.govern(*NAMES[:3], default="approve")
         port = gamma.addresses()[0].split("/p2p/")[0]
         gamma.kill()
+        for home in (alpha, beta):
+            home.wait_until(lambda status: health(status, "gamma")["state"] == "failed", "gamma to be failed")
+            seen = health(home.status(), "gamma")
+            assert (seen["accused_by"], seen["since_ms"] <= time.time() * 1000) == (["alpha", "beta"], True)
+            assert home.metrics()["node_members_failed"] == 1
+            assert home.status()["quorum"]["can"] == ["decide", "promise", "own"]
         first = propose(alpha, "--wait").json
         second = propose(beta, "--wait", target="t2").json
         assert [first["status"], second["status"]] == ["APPROVED", "APPROVED"]
@@ -94,6 +107,9 @@ def test_of_three_two_go_on_without_the_one_that_was_killed_and_one_alone_refuse
             assert (refused.code, error["code"], error["kind"]) == (FailureKind.NO_QUORUM, 5, "no_quorum")
             assert "1 of 3 weight is in reach and a decision takes 2: waiting for " in error["message"]
             assert "start their nodes or mend the network: see `zenmesh peers`" in error["message"]
+        alone = alpha.cli("members").json
+        conforms(alone, "members")
+        assert alone["quorum"]["can"] == ["own"]
         alpha.put("alone", 1)
         gamma.run(listen=[port])
         wait_for(gamma, second["proposal"], "APPROVED")

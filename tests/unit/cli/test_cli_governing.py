@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,8 +211,14 @@ def test_one_alone_is_refused_with_five_and_told_what_would_mend_it(tmp_path: Pa
             assert (ran.code, ran.out) == (FailureKind.NO_QUORUM, "")
             assert "1 of 3 weight is in reach and a decision takes 2: waiting for " in ran.err
             assert "(MINORITY); start their nodes or mend the network: see `zenmesh peers`" in ran.err
-        assert gamma.json("members")["quorum"]["state"] == "MINORITY"
-        assert "MINORITY: 1 of 3 weight is in reach" in gamma("status").out
+        quorum = gamma.json("members")["quorum"]
+        assert (quorum["state"], quorum["can"], quorum["needed"]) == ("MINORITY", ["own"], 2)
+        for command in ("status", "members"):
+            shown = gamma(command).out
+            assert "quorum      MINORITY: 1 of 3 weight is in reach" in shown
+            assert "it can      write, and share what is written\n" in shown
+            assert "to mend it  start their nodes or mend the network: see `zenmesh peers`\n" in shown
+            assert re.search(r"alpha .*suspected for \d+ s, by gamma", shown)
 
 
 def test_where_the_creator_governs_nothing_is_proposed(tmp_path: Path) -> None:
@@ -272,7 +279,8 @@ def test_members_come_and_go(tmp_path: Path) -> None:
         }
         shown = alpha("members").out
         assert shown.splitlines()[-1].split()[:4] == ["delta", swarm, "EXPELLED", "0"]
-        assert "two-thirds, QUORATE: 3 of 3 weight is in reach" in shown
+        assert "quorum      QUORATE: 3 of 3 weight is in reach: decisions can be made\n" in shown
+        assert "rule        two-thirds: goes on with up to 1 crashed and 1 hostile member(s)\n" in shown
         assert delta("memory", "put", "k", "1").code == FailureKind.REJECTED
         assert "the members have expelled this swarm" in delta("status").out
         assert alpha("reinstate", "delta", "--reason", "mended", "--wait").code == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootstrap.cli.nodes import duration_text
+from bootstrap.cli.health_text import duration_text
 from bootstrap.cli.options import between, duration
 from wire.errors import UsageError
 

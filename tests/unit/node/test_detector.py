@@ -79,7 +79,7 @@ def test_who_was_suspended_comes_back_by_proving_that_it_is_alive() -> None:
     town.world.run_until(lambda: state(town, "alpha", gone) is MemberState.ACTIVE, limit=30 * SECOND)
     town.world.run(2 * CONFIG.accuse_again)
     assert state(town, "alpha", gone) is MemberState.ACTIVE, "what was said before does not count afterwards"
-    assert health(town, "alpha", gone) is Health.WELL
+    assert health(town, "alpha", gone) is Health.ACTIVE
 
 
 def test_four_of_whom_one_is_suspended_still_need_three() -> None:
@@ -100,7 +100,7 @@ def test_two_who_do_not_reach_each_other_ask_a_third_and_accuse_nobody() -> None
     town = settled(3)
     town.world.partition([town["alpha"]], [town["beta"]])
     town.world.run(60 * SECOND)
-    assert health(town, "alpha", swarm(town, "beta")) in (Health.WELL, Health.WATCHED)
+    assert health(town, "alpha", swarm(town, "beta")) is Health.ACTIVE
     assert traced(town, TraceKind.SUSPECTED) == []
 
 
@@ -115,7 +115,7 @@ def test_a_few_who_are_cut_off_suspect_the_others_and_confirm_nothing() -> None:
     assert state(town, "gamma", swarm(town, "alpha")) is MemberState.ACTIVE, "three of five decide nothing"
     town.world.heal()
     town.world.run(30 * SECOND)
-    assert all(health(town, name, swarm(town, other)) is Health.WELL for name in NAMES for other in NAMES)
+    assert all(health(town, name, swarm(town, other)) is Health.ACTIVE for name in NAMES for other in NAMES)
 
 
 def slander(town: Town, liar: str, victim: str, incarnation: int = 0, to: str | None = None) -> None:
@@ -149,7 +149,7 @@ def test_whoever_is_slandered_refutes_it_and_is_believed() -> None:
     slander(town, "alpha", "beta", to="gamma")
     assert town.node("gamma").context.counters["accusations_refuted"] == 1
     town.world.run(2 * CONFIG.suspend_after)
-    assert all(health(town, name, victim) is Health.WELL for name in NAMES[:4])
+    assert all(health(town, name, victim) is Health.ACTIVE for name in NAMES[:4])
     assert traced(town, TraceKind.FAILED) == []
 
 
