@@ -180,3 +180,41 @@ def test_an_answer_that_comes_too_late_is_not_given() -> None:
     assert isinstance(reply.at(until), Success)
     assert refused(reply.at(until + 1)).kind is FailureKind.NO_QUORUM
     assert isinstance(Reply(request_id=1, outcome=Success()).at(until + 1), Success)
+
+
+def test_answers_of_those_who_know_more_blocks_count_once_they_are_known() -> None:
+    town, gone, _ = town_with_backups(3)
+    node = town.node(gone)
+    for link in node.context.links.members():
+        link.height += 1
+    town.world.run(node.context.config.profile.fence + SECOND)
+    assert node.fence.closed(town.world.now)
+    for link in node.context.links.members():
+        link.height -= 1
+    assert not node.fence.closed(town.world.now)
+
+
+def test_the_guard_is_longer_than_the_fence_and_nothing_is_signed_before() -> None:
+    town, gone, (spare,) = town_with_backups(3)
+    town.world.crash(town[gone])
+    node = town.node(spare)
+    town.world.run_until(lambda: node.context.me.term == 2, limit=ACTIVE_WITHIN)
+    began, fence = town.world.now, node.context.config.profile.fence
+    assert "taking over as queen of gamma in term 2" in node.read_only_reason(began)
+    assert isinstance(put(town, spare, "early"), Failure)
+    town.world.run_until(lambda: node.may_sign(town.world.now))
+    assert town.world.now - began > fence
+
+
+def test_who_asked_in_vain_asks_no_more_once_the_queen_answers() -> None:
+    town, gone, (spare,) = town_with_backups(4)
+    queen, own = town.swarms[gone].peer, town.swarms[spare].peer
+    others = [town.swarms[name].peer for name in ("alpha", "beta", "gamma")]
+    town.world.crash(town["alpha"])
+    town.world.cut |= {frozenset((queen, other)) for other in (*others, own)}
+    for other in (*others, own):
+        town.world.unlink(queen, other)
+    town.world.run_until(lambda: town.node(spare).deciding.submitted == 1, limit=ACTIVE_WITHIN)
+    town.world.cut.remove(frozenset((queen, own)))
+    town.world.run_until(lambda: town.node(spare).deciding.submitted == 0, limit=10 * SECOND)
+    assert member_of(town, gone, "beta").term == 1
