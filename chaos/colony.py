@@ -14,7 +14,7 @@ from functools import cached_property
 
 from chaos.clocks import WALL_START_MS
 from consensus.blocks import GovernTx, block_hash, encode_tx, join_tx, promote_tx, sign_core
-from consensus.certificates import YEAR_MS, make_member_cert
+from consensus.certificates import YEAR_MS, Backup, make_member_cert
 from consensus.chain import Chain
 from consensus.genesis import Params, make_genesis
 from mesh.protocol.compaction import CHAIN_FILE
@@ -43,6 +43,8 @@ class Home:
     node: SigningKey
     queen: SigningKey
     certificate: bytes
+    term: int = TERM  # 0: a backup's, in no term yet
+    owner: str = ""  # whose swarm it is, if not that of its own name
 
     @cached_property
     def swarm(self) -> SwarmId:
@@ -56,10 +58,10 @@ class Home:
         """Who a process on this home is."""
         return Identity(
             swarm=self.swarm,
-            name=self.name,
+            name=self.owner or self.name,
             project=PROJECT,
             peer=self.peer,
-            term=TERM,
+            term=self.term,
             queen_key=self.queen,
             certificate=self.certificate,
             boot_nonce=boot_nonce,
@@ -90,17 +92,20 @@ def found(
     *,
     by_queens: bool = False,
     late: Sequence[str] = (),
+    backups: Sequence[str] = (),
 ) -> Colony:
-    """Keys for all, a genesis by the first, and blocks that let everyone in who is not `late`."""
-    creator = _home(names[0], None, rng)
+    """Keys for all, a genesis by the first, and blocks that let everyone in who is not `late`; the queens of
+    `backups` have one each."""
+    creator = _home(names[0], None, rng, names[0] in backups)
     params = Params(admission="open", profile=profile.value)
     genesis = make_genesis("chaos", params, creator.certificate, _FOUNDED_MS, creator.root)
     chain = Chain.from_genesis(genesis, verify)
-    homes = (creator, *(_home(name, chain.federation_id, rng) for name in names[1:]))
+    homes = (creator, *(_home(name, chain.federation_id, rng, name in backups) for name in names[1:]))
     (_by_queens if by_queens else _by_creator)(chain, homes, [home for home in homes[1:] if home.name not in late])
     records = [BlockRecord(block=block, certificate=certificate) for block, certificate in chain.all_blocks()]
     on_disk = tuple(Record(RecordKind.BLOCK, cbor.encode_struct(record)) for record in records)
-    return Colony(genesis, chain.federation_id, homes, on_disk, chain)
+    spares = tuple(_spare(home, rng) for home in homes if home.name in backups)
+    return Colony(genesis, chain.federation_id, (*homes, *spares), on_disk, chain)
 
 
 def _by_creator(chain: Chain, homes: Sequence[Home], others: Sequence[Home]) -> None:
@@ -130,7 +135,20 @@ def _promotion(chain: Chain, home: Home) -> bytes:
     return promote_tx(chain.federation_id, home.swarm, chain.height, chain.head_hash, home.queen)
 
 
-def _home(name: str, federation: FederationId | None, rng: Rng) -> Home:
+def _spare_keys(name: str, rng: Rng) -> tuple[SigningKey, SigningKey]:
+    """(node key, key as a queen) of the backup of a swarm's queen."""
+    node, key = (SigningKey(rng.split(f"{name}b/{purpose}").bytes(32)) for purpose in ("node", "queen"))
+    return node, key
+
+
+def _spare(home: Home, rng: Rng) -> Home:
+    node, key = _spare_keys(home.name, rng)
+    return Home(f"{home.name}b", home.root, node, key, b"", term=0, owner=home.name)
+
+
+def _home(name: str, federation: FederationId | None, rng: Rng, has_backup: bool) -> Home:
+    node, key = _spare_keys(name, rng)
+    backup = Backup(key.public, peer_id_of(node.public), 0, WALL_START_MS + YEAR_MS)
     keys = {purpose: SigningKey(rng.split(f"{name}/{purpose}").bytes(32)) for purpose in ("root", "node", "queen")}
     certificate = make_member_cert(
         federation=federation,
@@ -141,5 +159,6 @@ def _home(name: str, federation: FederationId | None, rng: Rng) -> Home:
         queen_key=keys["queen"].public,
         peer=peer_id_of(keys["node"].public),
         not_after_ms=WALL_START_MS + YEAR_MS,
+        backups=(backup,) if has_backup else (),
     )
     return Home(name, keys["root"], keys["node"], keys["queen"], certificate)

@@ -143,10 +143,10 @@ def _checker(violation: Violation | None) -> str:
 
 def without(scenario: Scenario, number: int) -> dict[str, object]:
     """What changes when swarm `number` was never there: later ones move up, a core without majority is drawn anew."""
-    gone = {f"s{number}", f"s{number}'"}
+    gone = {f"s{number}{what}" for what in ("", "'", "b")}  # itself, its twin, its backup
 
     def renamed(host: str) -> str:
-        digits = host.strip("s'")
+        digits = host.strip("s'b")
         return f"s{int(digits) - 1}{host[1 + len(digits) :]}" if int(digits) > number else host
 
     def moved(action: AnyAction) -> AnyAction | None:
@@ -163,6 +163,7 @@ def without(scenario: Scenario, number: int) -> dict[str, object]:
     return {
         "swarms": swarms,
         "late": tuple(renamed(host) for host in scenario.late if host not in gone),
+        "backups": tuple(renamed(host) for host in scenario.backups if host not in gone),
         "core": core if core is not None and len(core) > swarms // 2 else None,
         "actions": tuple(kept for action in scenario.actions if (kept := moved(action)) is not None),
     }

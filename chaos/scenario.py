@@ -45,6 +45,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: Policy = Policy.APPROVE
     votes_to_all: Annotated[int, Meta(ge=0)] = 16  # up to so many voters, votes go to everyone; else to the leader
     late: tuple[str, ...] = ()  # who belongs only once the queens have admitted it, and starts then
+    backups: tuple[str, ...] = ()  # with `govern`: whose queens have a backup, on the host of that name and "b"
     memo: bool = True  # signatures are verified once in the world; without, by every node
     canary: str | None = None  # a planted fault that the world injects
     note: str = ""  # why somebody keeps this file
@@ -58,13 +59,16 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("faults_s and settle_s are not negative")
         self._check_council()
         known = {name for number in range(1, self.swarms + 1) for name in (f"s{number}", f"s{number}'")}
-        for host in (*self.late, *(host for action in self.actions for host in hosts_of(action))):
+        known |= {f"{host}b" for host in self.backups}
+        for host in (*self.late, *self.backups, *(host for action in self.actions for host in hosts_of(action))):
             if host not in known:
                 raise ValueError(f"no host is called {host!r}: there are s1 to s{self.swarms}")
 
     def _check_council(self) -> None:
-        if not self.govern and (self.handover or self.late):
-            raise ValueError("handover and late are for federations that govern themselves: govern is false")
+        if not self.govern and (self.handover or self.late or self.backups):
+            raise ValueError("handover, late and backups are for federations that govern themselves: govern is false")
+        if self.backups and self.handover:
+            raise ValueError("backups: who hands over names nobody yet")
         if "s1" in self.late or (self.late and self.handover):
             raise ValueError("late: s1 founds the federation, and who hands over founds it with all")
         for action in self.actions:

@@ -85,6 +85,7 @@ class World:
             self.verify,
             by_queens=scenario.govern and not scenario.handover,
             late=scenario.late,
+            backups=scenario.backups,
         )
         self.ledger = Ledger(self.colony.verified, self.verify)
         self.hosts: dict[str, Host] = {}

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from chaos.actions import AnyAction, Cut, Write
 from chaos.canaries.durability import Overtaking, Scribbling, Trusting
 from chaos.canaries.liveness import Sleeping
 from chaos.canaries.memory import Hoarding
 from chaos.canaries.state import Forgetful, Repeating
+from chaos.canaries.succession import Undead
 from chaos.canaries.tallying import Gullible, Unpunctual
 from chaos.canaries.trust import Credulous, Numb, Timeless
 from chaos.canaries.voting import (
@@ -36,6 +38,10 @@ FEWEST = 3  # swarms of a federation in which something can go wrong
 WITH_A_LIAR, WITH_A_FORK = 4, 5  # and in which one of them may be hostile
 WITH_MUCH_TO_SAY = 7  # few of a liar's words are batches, and few of its bits are signatures
 MOST_SEEDS = 100
+REPLACED: tuple[AnyAction, ...] = (  # a queen is cut off, writes what nobody hears, is replaced, and comes back
+    Cut(at_ms=8_000, sources=("s1",), targets=("s2", "s3", "s1b"), for_ms=25_000),
+    *(Write(at_ms=8_500 + 500 * number, host="s1", key=f"late{number}") for number in range(4)),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +53,15 @@ class Canary:
     rules: Callable[[Rng], Rules]
     swarms: int = FEWEST
     govern: bool = False
+    plot: tuple[AnyAction, ...] = ()  # what happens besides what the seed draws, to the queen of s1 and her backup
+
+    def scenario(self, seed: int) -> Scenario:
+        """What is run for a seed."""
+        drawn = generate(seed, self.swarms, govern=self.govern)
+        if not self.plot:
+            return replace(drawn, canary=self.name)
+        actions = sorted([*drawn.actions, *self.plot], key=lambda action: action.at_ms)
+        return replace(drawn, canary=self.name, actions=tuple(actions), backups=("s1",), handover=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +133,13 @@ CANARIES: dict[str, Canary] = {
             swarms=WITH_A_LIAR,
             govern=True,
         ),
+        Canary(
+            name="old-term-after-failover",
+            what="who was replaced is believed all the same",
+            rules=Undead,
+            govern=True,
+            plot=REPLACED,
+        ),
     )
 }
 
@@ -133,7 +155,7 @@ def hunt(canary: Canary) -> Catch | None:
     from chaos.runner import run
 
     for seed in range(1, MOST_SEEDS + 1):
-        scenario = replace(generate(seed, canary.swarms, govern=canary.govern), canary=canary.name)
+        scenario = canary.scenario(seed)
         violation = run(scenario, rules=canary.rules).violation
         if violation is not None and violation.checker in _WITNESSES:
             return Catch(seeds=seed, scenario=scenario, violation=violation)

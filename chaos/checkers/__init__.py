@@ -17,6 +17,7 @@ from chaos.checkers.convergence import Convergence, converged
 from chaos.checkers.convicted import Convicted
 from chaos.checkers.decided import Decided
 from chaos.checkers.durability import Acknowledged, DurableFirst
+from chaos.checkers.fenced import Fenced
 from chaos.checkers.footing import Footing
 from chaos.checkers.holding import Holding
 from chaos.checkers.honour import Honour
@@ -45,6 +46,7 @@ ALL: tuple[type[Checker], ...] = (
     Tallied,
     OneChain,
     OneVote,
+    Fenced,
     VoteFirst,
     Onward,
     Bound,

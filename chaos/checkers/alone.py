@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker, PerProcess
 from chaos.ledger import quorum
+from consensus.validators import Validator
 from mesh.protocol.commands import Leave, Operation, Propose, Success, Vote
 from mesh.protocol.effects import Effect, Reply
 from mesh.protocol.events import InEvent, MessageReceived
@@ -34,11 +35,12 @@ class Alone(Checker):
     def __init__(self) -> None:
         self._heard: PerProcess[dict[PeerId, int]] = PerProcess(dict)
         self._alone: PerProcess[dict[int, str]] = PerProcess(dict)  # asked, and no quorum in reach since
+        self._any = False  # somebody was asked, ever: in most worlds nobody is
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         if isinstance(event, MessageReceived):
             self._heard.of(process)[event.peer] = process.host.clocks.monotonic(world.now)
-        alone = self._alone.of(process)
+        alone = self._alone.of(process) if self._any else None
         if alone and not self._lacks(world, process):
             alone.clear()
         return iter(())
@@ -46,6 +48,7 @@ class Alone(Checker):
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
         if isinstance(operation, _PROMISES) and self._lacks(world, process):
             self._alone.of(process)[request] = type(operation).__name__.lower()
+            self._any = True
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
@@ -63,7 +66,13 @@ class Alone(Checker):
         voters = context.chain.validators()
         weight = 0
         for voter in voters.validators:
-            at = heard.get(world.owner(voter.swarm).peer)
+            at = heard.get(_node_of(world, voter))
             near = at is not None and now - at <= context.config.profile.contact_window
             weight += voter.weight if near or voter.swarm == context.me.swarm else 0
         return f"{weight} of {voters.total} weight" if weight < quorum(voters) else ""
+
+
+def _node_of(world: World, voter: Validator) -> PeerId:
+    """Who speaks with the key of a voter: the queen that its swarm began with, or her backup."""
+    hosts = (host for host in world.hosts.values() if host.home.swarm == voter.swarm)
+    return next((host.peer for host in hosts if host.home.queen.public == voter.key), world.owner(voter.swarm).peer)

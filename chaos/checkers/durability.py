@@ -119,6 +119,7 @@ class Acknowledged(Checker):
     def __init__(self) -> None:
         self._asked: PerProcess[dict[int, MemoryPut | MemoryRemove]] = PerProcess(dict)
         self._last: dict[_Place, tuple[int, MemoryPut | MemoryRemove]] = {}  # of those that were acknowledged
+        self._written: dict[_Place, tuple[int, int]] = {}  # (term, batch) of those
         self._unanswered: dict[_Place, dict[int, None]] = {}  # the writes whose outcome nobody knows
 
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
@@ -131,7 +132,11 @@ class Acknowledged(Checker):
         if isinstance(effect, Reply):
             operation = self._asked.of(process).pop(effect.request_id, None)
             if operation is not None:
-                self._answered(process, effect.request_id, operation, isinstance(effect.outcome, Success))
+                outcome = effect.at(process.host.clocks.monotonic(world.now))
+                self._answered(process, effect.request_id, operation, isinstance(outcome, Success))
+                if isinstance(outcome, Success) and {"term", "seq"} <= set(outcome.result):
+                    term, seq = outcome.result["term"], outcome.result["seq"]
+                    self._written[process.host.name, operation.key] = int(str(term)), int(str(seq))
         return iter(())
 
     def _answered(self, process: Process, request: int, operation: MemoryPut | MemoryRemove, done: bool) -> None:
@@ -140,11 +145,17 @@ class Acknowledged(Checker):
         if done:
             self._last[place] = request, operation
 
+    def _cut_off(self, world: World, owner: Host, key: str) -> bool:
+        """The term ended before it: the queen was replaced, and nobody had it who could say so."""
+        term, seq = self._written.get((owner.name, key), (0, 0))
+        close = world.ledger.chain.close_of(owner.home.swarm, term)
+        return close is not None and seq > close[0]
+
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
         for (name, key), (request, operation) in self._last.items():
             owner = world.hosts[name]
             excused = not owner.honest or owner.rotten or max(self._unanswered[name, key], default=0) > request
-            if excused or owner not in core or not world.member(owner):
+            if excused or self._cut_off(world, owner, key) or owner not in core or not world.member(owner):
                 continue
             wanted = operation.value if isinstance(operation, MemoryPut) else None
             for host in core:

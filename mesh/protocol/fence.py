@@ -5,7 +5,8 @@
 
 Only who can be replaced is fenced: a queen with backups, where the queens govern. Contact is counted from when the
 probe was sent that was answered, so that an answer which was long on its way is as old as the question. An answer
-from somebody whose chain is longer than ours is none: what it knows and we do not may be that we were replaced.
+from somebody whose chain is longer than ours is none: what it knows and we do not may be that we were replaced. A
+HELLO is none either: it answers nothing, and may have waited for us while we stood still.
 
 The backup that takes over waits a little longer than this (`Profile.guard_of`). A pause may lie between the moment in
 which something is promised and the one in which it leaves; so an answer carries the time until which it may be given.
@@ -32,7 +33,7 @@ class Fence:
     def lost(self, link: Link) -> None:
         """A link is gone; what was answered on it counts as before."""
         if link.queen and link.swarm is not None and link.height <= self._context.chain.height:
-            self._answered[link.swarm] = max(self._answered.get(link.swarm, 0), link.answered)
+            self._answered[link.swarm] = max(self._answered.get(link.swarm, 0), link.acked)
 
     def until(self, now: Instant) -> Instant | None:
         """Until when this node speaks, as far as it knows at `now`; None for ever: nobody can replace it."""
@@ -75,4 +76,4 @@ class Fence:
         link, before = self._context.links.of_swarm(voter.swarm), self._answered.get(voter.swarm, 0)
         if link is None or link.height > self._context.chain.height:
             return before
-        return max(before, link.answered)
+        return max(before, link.acked)

@@ -56,6 +56,7 @@ class Link:
     ping_nonce: int = 0
     ping_sent: Instant | None = None
     answered: Instant = 0  # when the last of our messages was sent that it has answered: HELLO, then pings
+    acked: Instant = 0  # when the last of our pings was sent that it has answered
     missed: int = 0
     rtt: int | None = None  # microseconds
     clock_offsets_ms: list[int] = field(default_factory=list)
@@ -231,7 +232,7 @@ class Links:
         """Book a PONG; False when it answers no ping of ours."""
         if link.ping_sent is None or pong.nonce != link.ping_nonce:
             return False
-        link.answered = link.ping_sent
+        link.answered = link.acked = link.ping_sent
         round_trip = now - link.ping_sent
         link.rtt = round_trip if link.rtt is None else (link.rtt * 7 + round_trip) // 8
         link.clock_offsets_ms.append(pong.wall_ms - (wall_ms - round_trip // 2_000))
