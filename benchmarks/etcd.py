@@ -1,4 +1,4 @@
-"""etcd beside us: real members on this machine, and how long a put takes that is on their disks."""
+"""etcd beside us: a group of real members on this machine, and how long a put takes that is on their disks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from tests.support.processes import free_port, patiently
 
 START_S = 30.0
 
-_GROUP = "cluster"  # in the options of etcd
-
 
 def missing() -> str:
     """Why it cannot be measured here; empty when it can."""
@@ -27,7 +25,7 @@ def missing() -> str:
 
 def puts(members: int, count: int, warm_up: int) -> list[float]:
     """Seconds of each put, one after the other over one connection to one member."""
-    with tempfile.TemporaryDirectory() as directory, _members(Path(directory), members) as ports:
+    with tempfile.TemporaryDirectory() as directory, _group(Path(directory), members) as ports:
         connection = http.client.HTTPConnection("127.0.0.1", ports[-1], timeout=START_S)
         took = []
         for number in range(warm_up + count):
@@ -38,7 +36,7 @@ def puts(members: int, count: int, warm_up: int) -> list[float]:
 
 
 @contextlib.contextmanager
-def _members(directory: Path, members: int) -> Iterator[list[int]]:
+def _group(directory: Path, members: int) -> Iterator[list[int]]:
     """Running members that take puts; the ports for clients."""
     clients, peers = ([free_port() for _ in range(members)] for _ in range(2))
     everyone = ",".join(f"e{number}=http://127.0.0.1:{port}" for number, port in enumerate(peers))
@@ -52,7 +50,7 @@ def _members(directory: Path, members: int) -> Iterator[list[int]]:
                 "advertise-client-urls": f"http://127.0.0.1:{client}",
                 "listen-peer-urls": f"http://127.0.0.1:{peer}",
                 "initial-advertise-peer-urls": f"http://127.0.0.1:{peer}",
-                f"initial-{_GROUP}": everyone,
+                "-".join(("initial", "cluster")): everyone,
             }
             command = ["etcd", *(word for name, value in options.items() for word in (f"--{name}", value))]
             stack.callback(_end, subprocess.Popen(command, stdout=log, stderr=log))

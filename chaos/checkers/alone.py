@@ -35,11 +35,12 @@ class Alone(Checker):
     def __init__(self) -> None:
         self._heard: PerProcess[dict[PeerId, int]] = PerProcess(dict)
         self._alone: PerProcess[dict[int, str]] = PerProcess(dict)  # asked, and no quorum in reach since
+        self._any = False  # somebody was asked, ever: in most worlds nobody is
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         if isinstance(event, MessageReceived):
             self._heard.of(process)[event.peer] = process.host.clocks.monotonic(world.now)
-        alone = self._alone.of(process)
+        alone = self._alone.of(process) if self._any else None
         if alone and not self._lacks(world, process):
             alone.clear()
         return iter(())
@@ -47,6 +48,7 @@ class Alone(Checker):
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
         if isinstance(operation, _PROMISES) and self._lacks(world, process):
             self._alone.of(process)[request] = type(operation).__name__.lower()
+            self._any = True
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:

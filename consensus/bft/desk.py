@@ -30,7 +30,8 @@ class ReplicaConfig:
     """Bounds and durations (microseconds unless named otherwise)."""
 
     pace: Pace = field(default_factory=Pace)
-    batch_delay: int = seconds(0.01)  # how long a leader waits for more ballots
+    batch_delay: int = seconds(0.01)  # how long a leader waits for ballots: at least so long,
+    batch_patience: int = seconds(0.25)  # where rounds take longer as long as one, and never longer than this
     repeat: int = seconds(0.5)  # while nothing is decided, what was said last is said again
     clock_window_ms: int = 10_000  # between a new block's time and our wall clock
     all_to_all: int = 16  # up to so many validators, votes go to everyone

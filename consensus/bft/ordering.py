@@ -169,9 +169,13 @@ class Ordering:
         self._accept(core, block, now)
 
     def batch_deadline(self) -> Instant | None:
-        """Until when a leader waits for more to put into its block."""
-        oldest = self._desk.pool.oldest()
-        return None if oldest is None or not self._may_propose() else oldest + self._desk.config.batch_delay
+        """Until when a leader waits for more to put into its block: a proposal and the ballots on it, which take
+        about a round to come, need one block and not two."""
+        desk = self._desk
+        oldest = desk.pool.oldest()
+        if oldest is None or not self._may_propose():
+            return None
+        return oldest + max(desk.config.batch_delay, min(desk.pacemaker.round, desk.config.batch_patience))
 
     def _may_propose(self) -> bool:
         desk = self._desk

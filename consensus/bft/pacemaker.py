@@ -40,6 +40,11 @@ class Pacemaker:
         slowest = max(self._rounds, default=0)
         return min(self._pace.cap, max(self._pace.floor, _SLOWEST * slowest))
 
+    @property
+    def round(self) -> int:
+        """What a round takes as a rule, microseconds; 0 before there was one."""
+        return sorted(self._rounds)[len(self._rounds) // 2] if self._rounds else 0
+
     def timeout(self) -> int:
         """T: how long the present view gets."""
         return min(self._pace.cap, self.base << min(self.failed, _MOST_DOUBLINGS))

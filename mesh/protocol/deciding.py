@@ -112,13 +112,14 @@ class Deciding:
 
     # submitting
 
-    def submit(self, tx: bytes, now: Instant, out: Outbox) -> None:
-        """Have `tx` ordered; raises RemoteError when it can be in no block that follows."""
+    def submit(self, tx: bytes, now: Instant, out: Outbox, *, to_all: bool = False) -> None:
+        """Have `tx` ordered; `to_all` validators at once where each has to know of it. Raises RemoteError when it can
+        be in no block that follows."""
         if sha256(tx) in self._submitted:
             return
         self._take_in(tx, now, out)
         self._submitted[sha256(tx)] = _Submitted(tx, now, now)
-        self._urge(self._submitted[sha256(tx)], now, out)
+        self._urge(self._submitted[sha256(tx)], now, out, to_all)
 
     def waits(self, tx: bytes) -> bool:
         """`tx` was submitted here, and is neither ordered yet nor refused."""
@@ -153,20 +154,16 @@ class Deciding:
         if self.replica.voting and not self.abstaining:
             self._carry_out(self.replica.submit(tx, now, self._context.wall_ms(now)), now, out)
 
-    def _urge(self, submitted: _Submitted, now: Instant, out: Outbox) -> None:
+    def _urge(self, submitted: _Submitted, now: Instant, out: Outbox, to_all: bool = False) -> None:
         """Send it to who can order it: the leader and its successor, and after a while to all."""
         config = self._context.config
         submitted.next_try = now + config.submit_retry
-        late = now >= submitted.since + 2 * config.submit_retry
+        late = to_all or now >= submitted.since + 2 * config.submit_retry
         chosen: Iterable[Validator] = (
             self.replica.validators.validators if late else (self.replica.leader(), self.replica.leader(1))
         )
         swarms = dict.fromkeys(validator.swarm for validator in chosen)
         self._send(swarms, Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
-
-    def spread(self, tx: bytes, out: Outbox) -> None:
-        """Let every validator know of a transaction at once."""
-        self.tell(Channel.MESH, MessageType.TX_SUBMIT, tx, out)
 
     def tell(self, channel: Channel, kind: MessageType, body: bytes, out: Outbox) -> None:
         """Send something to every other validator that is linked."""

@@ -124,9 +124,8 @@ class Voting:
         raw = seal_proposal(body, context.me.queen_key)
         transaction = encode_tx(ProposalTx(raw))
         context.chain.check_transaction(transaction, created_ms)
-        self._deciding.submit(transaction, now, out)
+        self._deciding.submit(transaction, now, out, to_all=True)
         out.trace(TraceKind.PROPOSAL, proposal=body.proposal.hex(), action=action, step="proposed")
-        self._deciding.spread(transaction, out)
         self._consider(Proposal(body, raw), now, out)
         return body.proposal
 

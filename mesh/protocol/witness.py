@@ -1,8 +1,8 @@
 """Who casts two ballots: both are remembered as they come, submitted by a member or in a block, and are evidence.
 
-The count is safe without this, since the first ballot on the chain counts. But a queen that says yes to one half and
-no to the other lies, and is convicted as one that votes twice on blocks is. What a ballot says counts here only if
-the queen of that term signed it: else anyone could take the place of an honest one. Bounded: the oldest are
+The count is safe without this, since the first ballot on the chain counts. But a queen that says yes to one half
+and no to the other lies, and is convicted as one that votes twice on blocks is. What a ballot says counts here only
+if the queen of that term signed it: else anyone could take the place of an honest one. Bounded: the oldest are
 forgotten.
 """
 

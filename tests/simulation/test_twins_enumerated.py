@@ -29,6 +29,8 @@ SAMPLE: dict[tuple[int, Grain, bool], list[tuple[int, int]]] = {
 FULL: dict[tuple[int, Grain, bool], list[tuple[int, int]]] = {
     (1, Grain.VIEW, True): [(47, 41), (47, 32), (47, 32), (47, 32)],
     (1, Grain.PHASE, False): [(752, 555), (752, 474), (752, 474), (752, 474)],
+    (1, Grain.EXCHANGE, False): [(103_823, 14_008), (103_823, 12_292), (103_823, 12_228), (103_823, 12_131)],
+    (2, Grain.VIEW, False): [(2_209, 1_323), (2_209, 1_224), (2_209, 1_265), (2_209, 1_262)],
 }
 
 

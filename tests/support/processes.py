@@ -87,7 +87,7 @@ class Home:
         self.name = name
         self.log_path = directory.with_name(f"{directory.name}.log")
         self.process: subprocess.Popen[bytes] | None = None
-        self._launch = launch
+        self.launch = launch
         self._log: IO[bytes] | None = None
 
     # commands
@@ -131,7 +131,7 @@ class Home:
         for address in listen:
             command += ["--listen", address]
         self._log = self.log_path.open("ab")
-        self.process = self._launch(
+        self.process = self.launch(
             [*command, *arguments], stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT
         )
         return self

@@ -55,6 +55,23 @@ def test_what_waits_for_ballots_is_proposed_after_the_batch_delay(leader: Chambe
     assert leader.says(PREPARE), "a leader accepts its own block"
 
 
+@pytest.mark.parametrize(("round_s", "waits_s"), [(0.001, 0.01), (0.1, 0.1), (5.0, 0.25)])
+def test_ballots_are_waited_for_as_long_as_a_round_takes(leader: Chamber, round_s: float, waits_s: float) -> None:
+    for tx in leader.ballots()[:4]:
+        leader.submit(tx)
+    core = leader.core(*leader.proposed())
+    leader.now += seconds(round_s)
+    for phase in (Phase.PREPARE, Phase.COMMIT):
+        leader.votes(phase, core)
+    assert leader.height == core.height + 1, "decided, after one round"
+    leader.submit(leader.proposal_tx(2))
+    assert txs(leader) == []
+    leader.tick(waits_s - 0.001)
+    assert txs(leader) == []
+    leader.tick(0.001)
+    assert len(txs(leader)) == 1
+
+
 def test_what_decides_is_proposed_at_once(leader: Chamber) -> None:
     tx, *ballots = leader.ballots()
     for each in (tx, *ballots[:2]):

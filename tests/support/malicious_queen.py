@@ -1,0 +1,139 @@
+"""A queen that lies: the real node of a home, which says more, less or other than it should where its vote counts.
+
+    python -m tests.support.malicious_queen LIE --home HOME [--listen ADDRESS] [--no-mdns]
+
+    home.launch = launching("two-proposals")         # the node of a test starts as a liar from now on
+
+What it hears, keeps and knows is that of an honest node, and so are its keys: whatever it says is properly signed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from bootstrap.home import Home
+from bootstrap.keyfiles import queen, read_key
+from bootstrap.live.liar import CrookedTongue
+from bootstrap.options import RunOptions
+from consensus.bft.messages import CONTENT, Phase, PrePrepare
+from consensus.blocks import BallotTx, Block, Core, block_hash, decode_tx, encode_tx, sign_core
+from consensus.governance.proposals import Choice, peek_ballot, seal_ballot
+from wire import cbor
+from wire.frame import code_of, pack_message, unpack_message
+from wire.keys import SigningKey
+from wire.rng import Rng
+from wire.types import MessageType
+
+if TYPE_CHECKING:
+    from mesh.runtime.loop import Network
+    from wire.ids import PeerId
+    from wire.types import Channel
+
+BOAST = 1_000  # what a ballot claims to weigh
+_LIMIT = 4 * 1024 * 1024
+Lie = Callable[[bytes, SigningKey], Iterator[bytes]]
+
+
+def two_proposals(message: bytes, key: SigningKey) -> Iterator[bytes]:
+    """Behind every proposal of a block another one, of the same height and view."""
+    yield message
+    if code_of(message) == MessageType.PRE_PREPARE:
+        said = cbor.decode_as(unpack_message(message)[1], PrePrepare, _LIMIT)
+        block = cbor.decode_as(said.block, Block, _LIMIT)
+        other = cbor.encode_struct(replace(block, time_ms=block.time_ms + 1))
+        core = replace(cbor.decode_as(said.core, Core), block_hash=block_hash(other))
+        signature = sign_core(core, key, CONTENT[Phase.PRE_PREPARE])
+        yield _packed(MessageType.PRE_PREPARE, PrePrepare(cbor.encode_struct(core), signature, other))
+
+
+def two_ballots(message: bytes, key: SigningKey) -> Iterator[bytes]:
+    """Yes and no."""
+    yield message
+    yield from _ballot(message, key, lambda body: replace(body, choice=Choice(Choice.REJECT + 1 - body.choice)))
+
+
+def boasts(message: bytes, key: SigningKey) -> Iterator[bytes]:
+    """A ballot that claims to weigh more than all others."""
+    changed = list(_ballot(message, key, lambda body: replace(body, weight=BOAST)))
+    yield from changed or [message]
+
+
+def withholds(message: bytes, key: SigningKey) -> Iterator[bytes]:
+    """It proposes and prepares, and keeps to itself what came of it."""
+    if code_of(message) not in (MessageType.COMMIT, MessageType.CERTIFICATE, MessageType.CHAIN_BLOCKS):
+        yield message
+
+
+LIES: dict[str, Lie] = {
+    "two-proposals": two_proposals,
+    "two-ballots": two_ballots,
+    "boasts": boasts,
+    "withholds": withholds,
+}
+
+
+def _ballot(message: bytes, key: SigningKey, change: Callable[[Any], Any]) -> Iterator[bytes]:
+    """Its own ballot, changed; nothing for other messages."""
+    if code_of(message) != MessageType.TX_SUBMIT:
+        return
+    tx = decode_tx(unpack_message(message)[1])
+    if isinstance(tx, BallotTx):
+        changed = change(peek_ballot(tx.ballot))
+        yield pack_message(MessageType.TX_SUBMIT, encode_tx(BallotTx(seal_ballot(changed, key))))
+
+
+def _packed(kind: MessageType, body: PrePrepare) -> bytes:
+    return pack_message(kind, cbor.encode_struct(body))
+
+
+class ForkedTongue(CrookedTongue):
+    """Lies to its peers, each time the same way; gossip carries no votes."""
+
+    def __init__(self, network: Network, lie: Lie, key: SigningKey) -> None:
+        super().__init__(network, Rng(0), 0.0)
+        self._lie, self._key = lie, key
+
+    def send(self, peer: PeerId, channel: Channel, message: bytes) -> None:
+        for said in self._lie(message, self._key):
+            self._network.send(peer, channel, said)
+
+
+def launching(lie: str) -> Callable[..., subprocess.Popen[bytes]]:
+    """What starts a home's node as a liar, in place of `zenmesh run`."""
+
+    def launch(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        arguments = command[command.index("run") + 1 :]
+        return subprocess.Popen([sys.executable, "-m", "tests.support.malicious_queen", lie, *arguments], **options)
+
+    return launch
+
+
+def main(arguments: list[str]) -> None:
+    """Be the liar until told to stop."""
+    parser = argparse.ArgumentParser(prog="malicious_queen")
+    parser.add_argument("lie", choices=LIES)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--listen", action="append", default=[])
+    parser.add_argument("--mdns", action=argparse.BooleanOptionalAction)
+    told = parser.parse_args(arguments)
+
+    from mesh.runtime.stubs import import_libp2p_lean
+
+    import_libp2p_lean()
+    from bootstrap.daemon import run_daemon
+
+    home = Home.open(told.home)
+    key = read_key(home.keys, queen(term=1))
+    options = RunOptions(listen=tuple(told.listen), mdns=told.mdns)
+    run_daemon(home, options, between=lambda network: ForkedTongue(network, LIES[told.lie], key))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
