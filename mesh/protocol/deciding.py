@@ -8,7 +8,8 @@ be any more. Votes leave on the priority lane, which is heard whatever else a li
 
 A disk that may have forgotten votes, by damage or because it was taken back, makes a replica abstain: it may have
 voted on the height after the last that the others know, and called for a higher view than it remembers. So it takes
-part again once that height is decided without it, and another epoch has begun, in which none of this counts.
+part again once that height is decided without it, and another epoch has begun, in which none of this counts. Until
+then a file on the disk says so to the next start.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from consensus.validators import Validator
 from mesh.protocol.context import Context
-from mesh.protocol.effects import RecordKind
+from mesh.protocol.effects import RecordKind, SaveFile
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
 from mesh.protocol.messages import BlockRecord, ChainBlocks
 from mesh.protocol.outbox import Outbox
-from mesh.protocol.startup import Startup
+from mesh.protocol.startup import FORGOTTEN_FILE, Startup
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.witness import Witness
 from wire import cbor
@@ -63,6 +64,7 @@ class Deciding:
         self._abstains_until: int | None = None  # a height
         self._abstained: int | None = None  # the epoch of its block
         self._signing = False
+        self._remembered = startup.remembered
 
     # state
 
@@ -75,11 +77,6 @@ class Deciding:
             return False
         epoch = self._forgotten_epoch()
         return epoch is None or self._context.chain.epoch <= epoch
-
-    @property
-    def forgetful(self) -> bool:
-        """A vote that the disk may have forgotten can still count: the next start has to know of it, too."""
-        return self._context.chain.governed and self.abstaining
 
     def _forgotten_epoch(self) -> int | None:
         """The epoch of the first block that was surely decided without this node; None before there is one. Asked
@@ -107,8 +104,18 @@ class Deciding:
             self._abstains_until = max([self._context.chain.height, *known]) + 1
         before, abstaining = self.replica.abstains, self.abstaining
         self.replica.abstain(abstaining)
+        self._remember(out)
         if before and not abstaining:
             self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
+
+    def _remember(self, out: Outbox) -> None:
+        """As long as a vote that this disk may have forgotten can count, the next start has to know of it: by then
+        nothing else may tell, since the log was fetched and the journal mended."""
+        decides = self._context.config.govern or self._context.chain.governed
+        lost = decides and self.abstaining and (self._startup.forgetful or self._startup.behind)
+        if lost is not self._remembered:
+            self._remembered = lost
+            out.add(SaveFile(name=FORGOTTEN_FILE, data=cbor.encode(lost)))
 
     # submitting
 

@@ -321,7 +321,7 @@ class Node:
             self.writer.flush(now, out)
         elif self.writer.pending:
             self.writer.refuse(self.read_only_reason(now), out)
-        if not self._settled and self.startup.settled and not self.deciding.forgetful:
+        if not self._settled and self.startup.settled:
             self._settled = True
             out.add(Settle())
         if out.effects:

@@ -16,6 +16,7 @@ receiver's log.
 | no majority, the last record was cut | read-only until a majority answers |
 | more than the last record was damaged | read-only until every other member has answered, or a new term |
 | the same behind a clean-shutdown marker, where queens decide together | the same: it names no votes |
+| an earlier start found that votes may be missing, and they may count still | the same: nothing else tells by now |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
 What a member says of our head it says without proof. A session with it brings the proof, and a true one makes the log
@@ -39,6 +40,7 @@ from mesh.protocol.messages import HeldRow
 from wire.ids import SwarmId
 from wire.time import Instant
 
+FORGOTTEN_FILE = "forgotten"  # true in it: an earlier start found that votes may be missing here
 RECOVER_HINT = "If this node's disk was lost or restored, run `zenmesh recover --new-term` with the root key."
 
 FAR_FUTURE_MS = 1 << 47  # our own disk's stamps are not held against our clock: they were judged on arrival
@@ -64,6 +66,7 @@ class DiskReport:
     cut: bool
     damaged: bool
     torn: bool = False  # what was cut off was never durable, so nobody was told of it
+    remembered: bool = False  # that votes may be missing, which nothing else may show any more: it is damage
     beyond: Mapping[int, bytes] = field(default_factory=dict)
 
 
@@ -91,6 +94,16 @@ class Startup:
         """The disk may have forgotten a vote that others have heard: it was damaged, or this node's own log had to be
         fetched from others, as after a disk was taken back. A write that never was durable is none."""
         return self._forgot or (self._doubtful() and (self._disk.damaged or not self._disk.torn))
+
+    @property
+    def remembered(self) -> bool:
+        """An earlier start knew that votes may be missing."""
+        return self._disk.remembered
+
+    @property
+    def behind(self) -> bool:
+        """This swarm's own log has to be fetched from others."""
+        return self._behind()
 
     @property
     def settled(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,10 +16,8 @@ from chaos.runner import Report, run
 from chaos.scenario import Scenario
 from chaos.trace import Kind
 from chaos.world import World
-from mesh.protocol.commits import Commit
-from mesh.protocol.effects import Effect, RecordKind, Settle
+from mesh.protocol.effects import Effect, RecordKind
 from mesh.storage.store import Doubt, Recovered
-from wire.rng import Rng
 
 Vote = tuple[int, str, str, int]  # at, host, kind, height
 
@@ -67,9 +65,17 @@ def heights(world: World) -> set[int]:
     return {host.process.node.context.chain.height for host in world.hosts.values() if host.process is not None}
 
 
-def test_who_forgot_its_votes_abstains_until_the_next_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its disk is taken back to before two decisions. What others hold of its own log gives that away."""
+AGAIN = (Crash(at_ms=13_000, host="s2"), Start(at_ms=14_000, host="s2"))
+
+
+@pytest.mark.parametrize("restarts", [(), AGAIN], ids=["once", "and starts again"])
+def test_who_forgot_its_votes_abstains_until_the_next_epoch(
+    restarts: tuple[AnyAction, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk is taken back to before two decisions. What others hold of its own log gives that away, once: by a
+    second start it has its whole log again, and still has to know that it may have forgotten votes."""
     amnesia = story(
+        *restarts,
         Crash(at_ms=2_000, host="s2"),
         Start(at_ms=3_000, host="s2"),
         Write(at_ms=6_000, host="s2", key="plan"),
@@ -102,9 +108,11 @@ class Rotted(Rules):
         return replace(found, records=others, doubt=Doubt.DAMAGE)
 
 
-def test_a_clean_end_vouches_for_no_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("restarts", [(), AGAIN], ids=["once", "and starts again"])
+def test_a_clean_end_vouches_for_no_vote(restarts: tuple[AnyAction, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """The marker names what the node wrote last into its own log. What it voted may be lost all the same."""
     tired = story(
+        *restarts,
         propose(6_000, "s1", 1),
         Stop(at_ms=9_000, host="s2"),
         Start(at_ms=10_000, host="s2"),
@@ -119,29 +127,6 @@ def test_a_clean_end_vouches_for_no_vote(monkeypatch: pytest.MonkeyPatch) -> Non
     after = {height for at, host, _, height in votes if host == "s2" and at > 10_000_000}
     assert (before, after) == ({8}, {12})
     assert heights(worlds[0]) == {12}
-
-
-class Settling(Rules):
-    """A damaged disk at each start, and whoever says that this is over."""
-
-    def __init__(self, rng: Rng) -> None:
-        super().__init__(rng)
-        self.settled: list[bool] = []
-
-    def opened(self, found: Recovered) -> Recovered:
-        return replace(found, clean=False, doubt=Doubt.DAMAGE)
-
-    def commits(self, effects: Sequence[Effect]) -> Iterator[Commit]:
-        self.settled += [True for effect in effects if isinstance(effect, Settle)]
-        return super().commits(effects)
-
-
-@pytest.mark.parametrize("govern", [True, False])
-def test_the_doubt_lasts_as_long_as_a_forgotten_vote_may_count(govern: bool) -> None:
-    """Else a second restart would find a disk that nobody doubts, and vote anew where it voted before."""
-    rules = Settling(Rng(1))
-    held(run(story(govern=govern), rules=lambda rng: rules))
-    assert bool(rules.settled) is not govern
 
 
 class CutShort(Rules):
