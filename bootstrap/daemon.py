@@ -229,7 +229,8 @@ class Daemon:
 
     def _upgrade(self, joined: Joined) -> tuple[Machine, list[Effect]]:
         """The federation said yes: keep what makes this home a member, then be one."""
-        self._home.write_certificate(joined.certificate)
+        if joined.certificate:  # a backup has none: the one of its queen names it
+            self._home.write_certificate(joined.certificate)
         if joined.anchor is not None:
             self._home.write_anchor(joined.anchor)
         self._home.write_genesis(joined.genesis)

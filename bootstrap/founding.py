@@ -24,7 +24,7 @@ from bootstrap.config import Config
 from bootstrap.home import Home
 from bootstrap.identity import certify, intent_fields
 from bootstrap.keyfiles import NODE, ROOT, has_key, queen, queen_terms, read_key, read_key_file, write_key
-from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_member_cert
+from consensus.certificates import YEAR_MS, Backup, MemberCert, make_member_cert, parse_member_cert
 from consensus.chain import Chain
 from consensus.fields import NAME_RULE, is_name
 from consensus.genesis import Genesis, Params, make_genesis, parse_genesis
@@ -56,7 +56,7 @@ def found_home(path: Path, swarm: str, project: str, profile: str, listen: Seque
         ConfigError: a setting is wrong, or there is something at `path` already; nothing was written.
         StoreError: the disk refused.
     """
-    _check_name("swarm", swarm)
+    check_name("swarm", swarm)
     settings: dict[str, object] = {"swarm": swarm, "project": project, "profile": profile}
     if listen:
         settings["listen"] = list(listen)
@@ -71,7 +71,7 @@ def found_federation(home: Home, name: str, admission: Literal["ticket", "vote",
         ConfigError: the name is none, or a key is missing.
         HomeInUse: its node runs.
     """
-    _check_name("federation", name)
+    check_name("federation", name)
     with home.lock():
         _refuse_member(home)
         if home.restored:
@@ -161,6 +161,7 @@ class _Claims:
     name: str
     project: str
     weight: int = 1
+    backups: tuple[Backup, ...] = ()
 
     @classmethod
     def of(cls, config: Config) -> _Claims:
@@ -168,11 +169,11 @@ class _Claims:
 
     @classmethod
     def of_certificate(cls, held: MemberCert) -> _Claims:
-        return cls(name=held.name, project=held.body.project, weight=held.body.weight)
+        return cls(name=held.name, project=held.body.project, weight=held.body.weight, backups=held.body.backups)
 
     @classmethod
     def of_member(cls, member: Member) -> _Claims:
-        return cls(name=member.name, project=member.project, weight=member.certified_weight)
+        return cls(name=member.name, project=member.project, weight=member.certified_weight, backups=member.backups)
 
 
 def _certify_term(
@@ -200,15 +201,17 @@ def _fresh_start(home: Home) -> NewTerm:
 def _certificate(
     home: Home, federation: FederationId | None, root: SigningKey, term: int, claims: _Claims, wall_ms: int
 ) -> bytes:
+    peer = peer_id_of(read_key(home.keys, NODE).public)
     return make_member_cert(
         federation=federation,
+        backups=tuple(backup for backup in claims.backups if backup.peer != peer),
         name=claims.name,
         project=claims.project,
         weight=claims.weight,
         root=root,
         term=term,
         queen_key=read_key(home.keys, queen(term)).public,
-        peer=peer_id_of(read_key(home.keys, NODE).public),
+        peer=peer,
         not_after_ms=wall_ms + YEAR_MS,
     )
 
@@ -251,7 +254,8 @@ def _refuse_member(home: Home) -> None:
         raise Rejected(f"{what}: one swarm, one federation, one home")
 
 
-def _check_name(field: str, name: str) -> None:
+def check_name(field: str, name: str) -> None:
+    """Raises ConfigError unless `name` is one for a swarm or a federation."""
     if not is_name(name):
         raise ConfigError(field, name, f"a name has {NAME_RULE}")
 

@@ -2,9 +2,10 @@
 
     format          which version of this layout; a newer one is refused, an older one is migrated after a copy
     config.toml     what a person decided                        (bootstrap.config)
-    keys/           root.key, node.key, queen-<term>.key         (bootstrap.keyfiles)
+    keys/           root.key, node.key, queen-<term>.key, backup.key   (bootstrap.keyfiles)
     genesis         of the federation; may be handed out
     member.cert     the root-signed certificate of this swarm
+    backup.request  this home is a backup's, of that queen       (bootstrap.backups)
     join.ticket     a join that was asked for and is not through yet
     anchor          the block of the federation's chain that the ticket named
     state/          journal and snapshots                        (mesh.storage.store)
@@ -66,8 +67,14 @@ class Home:
         return Path(option or os.environ.get("ZENMESH_HOME") or DEFAULT_HOME).expanduser()
 
     @classmethod
-    def create(cls, path: Path, settings: Mapping[str, object], keys: Mapping[KeyName, SigningKey]) -> Home:
-        """Make a home: `settings` are the fields of config.toml that differ from their defaults.
+    def create(
+        cls,
+        path: Path,
+        settings: Mapping[str, object],
+        keys: Mapping[KeyName, SigningKey],
+        keep: Callable[[Home], None] | None = None,
+    ) -> Home:
+        """Make a home: `settings` are the fields of config.toml that differ from their defaults, `keep` writes more.
 
         Raises:
             ConfigError: a setting is wrong, or there is something at `path` already; nothing was written.
@@ -87,6 +94,8 @@ class Home:
                 write_key(home.keys, name, key)
             replace_file(home.config_file, [render_config(settings).encode()])
         Store.create(home.state)
+        if keep is not None:
+            keep(home)
         home.mark_format(FORMAT)
         return home
 
@@ -136,6 +145,10 @@ class Home:
     @property
     def ticket_file(self) -> Path:
         return self.path / "join.ticket"
+
+    @property
+    def backup_file(self) -> Path:
+        return self.path / "backup.request"
 
     @property
     def restored_file(self) -> Path:

@@ -10,8 +10,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bootstrap.backup_request import read_request
 from bootstrap.home import Home
-from bootstrap.keyfiles import NODE, ROOT, has_key, queen, queen_terms, read_key
+from bootstrap.keyfiles import BACKUP, NODE, ROOT, has_key, queen, queen_terms, read_key
 from consensus.certificates import YEAR_MS, MemberCert, make_member_cert, parse_member_cert, peek_federation
 from consensus.genesis import Genesis, parse_genesis
 from mesh.protocol.applicant import Applicant
@@ -31,7 +32,6 @@ class Member:
 
     identity: Identity
     genesis: Genesis
-    certificate: MemberCert
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def load_member(home: Home, raw: bytes) -> Member:
         raise ConfigError(
             str(home.genesis_file), "damaged", f"{error}; take the copy of any member's home"
         ) from error
+    if home.backup_file.exists() and home.certificate() is None:
+        return Member(_backup_identity(home), genesis)
     certificate = _certificate(home, genesis)
     key = read_key(home.keys, queen(certificate.term))
     node = read_key(home.keys, NODE)
@@ -87,7 +89,26 @@ def load_member(home: Home, raw: bytes) -> Member:
         certificate=certificate.raw,
         boot_nonce=os.urandom(16),
     )
-    return Member(identity, genesis, certificate)
+    return Member(identity, genesis)
+
+
+def _backup_identity(home: Home) -> Identity:
+    """A backup speaks in no term; the chain says when it does."""
+    request = read_request(home.backup_file)
+    node, key = read_key(home.keys, NODE), read_key(home.keys, BACKUP)
+    if (peer_id_of(node.public), key.public) != (request.peer, request.key):
+        rule = f"its keys are not those in keys/; {_RESTORE}"
+        raise ConfigError(str(home.backup_file), "of another home", rule)
+    return Identity(
+        swarm=request.swarm,
+        name=request.name,
+        project=home.config().project,
+        peer=request.peer,
+        term=0,
+        queen_key=key,
+        certificate=b"",
+        boot_nonce=os.urandom(16),
+    )
 
 
 def load_intent(home: Home) -> JoinIntent | None:
@@ -140,6 +161,11 @@ def certify(home: Home, federation: FederationId, wall_ms: int) -> bytes:
 
 def _applicant(home: Home, peer: PeerId, wall_ms: Callable[[], int]) -> Applicant:
     config = home.config()
+    if home.backup_file.exists():
+        me = _backup_identity(home)
+        return Applicant(
+            swarm=me.swarm, name=me.name, project=me.project, peer=me.peer, certify=lambda fed: b"", backup=True
+        )
     if not queen_terms(home.keys):
         raise ConfigError(str(home.keys), "no queen key", _RESTORE)
     return Applicant(

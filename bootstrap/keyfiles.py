@@ -1,10 +1,11 @@
-"""Key files: root.key, node.key, queen-<term>.key.
+"""Key files: root.key, node.key, queen-<term>.key, backup.key.
 
 | role | what it does | what losing it costs |
 |---|---|---|
 | root | signs the swarm's certificates; kept offline once set up | the swarm can never get a new queen key |
 | node | the libp2p identity of one process | the address that others know |
 | queen | signs everything the swarm says in one term | nothing: a new term takes a new key |
+| backup | signs once this node took over as queen | nothing: another backup is made |
 
 Each is an armoured text file (see `armour`), 0600, with its role and public key. A key file is never overwritten, and
 no message shows what is secret in it.
@@ -30,18 +31,21 @@ class Role(StrEnum):
     ROOT = "root"
     NODE = "node"
     QUEEN = "queen"
+    BACKUP = "backup"
 
 
 _NOTES = {
     Role.ROOT: "secret; keep a copy offline, whoever holds this file owns the swarm",
     Role.NODE: "secret; the network identity of this node",
     Role.QUEEN: "secret; whoever holds this file speaks for the swarm in this term",
+    Role.BACKUP: "secret; whoever holds this file speaks for the swarm once the federation made it queen",
 }
 
 _REMEDIES = {
     Role.ROOT: "put back the copy that you keep offline",
     Role.NODE: "put back this file from a backup (`zenmesh home restore`)",
     Role.QUEEN: "put back this file from a backup, or run `zenmesh recover --new-term` with the root key",
+    Role.BACKUP: "put back this file from a backup (`zenmesh home restore`), or make another backup",
 }
 
 
@@ -63,6 +67,7 @@ class KeyName:
 
 ROOT = KeyName(Role.ROOT)
 NODE = KeyName(Role.NODE)
+BACKUP = KeyName(Role.BACKUP)
 
 
 def queen(term: int) -> KeyName:

@@ -34,10 +34,13 @@ class Plan:
     swarms: int
     faults_s: int = FAULTS_S
     canary: str | None = None
+    govern: bool | None = None  # the queens, or the creator alone; None: as each seed draws it
 
     def scenario(self, seed: int) -> Scenario:
         """The scenario of one seed."""
-        return named(NAME, seed=seed, swarms=self.swarms, faults_s=self.faults_s, canary=self.canary)
+        return named(
+            NAME, seed=seed, swarms=self.swarms, faults_s=self.faults_s, canary=self.canary, govern=self.govern
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

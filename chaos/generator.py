@@ -64,6 +64,7 @@ def generate(
         "hostile": rng.sample(hosts, rng.randbelow((swarms - 1) // _HOSTILE_SHARE + 1)),
         "frail": rng.sample(hosts, (swarms - 1) // 2),
     }
+    groups["robbed"] = groups["frail"]
     if governed:
         groups = few(council.split("groups"), hosts, swarms - len(late))
     actions: list[AnyAction] = []
@@ -91,13 +92,15 @@ def generate(
 
 
 def few(rng: Rng, hosts: list[str], members: int) -> dict[str, list[str]]:
-    """Hosts that may be hostile, and others that may be frail: so few that the rest of `members` can decide, and that
-    what those forget, who are taken for liars when their disk was taken back, cannot make two decisions of one."""
+    """Hosts that may be hostile, others that may be frail, and those of them whose disk may be lost or taken back: so
+    few that the rest of `members` can decide, and that what is forgotten cannot make two decisions of one. Where a
+    majority decides, two quorums share a single queen: nothing would be promised any more if it forgot its votes."""
     small = members <= SMALL_FEDERATION
     spare = (members - 1) // 2 if small else (members - 1) // _HOSTILE_SHARE
     order = rng.sample(hosts, spare)
     hostile = 0 if small else rng.randbelow(spare + 1)
-    return {"hostile": order[:hostile], "frail": order[hostile:]}
+    frail = order[hostile:]
+    return {"hostile": order[:hostile], "frail": frail, "robbed": [] if small else frail}
 
 
 def users(rng: Rng, hosts: list[str], faults_s: int, per_s: int = WRITES_PER_S) -> list[AnyAction]:
@@ -266,4 +269,4 @@ KINDS: dict[str, Draw] = {
 }
 # Whom it happens to, if not to all: fewer than a third are ever hostile, and fewer than half ever forget what they
 # stored. What all who held it have lost, nobody can bring back.
-AMONG = {"twin": "hostile", "silence": "hostile", "lie": "hostile", "rot": "frail", "robbed": "frail"}
+AMONG = {"twin": "hostile", "silence": "hostile", "lie": "hostile", "rot": "frail", "robbed": "robbed"}

@@ -163,15 +163,16 @@ class Gossip:
         self._fill(subscriber)
         letters = [letter for beat in subscriber.recent for letter in beat]
         subscriber.recent.append([])
-        if letters:
-            for other in self._listeners(subscriber):
-                if (listener := self._subscribers.get(other.name)) is not None:
-                    for letter in (letter for letter in letters if letter.number not in listener.seen):
-                        self._pass(subscriber.host, other, letter)
+        numbers = {letter.number for letter in letters}
+        for other in self._listeners(subscriber) if letters else ():
+            listener = self._subscribers.get(other.name)
+            if listener is None or numbers <= listener.seen.keys():
+                continue  # as a rule it has seen them all
+            if self._world.links.gossip_passes(subscriber.host, other):
+                for letter in (letter for letter in letters if letter.number not in listener.seen):
+                    self._pass(subscriber.host, other, letter)
 
     def _listeners(self, subscriber: _Subscriber) -> Iterator[Host]:
-        """A few neighbours outside the mesh, to tell what was seen lately."""
-        host, mesh = subscriber.host, subscriber.mesh
-        drawn = self._world.links.some_ends(host, self._rng, LAZY + len(mesh))
-        others = (other for other in drawn if other.name not in mesh)
-        return islice((other for other in others if self._world.links.gossip_passes(host, other)), LAZY)
+        """A few hosts linked outside the mesh, to tell what was seen lately."""
+        drawn = self._world.links.some_ends(subscriber.host, self._rng, LAZY + len(subscriber.mesh))
+        return islice((other for other in drawn if other.name not in subscriber.mesh), LAZY)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 DIAL_TIMEOUT = 5_000_000
 MAX_WAITING = 4_096  # messages in one direction of a cut link
+_LANES = {channel: channel.name for channel in Channel}
 _LOSSLESS = (Channel.SYNC, Channel.JOIN)  # a lane that drops nothing: what does not fit breaks the link
 
 
@@ -142,7 +143,7 @@ class Links:
         number = world.number()
         other = connection.beyond[name]
         world.trace.note(
-            world.now, name, Kind.SENT, number, other.name, channel.name, type_name(message), len(message)
+            world.now, name, Kind.SENT, number, other.name, _LANES[channel], type_name(message), len(message)
         )
         world.trace.content(message)
         if not connection.ways[name].open:

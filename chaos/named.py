@@ -41,16 +41,28 @@ class Named:
 
 
 def named(
-    name: str, *, seed: int = 1, swarms: int | None = None, faults_s: int = FAULTS_S, canary: str | None = None
+    name: str,
+    *,
+    seed: int = 1,
+    swarms: int | None = None,
+    faults_s: int = FAULTS_S,
+    canary: str | None = None,
+    govern: bool | None = None,
 ) -> Scenario:
-    """The scenario of a name. Raises UsageError when there is none, or not with so many swarms."""
+    """The scenario of a name; `govern` says who governs where nobody else does: it is drawn by the seed.
+
+    Raises UsageError when there is none of that name, or not with so many swarms.
+    """
     entry = NAMED.get(name)
     if entry is None:
         raise UsageError(f"no scenario is called {name!r}: there are {', '.join(NAMED)}; a file is run by `replay`")
     count = entry.swarms if swarms is None else swarms
     if not entry.least <= count <= MAX_SWARMS:
         raise UsageError(f"{name} takes from {entry.least} to {MAX_SWARMS} swarms, not {count}")
-    drawn = generate(seed, count, faults_s=faults_s) if entry.story is None else _told(name, seed, count, faults_s)
+    if entry.story is None:
+        drawn = generate(seed, count, faults_s=faults_s, govern=govern)
+    else:
+        drawn = _told(name, seed, count, faults_s)
     return msgspec.structs.replace(drawn, canary=canary)
 
 

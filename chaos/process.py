@@ -80,6 +80,7 @@ class Process:
         self.in_doubt = False  # its disk may have forgotten what it signed, and no clean end says what that was
         self.fuse: int | None = None  # effects that are still released before a crash
         self._wake_at: int | None = None
+        self._deadline: int | None = None  # of the node, after its last step, on its own clock
 
     @classmethod
     def boot(cls, world: World, host: Host) -> Process:
@@ -152,9 +153,8 @@ class Process:
         if not self.alive or self.paused:
             return
         now = self.host.clocks.monotonic(self.world.now)
-        deadline = self.node.next_deadline()
-        if deadline is None or deadline > now:
-            self._wake_by(deadline)
+        if self._deadline is None or self._deadline > now:
+            self._wake_by(self._deadline)
             return
         try:
             self.carry_out(self.node.tick(now))
@@ -191,12 +191,16 @@ class Process:
             self._wake_by(self.node.next_deadline())
 
     def _tell_wall(self) -> None:
+        """Show the node its wall clock, when that is not where the node thinks that it is."""
         if self.alive:
-            self.feed(WallClock(ms=self.host.clocks.wall_ms(self.world.now)))
+            clocks, now = self.host.clocks, self.world.now
+            if not self.node.context.wall.holds(clocks.wall_ms(now), clocks.monotonic(now)):
+                self.feed(WallClock(ms=clocks.wall_ms(now)))
             self.world.later(_WALL_PERIOD, self._tell_wall)
 
     def _wake_by(self, deadline: int | None) -> None:
         """Have a wake-up planned for `deadline`, on the node's own clock."""
+        self._deadline = deadline
         if deadline is None:
             self._wake_at = None
             return
@@ -261,8 +265,8 @@ class Process:
                 world.links.disconnect(host, peer, reason)
             case Trust(peer=peer, trusted=trusted):
                 world.links.trust(host, peer, trusted)
-            case Reply(request_id=request_id, outcome=outcome):
-                self._answer(request_id, outcome)
+            case Reply(request_id=request_id):
+                self._answer(request_id, effect.at(host.clocks.monotonic(world.now)))
             case SaveFile(name=name, data=data, durable=durable):
                 self.store.save_file(name, data, durable)
             case Settle():

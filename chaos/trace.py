@@ -54,6 +54,9 @@ VALUES: dict[Kind, tuple[str, ...]] = {
 }
 
 
+_Raw = tuple[int, str, Kind, tuple[Value, ...]]  # a record that nobody has looked at
+
+
 class Record(NamedTuple):
     """One thing that happened; `values` are named by `VALUES[kind]`."""
 
@@ -67,15 +70,20 @@ class Trace:
     """The record of one run. With `keep` every record stays, for the timeline page."""
 
     def __init__(self, keep: bool = False) -> None:
-        self.records: deque[Record] = deque(maxlen=None if keep else RING)
+        self._records: deque[_Raw] = deque(maxlen=None if keep else RING)
         self.count = 0
         self._digests = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
-        self._unhashed: tuple[list[Record], bytearray] = [], bytearray()
+        self._unhashed: tuple[list[_Raw], bytearray] = [], bytearray()
+
+    @property
+    def records(self) -> list[Record]:
+        """Those that are kept."""
+        return [Record(*record) for record in self._records]
 
     def note(self, at: int, host: str, kind: Kind, *values: Value) -> None:
         """Add a record."""
-        record = Record(at, host, kind, values)
-        self.records.append(record)
+        record = (at, host, kind, values)
+        self._records.append(record)
         self.count += 1
         records = self._unhashed[0]
         records.append(record)

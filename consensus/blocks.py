@@ -19,6 +19,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from consensus.fields import Bytes16, Bytes32, Natural, Sealed, Signature
+from consensus.statements import Statement
 from wire import cbor, cose, keys
 from wire.errors import BadSignature, DecodeError, Offence
 from wire.ids import Digest, PublicKey, SwarmId, sha256
@@ -44,6 +45,8 @@ class TxKind(IntEnum):
     BALLOT = 7
     QUARANTINE = 8
     SUSPEND = 9
+    FAILOVER = 10
+    RENEW = 11
 
 
 class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -169,7 +172,43 @@ class SuspendTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
     accusations: Annotated[tuple[Sealed, ...], Meta(min_length=1, max_length=1024)]
 
 
-TxBody = JoinTx | PromoteTx | TermBumpTx | LeaveTx | GovernTx | ProposalTx | BallotTx | QuarantineTx | SuspendTx
+class FailoverTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A backup takes over: its statement, and the accusation certificate that says that the queen has failed. For a
+    swarm that is suspended the chain has said so already, and there is none."""
+
+    statement: Sealed
+    accusations: Annotated[tuple[Sealed, ...], Meta(max_length=1024)]
+
+
+class FailoverStatement(Statement, frozen=True):
+    """What a backup signs: the term that it begins, and the last batch of the one before it that counts."""
+
+    swarm: Bytes16
+    term: Natural
+    close_seq: Natural
+    close_hash: Bytes32
+    made_ms: Natural
+
+
+class RenewTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A swarm's certificate is replaced within its term: by other backups, and a later end."""
+
+    certificate: Sealed
+
+
+TxBody = (
+    JoinTx
+    | PromoteTx
+    | TermBumpTx
+    | LeaveTx
+    | GovernTx
+    | ProposalTx
+    | BallotTx
+    | QuarantineTx
+    | SuspendTx
+    | FailoverTx
+    | RenewTx
+)
 
 _BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.JOIN: JoinTx,
@@ -181,6 +220,8 @@ _BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.BALLOT: BallotTx,
     TxKind.QUARANTINE: QuarantineTx,
     TxKind.SUSPEND: SuspendTx,
+    TxKind.FAILOVER: FailoverTx,
+    TxKind.RENEW: RenewTx,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 
@@ -221,6 +262,12 @@ def leave_tx(federation: bytes, swarm: SwarmId, term: int, key: keys.SigningKey)
     """A transaction by which a queen takes its swarm out of the federation."""
     statement = LeaveStatement(federation, swarm, term)
     return encode_tx(LeaveTx(cose.seal(ContentType.LEAVE, cbor.encode_struct(statement), key, federation)))
+
+
+def failover_tx(statement: FailoverStatement, key: keys.SigningKey, accusations: Sequence[bytes] = ()) -> bytes:
+    """A transaction by which a backup, whose `key` it is, takes over."""
+    sealed = cose.seal(ContentType.FAILOVER, cbor.encode_struct(statement), key, statement.federation)
+    return encode_tx(FailoverTx(sealed, tuple(accusations)))
 
 
 def support(federation: bytes, swarm: SwarmId, term: int, key: keys.SigningKey) -> bytes:

@@ -91,6 +91,7 @@ def make_member_cert(
     not_after_ms: int,
     addresses: tuple[str, ...] = (),
     weight: int = 1,
+    backups: tuple[Backup, ...] = (),
 ) -> bytes:
     """A certificate sealed by the root key; `federation` None for one that goes into a genesis."""
     body = CertBody(
@@ -103,7 +104,7 @@ def make_member_cert(
         queen_key=queen_key,
         queen_peer=peer,
         addresses=addresses,
-        backups=(),
+        backups=backups,
         weight=weight,
         not_after_ms=not_after_ms,
     )

@@ -18,14 +18,15 @@ how many there were. Only a decision about the quorum itself sets it back.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 
-from consensus.certificates import MemberCert
-from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting
+from msgspec.structs import astuple
+
+from consensus.certificates import Backup, MemberCert
+from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting, clamped
 from consensus.validators import Validator, ValidatorSet
 from wire import cbor
 from wire.errors import Offence, Overtaken, ProtocolViolation, RemoteError
@@ -41,10 +42,12 @@ class MemberState(IntEnum):
     SUSPENDED = 3  # failed, confirmed by accusations; comes back by proving that it is alive
     QUARANTINED = 4  # convicted by evidence; comes back by decision
     EXPELLED = 5  # sent away by decision
+    TAKING_OVER = 6  # a backup is its queen now, and votes; it has not shown yet that it holds all it needs
 
 
 _GONE = (MemberState.LEFT, MemberState.EXPELLED)
-_RETURNS = (MemberState.LEARNER, MemberState.SUSPENDED)  # by proof of life alone
+_RETURNS = (MemberState.LEARNER, MemberState.SUSPENDED, MemberState.TAKING_OVER)  # by proof of life alone
+VOTING = (MemberState.ACTIVE, MemberState.TAKING_OVER)
 SUSPENDED_COUNTS = 4  # up to so many members, the weight of a suspended one stays in the total
 
 
@@ -72,6 +75,7 @@ class Member:
     terms: Mapping[int, Term]
     inviter: SwarmId | None
     not_after_ms: int
+    backups: tuple[Backup, ...] = ()  # who may take over when the queen has failed
 
     @property
     def queen_key(self) -> PublicKey:
@@ -109,12 +113,16 @@ class Membership:
         """The member whose current queen is `peer`."""
         return self._by_peer.get(peer)
 
+    def by_backup(self, peer: PeerId) -> Member | None:
+        """The member one of whose backups is `peer`."""
+        return self._by_backup.get(peer)
+
     def rule(self) -> QuorumRule:
         return QuorumRule(self.setting, max(self.peak, len(self.members())))
 
     def validators(self, epoch: int) -> ValidatorSet:
         """Who votes in `epoch`, which this membership begins: the queens of ACTIVE members, by their weights."""
-        voting = (m for m in self.members() if m.state is MemberState.ACTIVE)
+        voting = (m for m in self.members() if m.state in VOTING)
         return ValidatorSet(
             epoch=epoch,
             validators=tuple(Validator(swarm=m.swarm, term=m.term, key=m.queen_key, weight=m.weight) for m in voting),
@@ -139,6 +147,10 @@ class Membership:
         return {m.peer: m for m in self.everyone.values() if m.state not in _GONE}
 
     @cached_property
+    def _by_backup(self) -> dict[PeerId, Member]:
+        return {PeerId(b.peer): m for m in self.everyone.values() if m.state not in _GONE for b in m.backups}
+
+    @cached_property
     def state_hash(self) -> Digest:
         """A hash of everything here; equal on every node at one height."""
         rows = [
@@ -148,7 +160,10 @@ class Membership:
             ]
             for _, m in sorted(self.everyone.items())
         ]  # fmt: skip
-        grown = [self.peak] if self.peak > len(self.members()) else []
+        grown: list[object] = [self.peak] if self.peak > len(self.members()) else []
+        spares = [[s, [[*astuple(b)] for b in m.backups]] for s, m in sorted(self.everyone.items()) if m.backups]
+        if spares:  # a chain without backups has the hashes that it always had
+            grown.append(spares)
         parts = [self.setting.value, rows, sorted(self.consumed), *grown]
         return tagged_hash("zenmesh/membership", cbor.encode(parts))
 
@@ -162,8 +177,7 @@ class Membership:
             raise ProtocolViolation(f"{cert.name} is a member already")
         if self.by_name(cert.name) is not None:
             raise ProtocolViolation(f"the name {cert.name!r} is taken: choose another with `zenmesh init --swarm`")
-        if self.by_peer(cert.peer) is not None:
-            raise ProtocolViolation("the node of this certificate speaks for another member already")
+        self._check_nodes(cert)
         past = self.everyone.get(cert.swarm)
         if past is not None and cert.term <= past.term:
             raise ProtocolViolation(f"this swarm was a member before: it returns with a term after {past.term}")
@@ -180,6 +194,7 @@ class Membership:
             terms=terms,
             inviter=inviter,
             not_after_ms=cert.body.not_after_ms,
+            backups=cert.body.backups,
         )
         consumed = {**self.consumed, ticket_id: None} if ticket_id else self.consumed
         return self._with(member, consumed)
@@ -198,15 +213,34 @@ class Membership:
             raise ProtocolViolation("a new term keeps the swarm's root key and name")
         if cert.term <= member.term:  # a term may be skipped: what was prepared and never ordered may be lost
             raise self._late_bump(member, cert)
-        other = self.by_peer(cert.peer)
-        if other is not None and other.swarm != member.swarm:
-            raise ProtocolViolation("the node of this certificate speaks for another member already")
-        terms = {
-            **member.terms,
-            member.term: replace(member.terms[member.term], close=close),
-            cert.term: Term(queen_key=cert.queen_key, peer=cert.peer),
-        }
-        return self._with(replace(member, term=cert.term, terms=terms, not_after_ms=cert.body.not_after_ms))
+        self._check_nodes(cert)
+        changed = _next_term(member, cert.term, Term(queen_key=cert.queen_key, peer=cert.peer), close)
+        return self._with(replace(changed, not_after_ms=cert.body.not_after_ms, backups=cert.body.backups))
+
+    def renew(self, cert: MemberCert) -> Membership:
+        """The swarm's certificate is replaced by one of the same term that ends later."""
+        member = self._require(cert.swarm)
+        if cert.body.root_key != member.root_key or cert.name != member.name:
+            raise ProtocolViolation("a certificate keeps the swarm's root key and name")
+        if (cert.term, cert.queen_key, cert.peer) != (member.term, member.queen_key, member.peer):
+            raise Overtaken(f"a certificate of another term or queen than the one that {member.name} has")
+        if cert.body.not_after_ms <= member.not_after_ms:
+            raise Overtaken(f"a certificate that ends no later than the one that {member.name} has")
+        self._check_nodes(cert)
+        return self._with(replace(member, not_after_ms=cert.body.not_after_ms, backups=cert.body.backups))
+
+    def fail_over(self, swarm: SwarmId, backup: Backup, close: tuple[int, bytes]) -> Membership:
+        """A backup begins the next term; whom it replaces is the last of the backups from then on."""
+        member = self._require(swarm)
+        others = tuple(other for other in member.backups if other is not backup)
+        rank = max((other.rank for other in others), default=-1) + 1
+        replaced = Backup(member.queen_key, member.peer, rank, member.not_after_ms)
+        begun = Term(queen_key=PublicKey(backup.key), peer=PeerId(backup.peer))
+        state = MemberState.TAKING_OVER if member.state in VOTING else member.state
+        changed = _next_term(member, member.term + 1, begun, close)
+        return self._with(
+            replace(changed, state=state, not_after_ms=backup.not_after_ms, backups=(*others, replaced))
+        )
 
     @staticmethod
     def _late_bump(member: Member, cert: MemberCert) -> RemoteError:
@@ -230,7 +264,8 @@ class Membership:
         past = self.everyone[swarm]
         if past.state in _GONE and self.by_name(past.name) is not None:
             raise ProtocolViolation(f"the name {past.name!r} was taken meanwhile")
-        if past.state in _GONE and self.by_peer(past.peer) is not None:
+        nodes = [past.peer, *(PeerId(backup.peer) for backup in past.backups)]
+        if past.state in _GONE and any(self._speaks_for(node) for node in nodes):
             raise ProtocolViolation("its node speaks for another member meanwhile")
         return self._with(replace(past, state=MemberState.LEARNER))
 
@@ -248,6 +283,19 @@ class Membership:
             raise ProtocolViolation(f"no member has the id {swarm.hex()}")
         return member
 
+    def _speaks_for(self, peer: PeerId) -> Member | None:
+        """The member whose queen or backup `peer` is."""
+        return self.by_peer(peer) or self.by_backup(peer)
+
+    def _check_nodes(self, cert: MemberCert) -> None:
+        """The nodes of a certificate belong to its swarm alone, and each has one part."""
+        nodes = [cert.peer, *(PeerId(backup.peer) for backup in cert.body.backups)]
+        if len(set(nodes)) < len(nodes):
+            raise ProtocolViolation("a certificate names a node twice")
+        others = (self._speaks_for(node) for node in nodes)
+        if any(other is not None and other.swarm != cert.swarm for other in others):
+            raise ProtocolViolation("a node of this certificate speaks for another member already")
+
     def _with(self, member: Member, consumed: Mapping[bytes, None] | None = None) -> Membership:
         """This with `member` as it is now, weights aside; the look-ups follow, instead of being worked out anew."""
         changed = Membership(
@@ -257,18 +305,21 @@ class Membership:
             peak=self.peak,
         )
         before = self.member(member.swarm)
-        names, peers = dict(self._by_name), dict(self._by_peer)
+        names, peers, backups = dict(self._by_name), dict(self._by_peer), dict(self._by_backup)
         if before is not None:
             del names[before.name], peers[before.peer]
+            for backup in before.backups:
+                del backups[PeerId(backup.peer)]
         if member.state not in _GONE:
             names[member.name] = peers[member.peer] = member
-        changed.__dict__.update(_by_name=names, _by_peer=peers)
+            backups.update({PeerId(backup.peer): member for backup in member.backups})
+        changed.__dict__.update(_by_name=names, _by_peer=peers, _by_backup=backups)
         return changed
 
     def weighed(self) -> Membership:
         """With the weights that are in force: the certified ones, 1 in a small federation, cut where too large."""
         members = self.members()
-        counted = [MemberState.ACTIVE]
+        counted = list(VOTING)
         if len(members) <= SUSPENDED_COUNTS:
             counted.append(MemberState.SUSPENDED)
         certified = {m.swarm: m.certified_weight for m in members if m.state in counted}
@@ -280,15 +331,7 @@ class Membership:
         return replace(self, everyone=everyone, peak=max(self.peak, len(members)))
 
 
-def clamped(weights: dict[SwarmId, int]) -> dict[SwarmId, int]:
-    """`weights` with each cut to one level, the highest that is at most ⌊(W-1)/3⌋ of what is left, W."""
-    if len(weights) <= SMALL_FEDERATION:
-        return dict.fromkeys(weights, 1)
-
-    def too_much(level: int) -> bool:
-        return 3 * level >= sum(min(weight, level) for weight in weights.values())
-
-    # With four or more, level 1 is never too much, and above the first that is, all are: a search finds it, however
-    # large a weight somebody's certificate claims.
-    level = bisect_left(range(1, max(weights.values()) + 1), True, key=too_much)
-    return {swarm: min(weight, level) for swarm, weight in weights.items()}
+def _next_term(member: Member, number: int, term: Term, close: tuple[int, bytes]) -> Member:
+    """`member` in a later term, the present one closed."""
+    ended = replace(member.terms[member.term], close=close)
+    return replace(member, term=number, terms={**member.terms, member.term: ended, number: term})

@@ -10,8 +10,11 @@ crashed member of three does not stop the other two. The rule belongs to the epo
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
+
+from wire.ids import SwarmId
 
 SMALL_FEDERATION = 3  # up to so many members, a majority decides
 
@@ -75,3 +78,17 @@ class QuorumRule:
     def byzantine_faults_tolerated(self) -> int:
         """Members of equal weight that may lie."""
         return 0 if self.name is QuorumName.MAJORITY else max(self.members - 1, 0) // 3
+
+
+def clamped(weights: dict[SwarmId, int]) -> dict[SwarmId, int]:
+    """`weights` with each cut to one level, the highest that is at most ⌊(W-1)/3⌋ of what is left, W."""
+    if len(weights) <= SMALL_FEDERATION:
+        return dict.fromkeys(weights, 1)
+
+    def too_much(level: int) -> bool:
+        return 3 * level >= sum(min(weight, level) for weight in weights.values())
+
+    # With four or more, level 1 is never too much, and above the first that is, all are: a search finds it, however
+    # large a weight somebody's certificate claims.
+    level = bisect_left(range(1, max(weights.values()) + 1), True, key=too_much)
+    return {swarm: min(weight, level) for swarm, weight in weights.items()}

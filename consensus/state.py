@@ -23,8 +23,9 @@ from consensus.genesis import Genesis
 from consensus.governance.actions import ACTIONS, Expel, Scene, read_details
 from consensus.governance.standing import OpenProposal, Outcome, Standing
 from consensus.governance.tally import Status, Tally, count, judge
-from consensus.membership import Membership, MemberState
+from consensus.membership import VOTING, Membership, MemberState
 from consensus.validators import ValidatorSet
+from consensus.view import View
 from wire import keys
 from wire.errors import Offence, ProtocolViolation, RemoteError
 from wire.ids import Digest, SwarmId, tagged_hash
@@ -115,7 +116,7 @@ class Step:
 
     def transact(self, raw: bytes) -> None:
         """One transaction more; raises RemoteError and changes nothing when it may not be."""
-        view = transactions.View(
+        view = View(
             genesis=self.context.genesis,
             membership=self.membership,
             standing=self.standing,
@@ -207,8 +208,8 @@ class Step:
 
 
 def _voters(membership: Membership) -> dict[SwarmId, tuple[bytes, int]]:
-    active = (m for m in membership.members() if m.state is MemberState.ACTIVE)
-    return {m.swarm: (m.queen_key, m.certified_weight) for m in active}
+    voting = (m for m in membership.members() if m.state in VOTING)
+    return {m.swarm: (m.queen_key, m.certified_weight) for m in voting}
 
 
 def _judged(entry: OpenProposal, voters: ValidatorSet) -> tuple[Tally, Status]:

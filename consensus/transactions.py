@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
-from consensus import accusations, evidence, tickets
+from consensus import evidence, succession, tickets
 from consensus.blocks import (
     BallotTx,
+    FailoverTx,
     GovernTx,
     JoinTx,
     LeaveStatement,
@@ -17,51 +16,30 @@ from consensus.blocks import (
     PromoteTx,
     ProposalTx,
     QuarantineTx,
+    RenewTx,
     SupportStatement,
     SuspendTx,
     TermBumpStatement,
     TermBumpTx,
     TxBody,
 )
-from consensus.certificates import MAX_CERT, MemberCert, parse_member_cert
-from consensus.genesis import Genesis
+from consensus.certificates import MemberCert, parse_member_cert
 from consensus.governance.actions import read_details
 from consensus.governance.proposals import open_ballot, open_proposal
 from consensus.governance.standing import MAX_OPEN, MAX_OPEN_OF_ONE, OpenProposal, Standing
 from consensus.membership import Member, Membership, MemberState
-from consensus.validators import ValidatorSet
+from consensus.view import MAX_STATEMENT, View
 from wire import cbor, cose, keys
-from wire.errors import BadSignature, Offence, Overtaken, ProtocolViolation
+from wire.errors import BadSignature, Overtaken, ProtocolViolation
 from wire.ids import PublicKey, SwarmId
-from wire.types import KIB, ContentType
+from wire.types import ContentType
 
 MAX_DEADLINE_MS = 7 * 24 * 3600 * 1000
-ACCUSED_FOR_MS = 180_000  # an accusation counts for so long, by the time of the block
-CLOCKS_APART_MS = 10_000  # and may be so far ahead of it
 PROMOTE_HEIGHTS = 8  # a learner's proof of life names one of the last blocks…
-_MAX_STATEMENT = MAX_CERT + 2 * KIB
 
 
 class NeedsVote(ProtocolViolation):
     """Not by this transaction alone: the members may decide it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """What a transaction is judged by."""
-
-    genesis: Genesis
-    membership: Membership
-    standing: Standing
-    voters: ValidatorSet
-    height: int
-    time_ms: int
-    block_hash_at: Callable[[int], bytes | None]
-    verify: keys.Verify
-
-    @property
-    def federation(self) -> bytes:
-        return self.genesis.federation_id
 
 
 def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
@@ -84,7 +62,11 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
         case QuarantineTx():
             return _quarantine(view, tx), view.standing
         case SuspendTx():
-            return _suspend(view, tx), view.standing
+            return succession.suspend(view, tx), view.standing
+        case FailoverTx():
+            return succession.fail_over(view, tx), view.standing
+        case RenewTx():
+            return succession.renew(view, tx), view.standing
         case _:
             assert_never(tx)
 
@@ -146,10 +128,11 @@ def _promote(view: View, tx: PromoteTx) -> Membership:
     if member is None:
         raise Overtaken("a promotion of a swarm that is no member: not any more, or not yet as far as we know")
     envelope = cose.open_as(
-        tx.statement, ContentType.PROMOTE, view.federation, limit=_MAX_STATEMENT, verify=view.verify
+        tx.statement, ContentType.PROMOTE, view.federation, limit=MAX_STATEMENT, verify=view.verify
     )
     statement = cbor.decode_as(envelope.payload, PromoteStatement)
     if envelope.kid != member.queen_key or (statement.federation, statement.swarm) != (view.federation, tx.swarm):
+        _check_fenced(member, envelope.kid, "a promotion")
         raise BadSignature("a promotion that the learner's queen did not sign")
     if statement.height > view.height or view.block_hash_at(statement.height) != statement.block_hash:
         raise ProtocolViolation("a promotion that names no recent block of this chain")
@@ -164,7 +147,7 @@ def _bump(view: View, tx: TermBumpTx) -> Membership:
 
 
 def _open_bump(tx: TermBumpTx, federation: bytes, verify: keys.Verify) -> tuple[MemberCert, TermBumpStatement]:
-    envelope = cose.open_as(tx.statement, ContentType.TERM_BUMP, federation, limit=_MAX_STATEMENT, verify=verify)
+    envelope = cose.open_as(tx.statement, ContentType.TERM_BUMP, federation, limit=MAX_STATEMENT, verify=verify)
     statement = cbor.decode_as(envelope.payload, TermBumpStatement)
     # A founder's certificate of term 1 stands in the genesis; every later one is made for the federation.
     cert = parse_member_cert(statement.certificate, federation, verify)
@@ -173,13 +156,19 @@ def _open_bump(tx: TermBumpTx, federation: bytes, verify: keys.Verify) -> tuple[
     return cert, statement
 
 
+def _check_fenced(member: Member | None, signer: bytes, what: str) -> None:
+    """Raises Overtaken when a queen of an earlier term signed: it may not know yet that its time is over."""
+    earlier = () if member is None else (known for term, known in member.terms.items() if term < member.term)
+    if any(known.queen_key == signer for known in earlier):
+        raise Overtaken(f"{what} by a queen of the term before: another one speaks for the swarm since")
+
+
 def _leave(view: View, tx: LeaveTx) -> Membership:
-    envelope = cose.open_as(
-        tx.statement, ContentType.LEAVE, view.federation, limit=_MAX_STATEMENT, verify=view.verify
-    )
+    envelope = cose.open_as(tx.statement, ContentType.LEAVE, view.federation, limit=MAX_STATEMENT, verify=view.verify)
     statement = cbor.decode_as(envelope.payload, LeaveStatement)
     member = view.membership.everyone.get(SwarmId(statement.swarm))
     if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
+        _check_fenced(member, envelope.kid, "a leave")
         raise BadSignature("a leave that the member's queen did not sign")
     if statement.federation != view.federation:
         raise BadSignature("a leave of another federation")
@@ -204,7 +193,7 @@ def _govern(view: View, tx: GovernTx) -> tuple[Membership, Standing]:
 
 
 def _supporter(view: View, raw: bytes) -> SwarmId:
-    envelope = cose.open_as(raw, ContentType.SUPPORT, view.federation, limit=_MAX_STATEMENT, verify=view.verify)
+    envelope = cose.open_as(raw, ContentType.SUPPORT, view.federation, limit=MAX_STATEMENT, verify=view.verify)
     statement = cbor.decode_as(envelope.payload, SupportStatement)
     member = view.membership.member(SwarmId(statement.swarm))
     if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
@@ -215,7 +204,7 @@ def _supporter(view: View, raw: bytes) -> SwarmId:
 
 
 def _propose(view: View, tx: ProposalTx) -> Standing:
-    standing = _governed(view)
+    standing = view.governed()
     proposal, signer = open_proposal(tx.proposal, view.federation, view.verify)
     body = proposal.body
     _check_voter(view, proposal.proposer, body.term, signer, "a proposal")
@@ -232,7 +221,7 @@ def _propose(view: View, tx: ProposalTx) -> Standing:
 
 
 def _vote(view: View, tx: BallotTx) -> Standing:
-    standing = _governed(view)
+    standing = view.governed()
     ballot, signer = open_ballot(tx.ballot, view.federation, view.verify)
     swarm = SwarmId(ballot.voter)
     _check_voter(view, swarm, ballot.term, signer, "a ballot")
@@ -256,7 +245,7 @@ def _check_voter(view: View, swarm: SwarmId, term: int, signer: bytes, what: str
 
 
 def _quarantine(view: View, tx: QuarantineTx) -> Membership:
-    _governed(view)
+    view.governed()
     key = evidence.convicted(tx.first, tx.second, view.federation, view.verify)
     culprits = [member for member in view.membership.members() if member.queen_key == key]
     if not culprits:
@@ -267,24 +256,3 @@ def _quarantine(view: View, tx: QuarantineTx) -> Membership:
     for culprit in culprits:  # one, unless an accomplice names the same key
         membership = membership.put(culprit.swarm, MemberState.QUARANTINED)
     return membership
-
-
-def _suspend(view: View, tx: SuspendTx) -> Membership:
-    """A certificate of this very epoch says that a swarm has failed; what was said in earlier ones is no charge."""
-    _governed(view)
-    bodies = accusations.open_certificate(tx.accusations, view.voters, view.federation, view.verify)
-    if any(body.made_ms > view.time_ms + CLOCKS_APART_MS for body in bodies):
-        raise ProtocolViolation("an accusation from the future", Offence.FUTURE_CLOCK)
-    if any(body.made_ms <= view.time_ms - ACCUSED_FOR_MS for body in bodies):
-        raise Overtaken("an accusation that is too old: it may have recovered since")
-    accused = SwarmId(bodies[0].accused)
-    member = view.membership.member(accused)
-    if member is None or member.state is not MemberState.ACTIVE:
-        raise Overtaken("the accused has no weight (any more)")
-    return view.membership.put(accused, MemberState.SUSPENDED)
-
-
-def _governed(view: View) -> Standing:
-    if not view.standing.governed:
-        raise ProtocolViolation("the creator of this federation governs alone: there is nothing to vote on yet")
-    return view.standing

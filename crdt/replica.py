@@ -240,6 +240,10 @@ class Replica(Namespace):
 
     heads = rows
 
+    def row(self, author: Author) -> Row | None:
+        """The row of one author, if it has one."""
+        return self._vector().get(author, (None, b""))[0]
+
     def head(self, author: Author) -> Head | None:
         """The head of one log; None when nothing of it is held."""
         log = self.logs.get(author)

@@ -79,6 +79,7 @@ class ContentType(StrEnum):
     PROMOTE = "application/zenmesh.promote+cbor;v=1"
     TERM_BUMP = "application/zenmesh.term-bump+cbor;v=1"
     LEAVE = "application/zenmesh.leave+cbor;v=1"
+    FAILOVER = "application/zenmesh.failover+cbor;v=1"
     SUPPORT = "application/zenmesh.support+cbor;v=1"
     PROPOSAL = "application/zenmesh.proposal+cbor;v=1"
     BALLOT = "application/zenmesh.ballot+cbor;v=1"

@@ -37,6 +37,10 @@ def fuzz(
         str | None, typer.Option("--time", metavar="DURATION", help="Begin no seed after this long.")
     ] = None,
     canary: CanaryOption = None,
+    govern: Annotated[
+        bool | None,
+        typer.Option("--govern/--no-govern", help="The queens govern, or never do; else in two of five seeds."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where failing scenarios are written.")] = Path(),
     as_json: JsonOption = False,
 ) -> int:
@@ -46,7 +50,7 @@ def fuzz(
 
     if not out.is_dir():
         raise UsageError(f"--out {out}: there is no such directory")
-    plan = Plan(swarms=swarms, faults_s=seconds_of_faults(faults_for), canary=canary)
+    plan = Plan(swarms=swarms, faults_s=seconds_of_faults(faults_for), canary=canary, govern=govern)
     rules_of(plan.scenario(first).canary)  # what is wrong with them is said here, and not by a worker
     limit_s = None if limit is None else between("--time", limit, "1s", "366d")
     most = SEEDS if seeds is None and limit_s is None else seeds
@@ -59,6 +63,7 @@ def fuzz(
         "virtual_s": sum(verdict.virtual for verdict in verdicts) / 1e6,
         "events": sum(verdict.events for verdict in verdicts),
         "canary": canary,
+        "govern": govern,
         "failures": failures,
     }
     hand_over(result, as_json, _show_fuzz)

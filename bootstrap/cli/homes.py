@@ -22,14 +22,32 @@ def init(
     listen: Annotated[
         list[str] | None, typer.Option("--listen", metavar="MULTIADDR", help="Where to listen; may be repeated.")
     ] = None,
+    backup_of: Annotated[
+        str | None,
+        typer.Option("--backup-of", metavar="TICKET", help="Be a backup of the swarm that made this ticket."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a home: the directory with the keys and the state of one swarm."""
+    """Make a home: the directory with the keys and the state of one swarm, or of a backup of its queen."""
+    from bootstrap.backups import found_backup
     from bootstrap.founding import found_home
     from bootstrap.home import Home
     from bootstrap.keyfiles import NODE, ROOT, read_key
     from wire.ids import peer_id_of, swarm_id_of
 
+    if backup_of is not None:
+        spare, request = found_backup(Home.locate(home), swarm, project, profile, listen or [], backup_of)
+        backup = {
+            "home": str(spare.path),
+            "swarm": swarm,
+            "swarm_id": request.swarm.hex(),
+            "project": project,
+            "profile": profile,
+            "peer_id": request.peer,
+            "request": str(spare.backup_file),
+        }
+        hand_over(backup, as_json, _show_backup)
+        return
     made = found_home(Home.locate(home), swarm, project, profile, listen or [])
     result = {
         "home": str(made.path),
@@ -41,6 +59,16 @@ def init(
         "root_key": str(made.keys / ROOT.file),
     }
     hand_over(result, as_json, _show_init)
+
+
+def _show_backup(result: Result) -> None:
+    from bootstrap.console import facts, say
+
+    facts({"home": result["home"], "backup of": result["swarm"], "node": result["peer_id"]})
+    say("")
+    say("Next: `zenmesh run` here; and on the node of the queen, with the root key:")
+    say(f"`zenmesh backup add {result['request']}`.")
+    say("The request holds nothing secret: copy it there in any way.")
 
 
 def _show_init(result: Result) -> None:

@@ -16,9 +16,11 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from bootstrap.cli import (
+    backups,
     chaos,
     chaos_hunts,
     chaos_live,
+    chaos_twins,
     demo,
     doctor,
     failures,
@@ -58,6 +60,9 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "expel": members.expel,
     "reinstate": members.reinstate,
     "leave": members.leave,
+    "backup add": backups.add,
+    "backup list": backups.list_,
+    "backup remove": backups.remove,
     "home export": homes.export,
     "home restore": homes.restore,
     "recover": homes.recover,
@@ -68,6 +73,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "chaos replay": chaos.replay,
     "chaos minimize": chaos.minimize,
     "chaos canaries": chaos_hunts.canaries,
+    "chaos twins": chaos_twins.twins,
     "chaos live": chaos_live.live,
     "demo": demo.demo,
     "version": homes.version,
@@ -75,6 +81,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
 
 GROUPS = {
     "federation": "Found a federation, admit swarms, hand out its genesis.",
+    "backup": "Who takes over when the queen of this swarm has failed.",
     "memory": "Federated memory: write your own namespace, read everyone's.",
     "home": "Take a home away in one file, and bring it back.",
     "chaos": "Torture a federation, in a simulated world or live, and reproduce what breaks.",

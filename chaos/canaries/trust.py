@@ -14,7 +14,6 @@ from crdt.sync.session import SyncEvent, SyncSession, _Heard
 if TYPE_CHECKING:
     from chaos.process import Process
     from mesh.protocol.syncing import _Active
-    from wire.ids import PeerId
     from wire.time import Instant
 
 Said = TypeVar("Said", VectorRow, Want)
@@ -60,11 +59,11 @@ class Numb(Rules):
 
     def booted(self, process: Process) -> None:
         syncing = process.node.syncing
-        begin = syncing._open
+        prepared = syncing._prepared
 
-        def numb(peer: PeerId, now: Instant) -> _Active:
-            active = begin(peer, now)
+        def numb(now: Instant) -> _Active:
+            active = prepared(now)
             active.session.__class__ = _Numb
             return active
 
-        syncing._open = numb  # type: ignore[method-assign]
+        syncing._prepared = numb  # type: ignore[method-assign]

@@ -13,6 +13,7 @@ from consensus.bft.pacemaker import Pacemaker
 from consensus.bft.replica import Replica
 from consensus.bft.safety import SafetyRules
 from consensus.bft.viewchange import Change, Elections, Plan
+from consensus.bft.views import Views
 from consensus.blocks import Block, Core
 from consensus.chain import Chain
 from consensus.quorum import QuorumRule
@@ -47,18 +48,20 @@ class _Careless(Elections):
         return replace(super().plan(changes), forced=None)
 
 
+class _Heedless(Views):
+    """Remains careless in all epochs that follow."""
+
+    def begin_epoch(self) -> None:
+        super().begin_epoch()
+        self._elections.__class__ = _Careless
+
+
 class Oblivious(Rules):
     """Who begins a view, and who enters it, ignores what may have been decided before."""
 
     def booted(self, process: Process) -> None:
         views = process.node.deciding.replica._views
-        begin = views.begin_epoch
-
-        def begun() -> None:
-            begin()
-            views._elections.__class__ = _Careless
-
-        views.begin_epoch = begun  # type: ignore[method-assign]
+        views.__class__ = _Heedless
         views._elections.__class__ = _Careless
 
 

@@ -1,8 +1,9 @@
 """S15: who is out of reach of a quorum promises nothing to others.
 
-To propose, to vote and to leave are accepted by a node only while a quorum of the epoch's weight, itself included, is
-in its reach. Whom it has heard nothing of for as long as the profile's window is not. (That nothing is decided
-without a quorum is what `certified` watches.)
+To propose, to vote and to leave are answered with yes only where a quorum of the epoch's weight, the node itself
+included, was in its reach at some moment since it was asked: by the time of the answer a block that it fetched may
+have begun another epoch. Whom a node has heard nothing of for as long as the profile's window is not in its reach.
+(That nothing is decided without a quorum is what `certified` watches.)
 """
 
 from __future__ import annotations
@@ -32,24 +33,31 @@ class Alone(Checker):
 
     def __init__(self) -> None:
         self._heard: PerProcess[dict[PeerId, int]] = PerProcess(dict)
-        self._asked: PerProcess[dict[int, str]] = PerProcess(dict)
+        self._alone: PerProcess[dict[int, str]] = PerProcess(dict)  # asked, and no quorum in reach since
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         if isinstance(event, MessageReceived):
             self._heard.of(process)[event.peer] = process.host.clocks.monotonic(world.now)
+        alone = self._alone.of(process)
+        if alone and not self._lacks(world, process):
+            alone.clear()
         return iter(())
 
     def asking(self, world: World, process: Process, request: int, operation: Operation) -> Iterator[str]:
-        if isinstance(operation, _PROMISES):
-            self._asked.of(process)[request] = type(operation).__name__.lower()
+        if isinstance(operation, _PROMISES) and self._lacks(world, process):
+            self._alone.of(process)[request] = type(operation).__name__.lower()
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
-        what = self._asked.of(process).pop(effect.request_id, None) if isinstance(effect, Reply) else None
+        what = self._alone.of(process).pop(effect.request_id, None) if isinstance(effect, Reply) else None
         if what is None or not isinstance(effect, Reply) or not isinstance(effect.outcome, Success):
             return
-        if process.host.byzantine:
-            return
+        lacks = self._lacks(world, process)
+        if lacks and not process.host.byzantine:
+            yield f"it answers {what} with yes, and {lacks} is in its reach"
+
+    def _lacks(self, world: World, process: Process) -> str:
+        """How little is in reach of `process`; empty when it is a quorum."""
         context = process.node.context
         heard, now = self._heard.of(process), process.host.clocks.monotonic(world.now)
         voters = context.chain.validators()
@@ -58,5 +66,4 @@ class Alone(Checker):
             at = heard.get(world.owner(voter.swarm).peer)
             near = at is not None and now - at <= context.config.profile.contact_window
             weight += voter.weight if near or voter.swarm == context.me.swarm else 0
-        if weight < quorum(voters):
-            yield f"it answers {what} with yes, and {weight} of {voters.total} weight is in its reach"
+        return f"{weight} of {voters.total} weight" if weight < quorum(voters) else ""

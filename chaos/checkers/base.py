@@ -57,6 +57,7 @@ class Checker:
     name: ClassVar[str]
     every: ClassVar[int] = 1  # steps of a process from one that `stepped` is told of to the next; the first one is
     judges: ClassVar[tuple[type[Effect], ...]] = ()  # the effects that `releasing` is about
+    words: ClassVar[frozenset[int] | None] = None  # of a Send, the types of message that it is about; None: all
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         """`process` has handled `event`."""

@@ -43,6 +43,7 @@ class Bound(Checker):
 
     name = "bound"
     judges = (Send,)
+    words = frozenset((MessageType.NEW_VIEW,))
 
     def __init__(self) -> None:
         self._begun: dict[tuple[int, int], list[_Beginning]] = {}

@@ -34,6 +34,7 @@ class Certified(Checker):
 
     name = "certified"
     judges = (Send,)
+    words = frozenset((MessageType.CERTIFICATE, *_LOCKS))
 
     def __init__(self) -> None:
         self._seen: PerProcess[list[int]] = PerProcess(lambda: [0])

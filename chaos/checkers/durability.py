@@ -71,6 +71,7 @@ class DurableFirst(Checker):
 
     name = "durable-first"
     judges = (Send, Publish, Subscribe)  # to subscribe is the first thing that a process does
+    words = frozenset(_CLAIMS)
 
     def __init__(self) -> None:
         self._durable: dict[Author, int] = {}

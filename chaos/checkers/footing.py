@@ -26,7 +26,8 @@ _NEEDED = (".log", ".snap")  # the files that a node rests on
 class Footing(Checker):
     """Remembers the batches that each author is known to have signed, and who signed another one in doubt.
 
-    The word that a doubt is settled comes with the first batch, in the same step: so that is judged behind it.
+    That others confirmed its log a node may find in the step of its first batch: so that is judged behind it. The
+    doubt on the disk may last longer, for the sake of votes.
     """
 
     name = "footing"
@@ -57,7 +58,7 @@ class Footing(Checker):
 
     def changed(self, world: World, process: Process, rows: Sequence[Row]) -> Iterator[str]:
         signed = self._in_doubt.pop(process.host.name, [])
-        if process.store.doubt and process.host.honest:
+        if process.store.doubt and not process.node.startup.settled and process.host.honest:
             for seq in signed:
                 yield f"it signs batch {seq}, and what its disk forgot may be that very batch"
 

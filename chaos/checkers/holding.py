@@ -55,6 +55,7 @@ class Holding(Checker):
 
     name = "holding"
     judges = (Subscribe, SaveFile, Send)  # the first is the first thing that a process does
+    words = frozenset(_WORDS)
 
     def __init__(self) -> None:
         self._ends: dict[str, dict[Author, _End]] = {}  # by host

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
-from chaos.checkers.statements import said_in
+from chaos.checkers.statements import STATEMENTS, said_in
 from consensus.blocks import BallotTx, decode_tx
 from consensus.governance.proposals import BallotBody, peek_ballot
 from mesh.protocol.effects import Effect, Send
@@ -36,6 +36,7 @@ class OneVote(Checker):
 
     name = "one-vote"
     judges = (Send,)
+    words = STATEMENTS | {MessageType.TX_SUBMIT}
 
     def __init__(self) -> None:
         self._said: dict[tuple[object, ...], bytes] = {}

@@ -13,8 +13,10 @@ from chaos.trace import Kind
 from chaos.world import World
 from crdt.replica import Row
 from mesh.protocol.commands import Operation
-from mesh.protocol.effects import Effect, Persist
+from mesh.protocol.effects import Effect, Persist, Send
 from mesh.protocol.events import InEvent
+from wire.frame import code_of
+from wire.types import MessageType
 
 OWN_INVARIANTS = "own-invariants"  # what a node says itself counts like a checker of this name
 
@@ -55,6 +57,11 @@ class Panel:
         self._persisted = self._who_overrides("persisted")
         self._grew = self._who_overrides("grew")
         self._judges = {kind: tuple(c for c in checkers if kind in c.judges) for kind in get_args(Effect)}
+        senders = self._judges[Send]
+        self._of_any = tuple(c for c in senders if c.words is None)
+        self._of_word = {
+            code.value: tuple(c for c in senders if c.words is None or code in c.words) for code in MessageType
+        }
         self._looks: PerProcess[_Look] = PerProcess(_Look)
 
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
@@ -83,7 +90,11 @@ class Panel:
             self._judge(world, process.host.name, checker, checker.persisted(world, process, record))
 
     def releasing(self, world: World, process: Process, effect: Effect) -> None:
-        for checker in self._judges[type(effect)]:
+        if isinstance(effect, Send):  # most are probes, of which no checker has to know
+            judges = self._of_word.get(code_of(effect.message), self._of_any)
+        else:
+            judges = self._judges[type(effect)]
+        for checker in judges:
             for what in checker.releasing(world, process, effect):
                 self._broken(world, process.host.name, checker.name, what)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 VOTES = (MessageType.PRE_PREPARE, MessageType.PREPARE, MessageType.COMMIT)
 _KINDS = {kind.value: kind for kind in (*VOTES, MessageType.VIEW_CHANGE, MessageType.NEW_VIEW)}
+STATEMENTS = frozenset(_KINDS)
 _LIMIT = 4 * 1024 * 1024
 _KEPT = 512  # statements
 

@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker, PerProcess
 from chaos.checkers.one_vote import ballot_in
-from chaos.checkers.statements import Statement, core_in, kept_in, promised, said_in, voters_of, wrong_with
+from chaos.checkers.statements import (
+    STATEMENTS,
+    Statement,
+    core_in,
+    kept_in,
+    promised,
+    said_in,
+    voters_of,
+    wrong_with,
+)
 from consensus.bft.safety import MAX_RECORD, Record
 from consensus.blocks import block_hash
 from mesh.protocol.effects import Effect, Persist, RecordKind, Send, Subscribe
@@ -41,6 +50,7 @@ class VoteFirst(Checker):
 
     name = "vote-first"
     judges = (Subscribe, Send)  # the first is the first thing that a process does
+    words = STATEMENTS | {MessageType.CHAIN_BLOCKS, MessageType.TX_SUBMIT}
 
     def __init__(self) -> None:
         self._kept: PerProcess[_Kept] = PerProcess(_Kept)

@@ -80,6 +80,11 @@ class SyncSession:
         return self._bye_sent and self._bye_received
 
     @property
+    def met(self) -> bool:
+        """A HELLO of the peer came, and it did not answer some other session."""
+        return self._peer_nonce != 0
+
+    @property
     def futile(self) -> bool:
         """Nobody asked for anything."""
         return not (self._asked or self._puller.asked)

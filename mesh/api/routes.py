@@ -36,6 +36,7 @@ from mesh.protocol.commands import (
     Operation,
     Outcome,
     Propose,
+    Renew,
     Success,
     Vote,
 )
@@ -58,6 +59,7 @@ OPERATIONS: Mapping[str, type[Operation]] = {
     "vote": Vote,
     "decisions": GetDecisions,
     "leave": Leave,
+    "renew": Renew,
 }
 
 STATUS_CODES: Mapping[FailureKind, int] = {

@@ -99,6 +99,9 @@ class Admission:
         """A stranger (or a member that lost the answer) asks; True when the chain grew."""
         context = self._context
         request = cbor.decode_as(payload, JoinRequest)
+        if request.federation == context.federation and context.swarm_of(peer) is not None:
+            self._respond(peer, self._response(JoinStatus.ACCEPTED, ""), out)  # a backup, by the link that it came on
+            return False
         if context.chain.governed and not self._answerable(request):
             self._apply(peer, request, now, signing, out)
             return False

@@ -137,7 +137,8 @@ class Announcing:
                 del self._held[next(iter(self._held))]
             return False
         known = self.announcements.get(SwarmId(body.swarm))
-        if body.swarm == self._context.me.swarm or (known and known.body.timestamp_ms >= body.timestamp_ms):
+        own = envelope.kid == self._context.me.queen_key.public
+        if own or (known and known.body.timestamp_ms >= body.timestamp_ms):
             return False
         if body.timestamp_ms > self._context.wall_ms(now) + FUTURE_TOLERANCE_MS:
             raise ProtocolViolation("DISCOVERY from the future", Offence.FUTURE_CLOCK)

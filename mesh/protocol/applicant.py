@@ -15,13 +15,22 @@ from wire.time import SECOND, Instant
 
 @dataclass(slots=True, kw_only=True)
 class Applicant:
-    """Who wants in. `certify` makes the root-signed certificate for a federation, or says why it cannot."""
+    """Who wants in. `certify` makes the root-signed certificate for a federation, or says why it cannot. A backup has
+    none: it waits until the certificate of its queen names it."""
 
     swarm: SwarmId
     name: str
     project: str
     peer: PeerId
     certify: Callable[[FederationId], bytes]
+    backup: bool = False
+
+    def belongs(self, chain: Chain) -> bool:
+        """The chain names this node's swarm, or the node itself as one of its backups."""
+        if not self.backup:
+            return chain.member(self.swarm) is not None
+        named = chain.state.membership.by_backup(self.peer) or chain.member_by_peer(self.peer)
+        return named is not None and named.swarm == self.swarm
 
 
 @dataclass(slots=True)

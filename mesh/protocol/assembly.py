@@ -77,6 +77,8 @@ def assemble(
     """
     memo = verify if isinstance(verify, MemoVerifier) else MemoVerifier(verify)  # nodes of one world share theirs
     chain = Chain.from_genesis(genesis, memo, anchor=anchor) if verified is None else verified.copy(memo)
+    skipped_blocks = load_chain(chain, recovered) if verified is None else 0
+    me = me.on(chain)
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(
         config=config,
@@ -92,7 +94,6 @@ def assemble(
         rng=rng.split("node"),
         started=now,
     )
-    skipped_blocks = load_chain(chain, recovered) if verified is None else 0
     skipped_state, beyond = _load_state(context, recovered)
     skipped = skipped_blocks + skipped_state
     context.counters["disk_records_skipped"] = skipped

@@ -156,5 +156,12 @@ class Leave:
     """This swarm leaves the federation."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """A certificate of the present term by the root key, in hex, replaces that of this swarm: it may name backups."""
+
+    certificate: str
+
+
 Read = GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join | GetMembers | GetProposals | GetDecisions
-Operation = Read | MemoryPut | MemoryRemove | Admit | Propose | Vote | Leave
+Operation = Read | MemoryPut | MemoryRemove | Admit | Propose | Vote | Leave | Renew

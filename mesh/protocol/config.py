@@ -12,7 +12,7 @@ from enum import StrEnum
 from consensus.bft.desk import ReplicaConfig
 from consensus.governance.proposals import Choice
 from mesh.protocol.messages import Capabilities
-from wire.time import seconds
+from wire.time import SECOND, seconds
 
 
 class ProfileName(StrEnum):
@@ -35,6 +35,17 @@ class Profile:
     contact_window: int  # members silent for longer do not count as reachable
     redial_cap: int  # longest pause between two dials of one member
     sync_round: int  # periodic anti-entropy with a few random members
+    fence: int  # a queen with backups that reached no quorum for so long stops: it may have been replaced
+    rank_delay: int  # a backup gives each that goes before it so much time
+
+    def fence_of(self, members: int) -> int:
+        """The fence in a federation of so many, where it takes longer to ping everyone."""
+        everyone = max(self.probe, members * SECOND // (2 * self.pings_per_second))
+        return max(self.fence, 3 * everyone)
+
+    def guard_of(self, members: int) -> int:
+        """How long a backup that took over waits for the fence of the queen before it: its clock may run slow."""
+        return self.fence_of(members) * 21 // 20
 
 
 PROFILES: dict[ProfileName, Profile] = {
@@ -47,6 +58,8 @@ PROFILES: dict[ProfileName, Profile] = {
         contact_window=seconds(5),
         redial_cap=seconds(1),
         sync_round=seconds(30),
+        fence=seconds(5),
+        rank_delay=seconds(1),
     ),
     ProfileName.WAN: Profile(
         probe=seconds(5),
@@ -57,6 +70,8 @@ PROFILES: dict[ProfileName, Profile] = {
         contact_window=seconds(30),
         redial_cap=seconds(30),
         sync_round=seconds(30),
+        fence=seconds(60),
+        rank_delay=seconds(5),
     ),
     ProfileName.SPEC: Profile(
         probe=seconds(30),
@@ -67,6 +82,8 @@ PROFILES: dict[ProfileName, Profile] = {
         contact_window=seconds(100),
         redial_cap=seconds(30),
         sync_round=seconds(30),
+        fence=seconds(90),
+        rank_delay=seconds(5),
     ),
 }
 
@@ -121,7 +138,7 @@ class NodeConfig:
     admission_deadline_s: int = 24 * 3600  # how long the members may vote on a stranger
     decision_patience_s: int = 30  # who waits for a decision waits so much longer than the deadline
     indirect_probes: int = 3  # how many others are asked to probe a member that does not answer
-    accuse_again: int = seconds(60)  # a failed member is accused anew, since words against it grow old
+    accuse_again: int = seconds(30)  # a failed member is accused anew, since words against it grow old
     suspend_after: int = seconds(60)  # how long a member stays failed before it is suspended
     submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again; after the second time to all
     govern: bool = False  # this node is ready to govern with the others

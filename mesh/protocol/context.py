@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from consensus.certificates import Backup
 from consensus.chain import Chain
 from crdt.ops import Author
 from crdt.replica import Replica
@@ -20,10 +21,13 @@ from wire.keys import SigningKey
 from wire.rng import Rng
 from wire.time import Instant
 
+_ROUNDING_MS = 1  # by which two readings of one clock may seem to differ
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Who this node is. `term` is the one that the home's certificate names; the chain may not know it yet."""
+    """Who this node is. `term` is the one that the home's certificate names; the chain may not know it yet. 0: this
+    node is a backup, and was no queen so far. `queen_key` is the key that signs once it is."""
 
     swarm: SwarmId
     name: str
@@ -38,6 +42,13 @@ class Identity:
     def author(self) -> Author:
         return Author(self.swarm, self.term)
 
+    def on(self, chain: Chain) -> Identity:
+        """The same node in the term that the chain has given it meanwhile, if that is a later one."""
+        member = chain.member(self.swarm)
+        if member is None or (member.queen_key, member.peer) != (self.queen_key.public, self.peer):
+            return self
+        return self if member.term <= self.term else replace(self, term=member.term)
+
 
 @dataclass(slots=True)
 class WallReading:
@@ -49,6 +60,10 @@ class WallReading:
     def now(self, now: Instant) -> int:
         """Milliseconds since 1970 at `now`."""
         return self.ms + (now - self.at) // 1_000
+
+    def holds(self, ms: int, now: Instant) -> bool:
+        """A clock that shows `ms` at `now` tells nothing new: the reading still leads there."""
+        return abs(self.now(now) - ms) <= _ROUNDING_MS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,14 +87,15 @@ class Context:
     counters: Counter[str] = field(default_factory=Counter)
     _neighbours: list[SwarmId] = field(default_factory=list)
     _population: int = 0
-    _epoch: int | None = None  # of `_neighbours` and `_population`
+    _understudy: Backup | None = None
+    _epoch: int | None = None  # of what follows from it
 
     def wall_ms(self, now: Instant) -> int:
         return self.wall.now(now)
 
     def swarm_of(self, peer: PeerId) -> SwarmId | None:
-        """The member swarm that speaks through `peer`, by the chain."""
-        member = self.chain.member_by_peer(peer)
+        """The member swarm whose queen or backup `peer` is, by the chain."""
+        member = self.chain.member_by_peer(peer) or self.chain.state.membership.by_backup(peer)
         return None if member is None else member.swarm
 
     def author_of(self, swarm: SwarmId) -> Author:
@@ -106,9 +122,18 @@ class Context:
         self._follow()
         return self._neighbours
 
+    def understudy(self) -> Backup | None:
+        """What the chain says of this node while it is a backup of its swarm's queen."""
+        self._follow()
+        return self._understudy
+
     def _follow(self) -> None:
         """Work out anew what follows from the chain, once it has grown: it is asked for after every event."""
         if self._epoch != self.chain.epoch:
             self._epoch = self.chain.epoch
             self._neighbours = neighbours(self.me.swarm, self.others(), self.config)
-            self._population = len(self.chain.members()) + (self.chain.member(self.me.swarm) is None)
+            mine = self.chain.member(self.me.swarm)
+            self._population = len(self.chain.members()) + (mine is None)
+            part = self.me.queen_key.public, self.me.peer
+            backups = mine.backups if mine is not None else ()
+            self._understudy = next((one for one in backups if (one.key, one.peer) == part), None)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
 from consensus.bft.replica import MESSAGES, Replica
+from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from consensus.validators import Validator
 from mesh.protocol.context import Context
@@ -29,6 +30,7 @@ from mesh.protocol.messages import BlockRecord, ChainBlocks
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import Startup
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.witness import Witness
 from wire import cbor
 from wire.errors import Overloaded, Overtaken, RemoteError
 from wire.ids import Digest, SwarmId, sha256
@@ -57,6 +59,7 @@ class Deciding:
         self._submitted: dict[Digest, _Submitted] = {}
         self._served: dict[SwarmId, tuple[int, Instant]] = {}
         self._startup = startup
+        self._witness = Witness(context)
         self._abstains_until: int | None = None  # a height
         self._abstained: int | None = None  # the epoch of its block
         self._signing = False
@@ -72,6 +75,11 @@ class Deciding:
             return False
         epoch = self._forgotten_epoch()
         return epoch is None or self._context.chain.epoch <= epoch
+
+    @property
+    def forgetful(self) -> bool:
+        """A vote that the disk may have forgotten can still count: the next start has to know of it, too."""
+        return self._context.chain.governed and self.abstaining
 
     def _forgotten_epoch(self) -> int | None:
         """The epoch of the first block that was surely decided without this node; None before there is one. Asked
@@ -113,6 +121,14 @@ class Deciding:
         self._submitted[sha256(tx)] = _Submitted(tx, now, now)
         self._urge(self._submitted[sha256(tx)], now, out, to_all)
 
+    def waits(self, tx: bytes) -> bool:
+        """`tx` was submitted here, and is neither ordered yet nor refused."""
+        return sha256(tx) in self._submitted
+
+    def withdraw(self, tx: bytes) -> None:
+        """`tx` is not wanted any more: say it no more, though who heard of it may still order it."""
+        self._submitted.pop(sha256(tx), None)
+
     def hand_in(self, tx: bytes, now: Instant, out: Outbox) -> None:
         """A step of our own swarm, which is tried again: to the queens, or to the creator while it governs."""
         chain = self._context.chain
@@ -126,6 +142,7 @@ class Deciding:
 
     def on_transaction(self, tx: bytes, now: Instant, out: Outbox) -> None:
         """Another member wants `tx` ordered; raises RemoteError for what no honest one submits."""
+        self._accuse([self._witness.heard(tx)], now, out)
         try:
             self._take_in(tx, now, out)
         except Overtaken:
@@ -166,7 +183,7 @@ class Deciding:
 
     def on_message(self, link: Link, kind: MessageType, payload: bytes, now: Instant, out: Outbox) -> None:
         """A consensus message of a member."""
-        if link.swarm is None or self.abstaining:
+        if link.swarm is None or not link.queen or self.abstaining:
             return
         effects = self.replica.receive(link.swarm, kind, payload, now, self._context.wall_ms(now))
         self._carry_out(effects, now, out)
@@ -175,7 +192,7 @@ class Deciding:
         """A link stands anew: say what matters there, and what is ours to be ordered."""
         if link.swarm is None:
             return
-        if not self.abstaining:
+        if link.queen and not self.abstaining:
             self._carry_out(self.replica.met(link.swarm), now, out)
         for submitted in self._submitted.values():
             submitted.next_try = min(submitted.next_try, now)
@@ -184,6 +201,7 @@ class Deciding:
         """Blocks came; what is ordered, or cannot be any more, need not be repeated."""
         self.replica.abstain(self.abstaining)
         self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
+        self._accuse(self._witness.grew(), now, out)
         for digest, submitted in list(self._submitted.items()):
             if self._over(submitted.tx, now):
                 del self._submitted[digest]
@@ -255,7 +273,8 @@ class Deciding:
             return
         news = ChainBlocks(height=chain.height, blocks=(record,))
         for link in self._context.links.members():
-            if link.swarm is not None and self.replica.validators.position(link.swarm) is None:
+            votes = link.swarm is not None and self.replica.validators.position(link.swarm) is not None
+            if not (link.queen and votes):
                 out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
 
     def _serve(self, swarm: SwarmId, from_height: int, now: Instant, out: Outbox) -> None:
@@ -268,6 +287,12 @@ class Deciding:
             return
         self._served[swarm] = (height, now)
         self._greeting.send_blocks(link, from_height, out)
+
+    def _accuse(self, found: Iterable[Contradiction | None], now: Instant, out: Outbox) -> None:
+        """Of two ballots of one queen on one proposal."""
+        for one in found:
+            if one is not None:
+                self._convict(one.swarm, one.first, one.second, now, out)
 
     def _convict(self, swarm: SwarmId, first: bytes, second: bytes, now: Instant, out: Outbox) -> None:
         """A member contradicted itself: the evidence is ordered, and takes its weight."""

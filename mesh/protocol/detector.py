@@ -19,7 +19,7 @@ from enum import StrEnum
 
 from consensus.accusations import Accusation, confirmed, open_accusation, seal_accusation
 from consensus.blocks import SuspendTx, encode_tx
-from consensus.transactions import ACCUSED_FOR_MS, CLOCKS_APART_MS
+from consensus.succession import ACCUSED_FOR_MS, CLOCKS_APART_MS, FAILOVER_FOR_MS
 from consensus.validators import Validator, ValidatorSet
 from crdt.ops import Author
 from mesh.protocol.context import Context
@@ -44,6 +44,16 @@ class Health(StrEnum):
     FAILED = "failed"
     SUSPENDED = "suspended"
     QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """That a swarm has failed, for whom who takes over has to convince: since when, how far its log is held by one of
+    those who say so, and their accusations."""
+
+    since: Instant
+    seq: int
+    accusations: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -87,6 +97,18 @@ class Detector:
         case = self._cases.get(swarm)
         return () if case is None else tuple(self._against(case, self._context.wall_ms(now)))
 
+    def charge(self, swarm: SwarmId, wall_ms: int) -> Charge | None:
+        """What proves now that `swarm` has failed, fresh enough for a failover; None when it has not."""
+        case = self._cases.get(swarm)
+        if case is None or case.failed_at is None:
+            return None
+        fresh = wall_ms - FAILOVER_FOR_MS + CLOCKS_APART_MS
+        against = {who: said for who, said in self._against(case, wall_ms).items() if said[0].made_ms > fresh}
+        if not confirmed(swarm, against, self._context.chain.validators()):
+            return None
+        seq = max(body.seq for body, _ in against.values())
+        return Charge(since=case.failed_at, seq=seq, accusations=tuple(raw for _, raw in against.values()))
+
     def records(self) -> list[bytes]:
         """What a journal that is written anew has to hold."""
         me = self._context.me
@@ -116,7 +138,8 @@ class Detector:
         elif now < due:
             return
         voters = self._context.chain.validators()
-        others = [voter.swarm for voter in voters.validators if voter.swarm != self._context.me.swarm]
+        own = None if self._context.understudy() else self._context.me.swarm  # a backup looks at its own queen too
+        others = [voter.swarm for voter in voters.validators if voter.swarm != own]
         self.watching.look(others, now, out)
         self._follow(voters)
         for swarm in others:
@@ -179,6 +202,9 @@ class Detector:
         case.said[me.swarm] = body, raw
         out.add(Publish(topic=state_topic(context.federation), message=pack(MessageType.ACCUSE, raw)))
         self._deciding.tell(Channel.PRIORITY, MessageType.ACCUSE, raw, out)
+        for link in context.links.members():
+            if link.swarm == swarm and not link.queen:  # a backup has to know as soon as the others do
+                out.send(link.peer, Channel.PRIORITY, MessageType.ACCUSE, raw)
 
     def verify(self, raw: bytes) -> bool:
         """An accusation is authentic; False when that cannot be told here. Raises RemoteError when forged."""
@@ -190,7 +216,7 @@ class Detector:
         if body is None:
             return
         swarm, accuser = SwarmId(body.accused), SwarmId(body.accuser)
-        if swarm == self._context.me.swarm:
+        if swarm == self._context.me.swarm and self._context.understudy() is None:
             self._refute(body, out)
             return
         if body.incarnation < self._incarnation(swarm, body.term):

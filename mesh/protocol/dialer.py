@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from consensus.membership import Member
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.effects import Dial, SaveFile
 from mesh.protocol.outbox import Outbox
@@ -93,6 +94,10 @@ class Dialer:
     def addresses(self, peer: PeerId) -> tuple[str, ...]:
         contact = self._book.get(peer)
         return tuple(contact.addresses) if contact else ()
+
+    def knows_any(self, members: Iterable[Member]) -> bool:
+        """The queen of some member may be reached somewhere."""
+        return any(self.addresses(member.peer) for member in members)
 
     def unlinked(self) -> list[PeerId]:
         """Peers that are wanted and not linked."""

@@ -203,7 +203,7 @@ class Dispatch:
         self._node.syncing.on_fork(payload, out)
 
     def _held(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
-        if link.swarm is not None:
+        if link.swarm is not None and link.queen:
             self._node.writer.on_held(link.swarm, cbor.decode_as(payload, Held), out)
 
     def _discovery(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
@@ -230,6 +230,7 @@ class Dispatch:
             self._node.syncing.want(link.peer)
 
     def _join_request(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        link.greeted_early = link.hello is None  # whoever asks does not listen to a HELLO yet
         if self._node.admission.on_request(link.peer, payload, now, self._node.may_sign(now), out):
             self._node.chain_grew(now, out)
 
@@ -239,7 +240,7 @@ class Dispatch:
             self._node.chain_grew(now, out)
 
     def _join_outcome(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
-        self._node.admission.on_outcome(link.swarm, cbor.decode_as(payload, JoinOutcome), out)
+        self._node.admission.on_outcome(link.swarm if link.queen else None, cbor.decode_as(payload, JoinOutcome), out)
 
     def _transaction(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         if self._node.context.chain.governed:

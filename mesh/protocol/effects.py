@@ -12,10 +12,11 @@ from enum import IntEnum
 import msgspec
 
 from consensus.tickets import Anchor
-from mesh.protocol.commands import Outcome
+from mesh.protocol.commands import Failure, FailureKind, Outcome
 from mesh.protocol.trace import TraceRecord
 from wire.errors import Offence
 from wire.ids import PeerId
+from wire.time import Instant
 from wire.types import Channel
 
 
@@ -95,10 +96,21 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to the command `request_id`."""
+    """The answer to the command `request_id`. After `until`, on the node's clock, it is not to be given: who stood
+    still for so long may have been replaced (`mesh.protocol.fence`)."""
 
     request_id: int
     outcome: Outcome
+    until: Instant | None = None
+
+    def at(self, now: Instant) -> Outcome:
+        """What is answered at `now`."""
+        if self.until is None or now <= self.until:
+            return self.outcome
+        message = (
+            "this node stood still before it could answer, and a backup may have taken over meanwhile: look there"
+        )
+        return Failure(kind=FailureKind.NO_QUORUM, message=message, retry_after_s=1.0)
 
 
 class Deliberate(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from consensus.blocks import MAX_BLOCK, Block
 from consensus.membership import MemberState
+from crdt.ops import Author
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind, Trust
 from mesh.protocol.links import Link
@@ -62,7 +63,7 @@ class Greeting:
             return
         link = context.links.up(peer, address, inbound, now)
         context.dialer.linked(peer, address, inbound)
-        context.links.belongs(link, context.swarm_of(peer))
+        self._place(link)
         out.trace(TraceKind.LINK_UP, peer=peer, inbound=inbound, member=link.swarm is not None)
         if link.swarm is not None:
             out.add(Trust(peer=peer, trusted=True))
@@ -179,10 +180,12 @@ class Greeting:
         established: list[Link] = []
         for link in context.links.all():
             swarm = context.swarm_of(link.peer)
-            if swarm == link.swarm:
-                continue
             was = link.swarm
-            context.links.belongs(link, swarm)
+            if (swarm, self._queen(link.peer)) == (was, link.queen):
+                continue
+            self._place(link)
+            if swarm == was:
+                continue
             out.add(Trust(peer=link.peer, trusted=swarm is not None))
             if swarm is None:
                 context.links.wait_on(link, now)  # for the blocks to arrive that say so; then its time is up
@@ -245,15 +248,26 @@ class Greeting:
         chain = self._context.chain
         if chain.standing_of(self._context.me.swarm) is MemberState.LEFT:
             return []
-        members = (chain.member(swarm) for swarm in self._context.neighbours())
-        return [PeerId(member.peer) for member in members if member is not None]
+        swarms = [*self._context.neighbours(), self._context.me.swarm]  # a backup keeps a link with its own queen
+        members = (chain.member(swarm) for swarm in swarms)
+        return [m.peer for m in members if m is not None and m.peer != self._context.me.peer]
+
+    def _queen(self, peer: PeerId) -> bool:
+        return self._context.chain.member_by_peer(peer) is not None
+
+    def _place(self, link: Link) -> None:
+        """Whose link it is, and whether a queen's, by the chain."""
+        self._context.links.belongs(link, self._context.swarm_of(link.peer), self._queen(link.peer))
 
     def _held_of(self, swarm: SwarmId | None) -> HeldRow | None:
         """What we hold of the newest term of the peer's own log."""
-        rows = [row for row in self._context.replica.heads() if row.swarm == swarm]
-        if not rows:
+        member = self._context.chain.member(swarm) if swarm is not None else None
+        newest = self._context.replica.row(Author(member.swarm, member.term)) if member is not None else None
+        if newest is None:  # of this term, nothing yet
+            rows = [row for row in self._context.replica.heads() if row.swarm == swarm]
+            newest = max(rows, key=lambda row: row.term, default=None)
+        if newest is None:
             return None
-        newest = max(rows, key=lambda row: row.term)
         return HeldRow(swarm=newest.swarm, term=newest.term, seq=newest.seq, head=newest.hash)
 
     def _make_room(self, out: Outbox) -> None:

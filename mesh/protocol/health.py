@@ -99,7 +99,9 @@ class HealthBook:
                 health, since = self._detector.condition(member.swarm, now)
                 since_ms = None if since is None else self._context.wall_ms(since)
                 return self._row(health, since_ms, self._detector.accusers(member.swarm, now))
-            case MemberState.ACTIVE | MemberState.LEARNER | MemberState.LEFT | MemberState.EXPELLED:
+            case MemberState.ACTIVE | MemberState.LEARNER | MemberState.TAKING_OVER:
+                return None
+            case MemberState.LEFT | MemberState.EXPELLED:
                 return None
             case _:
                 assert_never(member.state)

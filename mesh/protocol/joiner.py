@@ -46,6 +46,7 @@ from wire.types import Channel, MessageType
 
 _REQUEST_PATIENCE = 10 * SECOND
 _MAX_TARGETS = 64
+_UNNAMED = "waiting for `zenmesh backup add` with this node's request file, on the node of its queen"
 
 
 class Joiner:
@@ -195,7 +196,8 @@ class Joiner:
             case JoinStatus.ACCEPTED:
                 self._accepted(peer, target, response.genesis, out)
             case JoinStatus.PENDING:
-                self._progress.state, self._progress.reason = "pending", response.reason
+                reason = _UNNAMED if self._applicant.backup else response.reason
+                self._progress.state, self._progress.reason = "pending", reason
             case JoinStatus.REJECTED if peer not in self._named and self._named:
                 target.error = response.reason  # whoever the LAN brought along may not end what the user began
             case JoinStatus.REJECTED:
@@ -222,8 +224,8 @@ class Joiner:
         chain = target.told
         news = cbor.decode_as(payload, ChainBlocks)
         grew = [record for record in news.blocks if chain.append(record.block, record.certificate)]
-        if chain.anchored and chain.member(self._applicant.swarm) is not None:
-            certificate = self._applicant.certify(chain.federation_id)
+        if chain.anchored and self._applicant.belongs(chain):
+            certificate = b"" if self._applicant.backup else self._applicant.certify(chain.federation_id)
             out.add(Joined(genesis=chain.genesis.raw, certificate=certificate, anchor=self._anchor()))
         elif grew and news.height > chain.height:
             self._ask_chain(peer, chain, out)
@@ -255,8 +257,8 @@ class Joiner:
 
     def _request(self) -> JoinRequest:
         ticket = self._intent.ticket if self._intent else None
-        if self._federation is None:
-            return JoinRequest(federation=None, grant=None, certificate=None, join=None)
+        if self._federation is None or self._applicant.backup:
+            return JoinRequest(federation=self._federation, grant=None, certificate=None, join=None)
         certificate = self._applicant.certify(self._federation)
         join = seal_join(ticket, certificate) if ticket else None
         return JoinRequest(

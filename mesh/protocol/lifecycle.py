@@ -4,6 +4,7 @@ A pure function of what the node sees, evaluated after every event; the table be
 
 | state | first row whose condition holds |
 |---|---|
+| RECOVERING | was its swarm's queen, and another one took over |
 | OPERATIONAL | in step with the federation, and more than half of the members are linked (or there is nobody else) |
 | RECOVERING | was operational, and is not now |
 | SYNCING | linked to a member, not in step yet |
@@ -37,6 +38,7 @@ class Surroundings(NamedTuple):
     addresses_known: bool  # of any other member
     in_step: bool  # the first anti-entropy after (re)connecting is done and this node's own log is confirmed
     was_operational: bool
+    fenced: bool = False  # this node was its swarm's queen, and is a backup now
 
     @property
     def missing(self) -> int:
@@ -46,6 +48,8 @@ class Surroundings(NamedTuple):
 
 def lifecycle_of(seen: Surroundings) -> Lifecycle:
     """The state that follows from what is seen."""
+    if seen.fenced:
+        return Lifecycle.RECOVERING
     if seen.in_step and not seen.missing:
         return Lifecycle.OPERATIONAL
     if seen.was_operational:
@@ -70,6 +74,8 @@ def lifecycle_reason(state: Lifecycle, seen: Surroundings) -> str:
         case Lifecycle.OPERATIONAL:
             return f"in step with {seen.linked} of {others} other member(s)"
         case Lifecycle.RECOVERING:
+            if seen.fenced:
+                return "another queen took over for this swarm meanwhile: see `read_only`"
             if seen.missing:
                 return f"only {seen.linked} of {others} other member(s) are linked: waiting for {seen.missing} more"
             return "catching up after a gap in contact"

@@ -31,13 +31,15 @@ _TOGETHER = 8  # pings due within such a part of a period are sent together: a n
 
 @dataclass(slots=True)
 class Link:
-    """One link. `swarm` is None while the peer is no member; it and `hello` are set by `Links`."""
+    """One link. `swarm` is None while the peer is no member's; `queen` tells a swarm's queen from its backups. They
+    and `hello` are set by `Links`."""
 
     peer: PeerId
     address: str
     inbound: bool
     since: Instant
     swarm: SwarmId | None = None
+    queen: bool = False
     hello: Hello | None = None
     greeted: bool = False
     greeted_at: Instant = 0
@@ -89,7 +91,8 @@ class Links:
         """A link to `peer` stands."""
         self.down(peer)
         link = Link(peer=peer, address=address, inbound=inbound, since=now, last_heard=now, last_ping=now)
-        link.next_ping = now + (self._config.profile.probe if inbound else 0)  # who dialled begins
+        period = self.ping_period()  # HELLO shows what a pong would, so the first turn is the one after
+        link.next_ping = now + period + (period // _GRACE if inbound else 0)  # who dialled begins
         self._links[peer] = self._waiting[peer] = link
         return link
 
@@ -103,11 +106,11 @@ class Links:
             self._unname(link)
         return link
 
-    def belongs(self, link: Link, swarm: SwarmId | None) -> None:
-        """The chain names `link`'s peer as `swarm`'s queen, or as nobody's."""
+    def belongs(self, link: Link, swarm: SwarmId | None, queen: bool = True) -> None:
+        """The chain names `link`'s peer as `swarm`'s queen or backup, or as nobody's."""
         self._unname(link)
-        link.swarm = swarm
-        if swarm is not None:
+        link.swarm, link.queen = swarm, queen and swarm is not None
+        if swarm is not None and queen:
             self._by_swarm[swarm] = link
         self._sort(link)
 
@@ -154,12 +157,16 @@ class Links:
         """How many links are members' on which both sides said HELLO."""
         return len(self._established)
 
+    def others(self, me: SwarmId) -> int:
+        """How many other swarms' queens are linked; a swarm's backups are no members of their own."""
+        return sum(1 for link in self._established.values() if link.queen and link.swarm != me)
+
     def stands(self, peer: PeerId) -> bool:
         """There is an established link to `peer`."""
         return peer in self._established
 
     def of_swarm(self, swarm: SwarmId) -> Link | None:
-        """The established link to a swarm's node, if any."""
+        """The established link to a swarm's queen, if any."""
         link = self._by_swarm.get(swarm)
         return link if link is not None and link.established else None
 

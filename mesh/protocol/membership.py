@@ -27,6 +27,15 @@ def membership(context: Context, health: HealthOf, now: Instant) -> dict[str, ob
     }
 
 
+def backups_of(member: Member) -> list[dict[str, object]]:
+    """Who may take over for a member, in their order."""
+    ordered = sorted(member.backups, key=lambda backup: (backup.rank, backup.key))
+    return [
+        {"peer_id": one.peer, "key": one.key.hex(), "rank": one.rank, "expires_ms": one.not_after_ms}
+        for one in ordered
+    ]
+
+
 def _row(context: Context, member: Member, health: HealthOf, now: Instant) -> dict[str, object]:
     chain = context.chain
     belongs = chain.member(member.swarm) is not None
@@ -40,7 +49,9 @@ def _row(context: Context, member: Member, health: HealthOf, now: Instant) -> di
         "certified_weight": member.certified_weight,
         "term": member.term,
         "peer_id": member.peer,
+        "queen_key": member.queen_key.hex(),
         "inviter": None if member.inviter is None else name_of(chain, member.inviter),
         "expires_ms": member.not_after_ms,
+        "backups": backups_of(member),
         "in_reach": belongs and in_reach(context, member.swarm, now),
     }

@@ -17,7 +17,7 @@ from mesh.protocol.context import Context, WallReading
 from mesh.protocol.deciding import Deciding
 from mesh.protocol.detector import Detector
 from mesh.protocol.dispatch import Dispatch
-from mesh.protocol.effects import Effect, Penalize, Settle, Subscribe
+from mesh.protocol.effects import Effect, Settle, Subscribe
 from mesh.protocol.events import (
     AddressesChanged,
     Command,
@@ -33,21 +33,24 @@ from mesh.protocol.events import (
     WallClock,
     culprit,
 )
+from mesh.protocol.fence import Fence
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.handover import Handover
 from mesh.protocol.lifecycle import Lifecycle, Surroundings, lifecycle_of, lifecycle_reason
 from mesh.protocol.links import Link
 from mesh.protocol.operations import Operations
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.penalties import Penalties
 from mesh.protocol.seeking import Seeking
 from mesh.protocol.startup import DiskReport, Startup, Verdict
 from mesh.protocol.syncing import Syncing
 from mesh.protocol.terms import Terms
 from mesh.protocol.topics import state_topic
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.understudy import Understudy
 from mesh.protocol.voting import Secrets, Voting
 from mesh.protocol.writer import Writer
-from wire.errors import Offence, RemoteError
+from wire.errors import RemoteError
 from wire.ids import PeerId
 from wire.time import Instant
 
@@ -59,7 +62,9 @@ class Node:
         self.context = context
         self.greeting = Greeting(context)
         self.startup = Startup(context, disk)
-        self.writer = Writer(context)
+        self.penalties = Penalties(context, self.startup)
+        self.fence = Fence(context)
+        self.writer = Writer(context, self.fence)
         self.syncing = Syncing(context)
         self.announcing = Announcing(context)
         self.seeking = Seeking(context, self.announcing)
@@ -69,6 +74,7 @@ class Node:
         self.admission = Admission(context, self.deciding, self.voting, secrets)
         self.handover = Handover(context)
         self.detector = Detector(context, self.deciding)
+        self.understudy = Understudy(context, self.detector, self.deciding)
         self.compaction = Compaction(context, self.deciding, self.voting, self.detector)
         self.operations = Operations(self)
         self.dispatch = Dispatch(self)
@@ -81,11 +87,10 @@ class Node:
             self._signing_deadline,
             self.admission.next_deadline,
             self.terms.next_deadline,
-            lambda: self.deciding.next_deadline(self._latest),
-            self.voting.next_deadline,
             self.handover.next_deadline,
-            self.detector.next_deadline,
         )
+        queens = self.voting.next_deadline, self.detector.next_deadline, self.understudy.next_deadline
+        self._queens_deadlines = (*self._deadlines, lambda: self.deciding.next_deadline(self._latest), *queens)
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
         self._settled = False
@@ -109,7 +114,7 @@ class Node:
         try:
             self._handle(event, now, out)
         except RemoteError as error:
-            self._penalize(culprit(event), error.offence, error.detail, now, out)
+            self.penalties.book(culprit(event), error.offence, error.detail, now, out)
         self._after(now, out)
         return out.effects
 
@@ -127,6 +132,7 @@ class Node:
         self.voting.tick(now, out)
         self.deciding.tick(now, out)
         self.detector.tick(now, out)
+        self.understudy.tick(now, out)
         self.announcing.tick(now, self.may_sign(now), out)
         self._after(now, out)
         return out.effects
@@ -134,7 +140,8 @@ class Node:
     def _advance_terms(self, now: Instant, out: Outbox) -> None:
         """Our own next step, and the creator's last one, go to whoever governs."""
         chain = self.context.chain
-        transaction = self.terms.tick(now, self.in_step(), out)
+        ready = self.in_step() and not self.understudy.guarding(now)
+        transaction = self.terms.tick(now, ready, out)
         if transaction is not None and (chain.governed or chain.creator.swarm != self.context.me.swarm):
             self.deciding.hand_in(transaction, now, out)
             transaction = None
@@ -147,7 +154,7 @@ class Node:
     def next_deadline(self) -> Instant | None:
         """When `tick` next has something to do."""
         soonest: Instant | None = None
-        for ask in self._deadlines:
+        for ask in self._queens_deadlines if self.context.chain.governed else self._deadlines:
             deadline = ask()
             if deadline is not None and (soonest is None or deadline < soonest):
                 soonest = deadline
@@ -156,7 +163,8 @@ class Node:
     def _signing_deadline(self) -> Instant | None:
         if not self.startup.confirmed:
             return self.startup.next_deadline()
-        return self.announcing.next_deadline() if self.terms.current() else None
+        speaks = self.terms.current() and not self.understudy.guarding(self._latest)
+        return self.announcing.next_deadline() if speaks else None
 
     def check_gossip(self, forwarder: PeerId, topic: str, message: bytes) -> bool:
         """True iff a gossip message is authentic and may be relayed. Raises RemoteError when it is forged."""
@@ -177,11 +185,13 @@ class Node:
 
     def may_sign(self, now: Instant) -> bool:
         """This node may sign for its swarm in its term."""
-        return self.startup.verdict(now) is Verdict.CONFIRMED and self.terms.current()
+        confirmed = self.startup.verdict(now) is Verdict.CONFIRMED
+        return confirmed and self.terms.current() and not self.understudy.guarding(now)
 
     def read_only_reason(self, now: Instant) -> str:
         """Why this node does not sign; empty when it does."""
-        return self.startup.reason(now) or self.terms.reason()
+        own = self.understudy.reason(now) or self.startup.reason(now) or self.terms.reason()
+        return own or self.fence.reason(now)
 
     def in_step(self) -> bool:
         """Compared with at least one member since the link stood (or there is nobody else), own log confirmed."""
@@ -190,11 +200,11 @@ class Node:
     def surroundings(self) -> Surroundings:
         """What the lifecycle depends on."""
         context = self.context
-        linked = context.links.established
         return Surroundings(
+            fenced=self.understudy.fenced(),
             members=context.population(),
-            linked=linked,
-            addresses_known=linked > 0 or any(context.dialer.addresses(m.peer) for m in context.chain.members()),
+            linked=context.links.others(context.me.swarm),
+            addresses_known=context.links.established > 0 or context.dialer.knows_any(context.chain.members()),
             in_step=self.in_step(),
             was_operational=self.was_operational,
         )
@@ -206,6 +216,7 @@ class Node:
         """The chain changed: membership, keys and terms follow."""
         for link in self.greeting.chain_grew(now, out):
             self.established(link, now, out)
+        self.understudy.chain_grew(now, out)
         self.terms.chain_grew(out)
         self.announcing.chain_grew(now)
         self.admission.chain_grew(out)
@@ -218,7 +229,8 @@ class Node:
         assert link.hello is not None, "an established link has said HELLO"
         assert link.swarm is not None, "an established link is a member's"
         self.context.dialer.established(link.peer)
-        claimed = self.startup.answer(link.swarm, link.hello.yours)
+        informed = link.queen or link.swarm == self.context.me.swarm
+        claimed = informed and self.startup.answer(link.swarm, link.hello.yours)
         if self.context.links.established == 1:
             self.announcing.changed(now)  # nobody heard what was said before
         self.announcing.introduce(link, out)
@@ -255,7 +267,7 @@ class Node:
             case PeerFound(source=source, peer=peer, addresses=addresses, attributes=attributes):
                 self._found(source, peer, addresses, dict(attributes), now, out)
             case StreamOffence(peer=peer, offence=offence, detail=detail):
-                self._penalize(peer, offence, detail, now, out)
+                self.penalties.book(peer, offence, detail, now, out)
             case AddressesChanged(addresses=addresses):
                 context.addresses = addresses
                 self.announcing.changed(now)
@@ -272,6 +284,7 @@ class Node:
         link = self.context.links.down(peer)
         self.context.dialer.closed(peer, link is not None and link.established, reason, now)
         if link is not None:
+            self.fence.lost(link)
             if link.swarm is not None:
                 self.startup.void(link.swarm)
             self.syncing.peer_down(peer)
@@ -294,36 +307,21 @@ class Node:
         if self.context.dialer.learn(peer, addresses, source, now):
             out.trace(TraceKind.PEER_FOUND, source=source, peer=peer, addresses=", ".join(addresses))
 
-    def _penalize(self, peer: PeerId | None, offence: Offence, detail: str, now: Instant, out: Outbox) -> None:
-        self.context.counters[f"offence_{offence}"] += 1
-        if peer is None:
-            return
-        out.add(Penalize(peer=peer, offence=offence, detail=detail))
-        out.trace(TraceKind.OFFENCE, peer=peer, offence=offence.value, detail=detail)
-        if self.context.scores.penalize(peer, offence, now):
-            self.context.counters["bans"] += 1
-            out.trace(TraceKind.BANNED, peer=peer)
-            swarm = self.context.swarm_of(peer)
-            if swarm is None:
-                out.disconnect(peer, f"banned: {detail}")
-            else:
-                self.startup.void(swarm)
-
     def _after(self, now: Instant, out: Outbox) -> None:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
         self._follow(now, out)
         for peer, offence, detail in out.blamed:
-            self._penalize(peer, offence, detail, now, out)
+            self.penalties.book(peer, offence, detail, now, out)
         self.startup.refit()
         signing = self.may_sign(now)
         self.deciding.allow(signing, now, out)
         self.voting.chain_grew(now, out)
         self._follow(now, out)
-        if signing:
+        if signing and not (self.writer.pending and self.fence.closed(now)):
             self.writer.flush(now, out)
         elif self.writer.pending:
             self.writer.refuse(self.read_only_reason(now), out)
-        if not self._settled and self.startup.settled:
+        if not self._settled and self.startup.settled and not self.deciding.forgetful:
             self._settled = True
             out.add(Settle())
         if out.effects:
@@ -339,7 +337,7 @@ class Node:
     def _live(self, out: Outbox) -> None:
         """Follow the surroundings. Without a link they depend on addresses too; else these few facts decide."""
         context = self.context
-        seen = context.links.established, context.population(), self.in_step()
+        seen = context.links.established, context.chain.epoch, self.in_step()
         if seen == self._seen and context.links.established:
             return
         self._seen = seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-from consensus.blocks import leave_tx
+from consensus.blocks import RenewTx, encode_tx, leave_tx
 from consensus.membership import MemberState
 from crdt.ops import Op
 from mesh.protocol import decisions, membership, memory, status
@@ -28,6 +28,7 @@ from mesh.protocol.commands import (
     Outcome,
     Propose,
     Read,
+    Renew,
     Success,
     Vote,
 )
@@ -69,6 +70,8 @@ class Operations:
             case Leave():
                 if self._may(request_id, self._leave_refusal(now), out):
                     self._node.terms.leave(request_id, now)
+            case Renew(certificate=certificate):
+                self._renew(request_id, certificate, now, out)
             case _:
                 out.add(Reply(request_id=request_id, outcome=self._read(operation, now)))
 
@@ -153,6 +156,22 @@ class Operations:
             reason = f"{chain.creator.name}, which governs this federation, is out of reach: start its node"
             return Failure(kind=FailureKind.NO_QUORUM, message=f"{what}: {reason}", retry_after_s=1.0)
         return None
+
+    def _renew(self, request_id: int, text: str, now: Instant, out: Outbox) -> None:
+        """Another certificate of this swarm, unless something stands against it."""
+        what = "the certificate was not replaced"
+        if self._node.context.chain.governed:
+            refusal = self._governed_refusal(what, now)
+        else:
+            reason = self._node.read_only_reason(now)
+            refusal = Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}") if reason else None
+        try:
+            transaction = encode_tx(RenewTx(bytes.fromhex(text)))
+        except ValueError:
+            refusal = Failure(kind=FailureKind.USAGE, message=f"{what}: it is no hexadecimal text")
+        refusal = refusal or self._judged(what, transaction, now)
+        if self._may(request_id, refusal, out):
+            self._node.terms.renew(request_id, bytes.fromhex(text), now)
 
     def _judged(self, what: str, transaction: bytes, now: Instant) -> Failure | None:
         """What the chain says against `transaction`."""

@@ -9,12 +9,13 @@ receiver's log.
 | a longer log with our own signatures | adopt it by anti-entropy, then sign on |
 | somebody says that it holds a different record at our head's place | read-only until it showed that, or did not |
 | a newer term of this swarm | read-only: another node speaks for the swarm |
-| the journal ends with the clean-shutdown marker, and all it names is here | sign |
+| the journal ends with the clean-shutdown marker, and all it names is here | sign, but for what stands below |
 | nobody else in the federation, and at most the last record was cut | sign |
 | a majority answered | sign |
 | no majority, the journal was whole | sign after `startup_patience` |
 | no majority, the last record was cut | read-only until a majority answers |
 | more than the last record was damaged | read-only until every other member has answered, or a new term |
+| the same behind a clean-shutdown marker, where queens decide together | the same: it names no votes |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
 What a member says of our head it says without proof. A session with it brings the proof, and a true one makes the log
@@ -73,9 +74,9 @@ class Startup:
         self._context = context
         self._disk = disk
         self._answers: dict[SwarmId, HeldRow | None] = {}
-        self._ends = self._known_ends()
         self._beyond = dict(disk.beyond)
         self._conflict = ""
+        self._newest = 0  # the latest term of this swarm that others know
         self._claims: dict[SwarmId, str] = {}  # who says that it holds another record at our head's place
         self._confirmed = False
         self._found = self._held(context.me.term)
@@ -104,13 +105,11 @@ class Startup:
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> bool:
         """`swarm` says what it holds of our log; True when only a session can show that it is so."""
         self._answers[swarm] = row
-        self._ends = self._known_ends()
         self._claims.pop(swarm, None)
         if row is None or row.swarm != self._context.me.swarm:
             return False
         mine = self._context.replica.head(Author(SwarmId(row.swarm), row.term))
-        if row.term > self._context.me.term:
-            self._conflict = f"the federation knows term {row.term} of this swarm, this home is of an older one"
+        self._newest = max(self._newest, row.term)
         contradicts = mine is not None and row.seq == mine.seq and row.head != mine.hash
         if contradicts and not self._confirmed:
             self._claims[swarm] = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
@@ -140,7 +139,7 @@ class Startup:
         log = self._context.replica.logs.get(self._context.me.author)
         if log is not None and log.flag is Flag.FORKED:
             self._conflict = "two different records of this swarm's log are signed for one place"
-        if self._conflict or self._claims:
+        if self._contested():
             self._confirmed = False
             return Verdict.READ_ONLY
         if self._confirmed:
@@ -157,7 +156,8 @@ class Startup:
             case Verdict.CONFIRMED:
                 return ""
             case Verdict.READ_ONLY:
-                return f"read-only: {self._conflict or next(iter(self._claims.values()))}. {RECOVER_HINT}"
+                older = f"the federation knows term {self._newest} of this swarm, this home is of an older one"
+                return f"read-only: {self._conflict or next(iter(self._claims.values()), older)}. {RECOVER_HINT}"
             case Verdict.CATCHING_UP:
                 return "read-only: fetching this swarm's own log from the other members"
             case Verdict.ASKING:
@@ -188,17 +188,35 @@ class Startup:
 
     def next_deadline(self) -> Instant | None:
         """When patience ends, while the check still runs; no patience helps who has to fetch its own log."""
-        if self._confirmed or self._conflict or self._claims or self._doubtful() or self._behind():
+        if self._confirmed or self._contested() or self._doubtful() or self._behind():
             return None
         return self._context.started + self._context.config.startup_patience
 
     def _doubtful(self) -> bool:
         """The end of the log cannot be trusted, and no marker says where it was."""
-        return (self._disk.cut or self._disk.damaged) and not self._disk.clean
+        return (self._disk.cut or self._disk.damaged) and not self._vouched()
+
+    def _vouched(self) -> bool:
+        """The clean-shutdown marker says all that was signed: of our own log it does, of votes it does not. So where
+        queens decide together, and the disk was damaged, it proves nothing. (What is lost may be that they do.)"""
+        decides = self._context.config.govern or self._context.chain.governed
+        return self._disk.clean and not (self._disk.damaged and decides)
+
+    def _contested(self) -> bool:
+        """Something contradicts that this node speaks for its swarm. That another one does in a later term is no
+        contradiction for who is its backup."""
+        overtaken = self._newest > self._context.me.term and self._context.understudy() is None
+        return bool(self._conflict) or bool(self._claims) or overtaken
 
     def _behind(self) -> bool:
-        """Somebody holds, or the marker names, more of our log than we do."""
-        return bool(self._beyond) or any(self._held(term) < seq for term, seq in self._ends.items())
+        """Somebody holds, or the marker names, more of our log than we do: of what counts, once a term has ended."""
+        return bool(self._beyond) or any(
+            self._held(term) < self._counts(term, seq) for term, seq in self._known_ends().items()
+        )
+
+    def _counts(self, term: int, seq: int) -> int:
+        close = self._context.chain.close_of(self._context.me.swarm, term)
+        return seq if close is None else min(seq, close[0])
 
     def _known_ends(self) -> dict[int, int]:
         """The last number of our log by term, as others and the marker on the disk know it."""
@@ -214,7 +232,7 @@ class Startup:
 
     def _may_sign(self, now: Instant) -> bool:
         others = self._context.neighbours()
-        if self._disk.clean:
+        if self._vouched():
             return True
         if self._disk.damaged:  # what was lost may have been sent to a few only, or name members that are forgotten
             return bool(others) and all(swarm in self._answers for swarm in others)

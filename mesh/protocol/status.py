@@ -30,7 +30,6 @@ def status(
 ) -> dict[str, object]:
     """The whole visible state."""
     chain, me = context.chain, context.me
-    member = chain.member(me.swarm)
     return {
         "swarm": me.name,
         "swarm_id": me.swarm.hex(),
@@ -41,7 +40,7 @@ def status(
         "lifecycle_reason": reason,
         "federation_id": context.federation.hex(),
         "federation_name": chain.genesis.name,
-        "role": "queen" if member is not None and member.term == me.term else "observer",
+        "role": role(context),
         "term": me.term,
         "read_only": read_only or None,
         "members": members(context, announcing, health, now),
@@ -59,6 +58,14 @@ def status(
         "counters": dict(sorted(context.counters.items())),
         "warnings": warnings(context),
     }
+
+
+def role(context: Context) -> str:
+    """What this node is to its swarm."""
+    member = context.chain.member(context.me.swarm)
+    if context.understudy() is not None:
+        return "backup"
+    return "queen" if member is not None and member.term == context.me.term else "observer"
 
 
 def members(context: Context, announcing: Announcing, health: HealthOf, now: Instant) -> list[dict[str, object]]:

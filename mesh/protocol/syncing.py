@@ -148,16 +148,17 @@ class Syncing:
 
     def on_message(self, link: Link, code: int, payload: bytes, now: Instant, out: Outbox) -> bool:
         """One message of the sync channel; True when a session with that member is over by it."""
-        active = self._active.get(link.peer)
-        if active is None:
-            active = self._open(link.peer, now)
-            self._pump(link.peer, active, out)
+        active = self._active.get(link.peer) or self._prepared(now)
         active.progress_at = now
         try:
             events = active.session.receive_message(code, payload, self._context.wall_ms(now))
         except Exception:
             self._close(link.peer, now)
             raise
+        if not active.session.met and link.peer not in self._active:  # left over from a session that is over here
+            self._context.counters["sync_strays"] += 1
+            return False
+        self._active[link.peer] = active
         for event in events:
             self._act_on(event, out)
         for author in dict.fromkeys(event.author for event in events if not isinstance(event, ForkFound)):
@@ -260,7 +261,7 @@ class Syncing:
             self._ask(peer, now)
             return
         self.doubts.begun(peer, now)
-        active = self._open(peer, now)
+        self._active[peer] = active = self._prepared(now)
         out.trace(TraceKind.SYNC_STARTED, peer=peer)
         self._pump(peer, active, out)
 
@@ -269,7 +270,8 @@ class Syncing:
         self.doubts.ask(peer, now)
         self._context.links.ask(peer, now)
 
-    def _open(self, peer: PeerId, now: Instant) -> _Active:
+    def _prepared(self, now: Instant) -> _Active:
+        """A session that nobody knows of yet."""
         context = self._context
         self._nonce = max(self._nonce + 1, now)
         session = SyncSession(
@@ -279,8 +281,7 @@ class Syncing:
             height=context.chain.height,
             nonce=self._nonce,
         )
-        self._active[peer] = active = _Active(session, now)
-        return active
+        return _Active(session, now)
 
     def _pump(self, peer: PeerId, active: _Active, out: Outbox) -> None:
         while (message := active.session.generate_message()) is not None:

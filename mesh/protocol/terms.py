@@ -1,20 +1,23 @@
 """This swarm's standing in the federation: from learner to active member, from one term to the next.
 
 A learner that is in step submits PROMOTE: its signature over a recent block proves that it is alive; so does one that
-was suspended. A home whose certificate names a newer term than the chain (`zenmesh recover --new-term`, a restored
-backup) asks every member how far the old term's log goes, fetches it, and submits TERM_BUMP, which closes the old
-term there: whoever held the old key is fenced from then on. A swarm whose operator says so submits LEAVE. All go to
-whoever governs the federation, again and again until the chain shows them.
+was suspended, and a backup that took over. A home whose certificate names a newer term than the chain (`zenmesh
+recover --new-term`, a restored archive) asks every member how far the old term's log goes, fetches it, and submits
+TERM_BUMP, which closes the old term there: whoever held the old key is fenced from then on. A swarm whose operator
+says so submits LEAVE, or RENEW with another certificate. All go to whoever governs the federation, again and again
+until the chain shows them.
 """
 
 from __future__ import annotations
 
-from consensus.blocks import leave_tx, promote_tx, term_bump_tx
+from consensus.blocks import RenewTx, encode_tx, leave_tx, promote_tx, term_bump_tx
+from consensus.certificates import parse_member_cert
 from consensus.membership import MemberState
 from crdt.ops import Author
 from mesh.protocol.commands import Failure, FailureKind, Success
 from mesh.protocol.context import Context
 from mesh.protocol.effects import Reply
+from mesh.protocol.membership import backups_of
 from mesh.protocol.messages import HeldRow
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import Startup
@@ -22,7 +25,7 @@ from wire import cbor
 from wire.ids import ZERO_DIGEST
 from wire.time import SECOND, Instant
 
-_RETURNING = (MemberState.LEARNER, MemberState.SUSPENDED)
+_RETURNING = (MemberState.LEARNER, MemberState.SUSPENDED, MemberState.TAKING_OVER)
 _GONE: dict[MemberState | None, str] = {
     MemberState.LEFT: "this swarm has left the federation",
     MemberState.EXPELLED: "the members have expelled this swarm",
@@ -39,6 +42,7 @@ class Terms:
         self._judged_at = -1  # the chain's height at which `_current` was found; it is asked for after every event
         self._current = False
         self._leaving: dict[int, Instant] = {}  # requests to leave, each with the time at which it is answered
+        self._renewals: dict[int, tuple[bytes, Instant]] = {}  # requests to replace our certificate, and until when
 
     def current(self) -> bool:
         """The chain knows this node as its swarm's queen, by term and key."""
@@ -73,11 +77,17 @@ class Terms:
         self._leaving[request_id] = now + self._context.config.decision_patience_s * SECOND
         self._next_try = now
 
+    def renew(self, request_id: int, certificate: bytes, now: Instant) -> None:
+        """Replace our certificate; answered once the chain shows it, or when that takes too long."""
+        self._renewals[request_id] = certificate, now + self._context.config.decision_patience_s * SECOND
+        self._next_try = now
+
     def chain_grew(self, out: Outbox) -> None:
         """Our standing may have changed: logs of closed terms are cut, and the next step is due at once."""
         self._next_try = 0
         if self._context.chain.standing_of(self._context.me.swarm) is MemberState.LEFT:
             self._left(out)
+        self._renewed(out)
         for author in list(self._context.replica.logs):
             self._context.replica.enforce_cut(author)
 
@@ -86,6 +96,10 @@ class Terms:
         for request_id in [one for one, deadline in self._leaving.items() if now >= deadline]:
             del self._leaving[request_id]
             message = "that this swarm leaves is not decided yet: too few members could be reached in time"
+            out.add(Reply(request_id=request_id, outcome=Failure(kind=FailureKind.NO_QUORUM, message=message)))
+        for request_id in [one for one, (_, deadline) in self._renewals.items() if now >= deadline]:
+            del self._renewals[request_id]
+            message = "the new certificate is not ordered yet: too few members could be reached in time"
             out.add(Reply(request_id=request_id, outcome=Failure(kind=FailureKind.NO_QUORUM, message=message)))
         if now < self._next_try or not self._pending():
             return None
@@ -97,8 +111,11 @@ class Terms:
         return transaction
 
     def next_deadline(self) -> Instant | None:
+        if not self._next_try and not self._leaving:
+            return None
         due = [self._next_try] if self._next_try and self._pending() else []
-        return min([*due, *self._leaving.values()], default=None)
+        waits = (deadline for _, deadline in self._renewals.values())
+        return min([*due, *self._leaving.values(), *waits], default=None)
 
     def clean_mark(self) -> bytes:
         """The row of our own log, for the clean-shutdown marker."""
@@ -111,7 +128,9 @@ class Terms:
         member = self._context.chain.member(self._context.me.swarm)
         if member is None or not self._context.chain.anchored:
             return False
-        return bool(self._leaving) or member.term < self._context.me.term or member.state in _RETURNING
+        returning = member.state in _RETURNING and self.current()
+        asked = bool(self._leaving) or bool(self._renewals)
+        return asked or member.term < self._context.me.term or returning
 
     def _transaction(self, now: Instant, in_step: bool) -> bytes | None:
         context = self._context
@@ -120,6 +139,8 @@ class Terms:
         assert member is not None, "a pending step belongs to a member"
         if self._leaving:
             return leave_tx(chain.federation_id, me.swarm, me.term, me.queen_key)
+        if self._renewals:
+            return encode_tx(RenewTx(next(iter(self._renewals.values()))[0]))
         if member.term < me.term:
             if not in_step or not self._startup.majority_answered():
                 return None
@@ -129,6 +150,17 @@ class Terms:
         if member.state in _RETURNING and in_step:
             return promote_tx(chain.federation_id, me.swarm, chain.height, chain.head_hash, me.queen_key)
         return None
+
+    def _renewed(self, out: Outbox) -> None:
+        """Answer whoever's certificate is that of the chain, or was overtaken by a later one."""
+        member = self._context.chain.member(self._context.me.swarm)
+        for request_id, (raw, _) in list(self._renewals.items()):
+            cert = parse_member_cert(raw, self._context.federation, self._context.verify)
+            if member is not None and member.not_after_ms >= cert.body.not_after_ms:
+                del self._renewals[request_id]
+                result = {"swarm": member.name, "term": member.term, "height": self._context.chain.height}
+                outcome = Success(result={**result, "backups": backups_of(member)})
+                out.add(Reply(request_id=request_id, outcome=outcome))
 
     def _left(self, out: Outbox) -> None:
         """Answer who asked for it."""

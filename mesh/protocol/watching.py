@@ -71,7 +71,7 @@ class Watching:
             since = self._since(swarm, before.get(swarm), now)
             if since is not None:
                 self._silent_since[swarm] = since
-                if self.watched(swarm, now):
+                if self.watched(swarm, now) and self._context.understudy() is None:
                     self._ask_others(swarm, now, out)
         self._asked_at = {swarm: at for swarm, at in self._asked_at.items() if swarm in self._silent_since}
 
@@ -97,7 +97,7 @@ class Watching:
             if link.ping_sent is None:
                 return None
             return link.ping_sent if before is None else before
-        if before is None and swarm in self._context.neighbours():
+        if before is None and (swarm in self._context.neighbours() or swarm == self._context.me.swarm):
             return now
         return before
 
@@ -117,7 +117,7 @@ class Watching:
         """`link` does not reach a member: ping it, if we do, and remember who wants to know."""
         swarm = SwarmId(request.swarm)
         target = self._context.links.of_swarm(swarm)
-        if target is None or link.swarm is None or target is link:
+        if target is None or link.swarm is None or not link.queen or target is link:
             return
         askers = self._askers.setdefault(swarm, {})
         if len(askers) < MAX_ASKERS:
@@ -126,7 +126,7 @@ class Watching:
 
     def on_pong(self, link: Link, out: Outbox) -> None:
         """A member answered a ping: tell those who asked after it."""
-        if not self._askers or link.swarm is None:
+        if not self._askers or link.swarm is None or not link.queen:
             return
         report = ProbeReport(swarm=link.swarm)
         for asker in self._askers.pop(link.swarm, ()):

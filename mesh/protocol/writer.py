@@ -18,6 +18,7 @@ from crdt.ops import Author, Op
 from mesh.protocol.commands import Failure, FailureKind, Success
 from mesh.protocol.context import Context
 from mesh.protocol.effects import Publish, RecordKind, Reply
+from mesh.protocol.fence import Fence
 from mesh.protocol.messages import Held
 from mesh.protocol.outbox import Outbox, pack
 from mesh.protocol.topics import state_topic
@@ -51,8 +52,9 @@ class _Waiting:
 class Writer:
     """Turns local writes into batches of this swarm's owner log."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, fence: Fence) -> None:
         self._context = context
+        self._fence = fence
         self._pending: deque[Write] = deque()
         self._pending_bytes = 0
         self._waiting: list[_Waiting] = []
@@ -142,7 +144,8 @@ class Writer:
 
     def _answer_durable(self, write: Write, author: Author, seq: int, now: Instant, out: Outbox) -> None:
         if not write.replicated:
-            out.add(Reply(request_id=write.request_id, outcome=self._success(write.op.key, author, seq, False)))
+            success = self._success(write.op.key, author, seq, False)
+            out.add(Reply(request_id=write.request_id, outcome=success, until=self._fence.until(now)))
             return
         deadline = now + self._context.config.replicated_deadline
         self._waiting.append(

@@ -228,8 +228,8 @@ class NodeLoop:
                 self._network.disconnect(peer, reason)
             case Trust(peer=peer, trusted=trusted):
                 self._network.set_trusted(peer, trusted)
-            case Reply(request_id=request_id, outcome=outcome):
-                self._answer(request_id, outcome)
+            case Reply(request_id=request_id):
+                self._answer(request_id, effect.at(clock.now()))
             case Deliberate(proposal=proposal):
                 if self._ask is not None:
                     self._ask(proposal)

@@ -23,6 +23,8 @@ from consensus.blocks import (
     BallotTx,
     Certificate,
     Core,
+    FailoverStatement,
+    FailoverTx,
     GovernTx,
     LeaveStatement,
     LeaveTx,
@@ -37,12 +39,15 @@ from consensus.blocks import (
     join_tx,
     open_certificate,
 )
-from consensus.certificates import make_member_cert, parse_member_cert
+from consensus.certificates import Backup, make_member_cert, parse_member_cert
 from consensus.chain import Chain
 from consensus.genesis import parse_genesis
 from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Subject, seal_proposal
+from consensus.membership import MemberState
 from consensus.quorum import QuorumRule, QuorumSetting
+from consensus.succession import fail_over
 from consensus.validators import Validator, ValidatorSet
+from consensus.view import View
 from crdt import batch
 from mesh.protocol.messages import Capabilities, Discovery, Heartbeat
 from tests.support.protocol_examples import CREATED_MS, JOINER_NODE, JOINER_QUEEN, JOINER_ROOT, QUEEN, ROOT, YEAR_MS
@@ -116,7 +121,7 @@ def read_commit(envelope: bytes) -> None:
     open_certificate(certificate, [QUEEN.public], FEDERATION, keys.verify)
 
 
-def second_certificate() -> bytes:
+def second_certificate(backups: tuple[Backup, ...] = ()) -> bytes:
     return make_member_cert(
         federation=FEDERATION,
         name="beta",
@@ -126,7 +131,26 @@ def second_certificate() -> bytes:
         queen_key=JOINER_QUEEN.public,
         peer=peer_id_of(JOINER_NODE.public),
         not_after_ms=CREATED_MS + YEAR_MS,
+        backups=backups,
     )
+
+
+def read_failover(envelope: bytes) -> None:
+    """The joiner is suspended in its second term; its node key is that of a backup."""
+    backup = Backup(JOINER_NODE.public, peer_id_of(QUEEN.public), 0, CREATED_MS + YEAR_MS)
+    cert = parse_member_cert(second_certificate((backup,)), FEDERATION)
+    membership = two().state.membership.bump(cert, (0, bytes(32))).put(JOINER, MemberState.SUSPENDED)
+    view = View(
+        genesis=genesis(),
+        membership=membership,
+        standing=governed().standing,
+        voters=VOTERS,
+        height=3,
+        time_ms=NOW_MS,
+        block_hash_at=lambda height: None,
+        verify=keys.verify,
+    )
+    fail_over(view, FailoverTx(envelope, ()))
 
 
 def payload_of(envelope: bytes) -> bytes:
@@ -236,6 +260,11 @@ STATEMENTS: dict[ContentType, Statement] = {
     ),
     ContentType.LEAVE: Statement(
         key=JOINER_QUEEN, payload=body(LeaveStatement(FEDERATION, JOINER, 1)), read=in_block(1, LeaveTx)
+    ),
+    ContentType.FAILOVER: Statement(
+        key=JOINER_NODE,
+        payload=body(FailoverStatement(FEDERATION, JOINER, 3, 0, bytes(32), NOW_MS)),
+        read=read_failover,
     ),
     ContentType.COMMIT: Statement(key=QUEEN, payload=body(Core(FEDERATION, 0, 0, 1, HEAD)), read=read_commit),
     ContentType.SUPPORT: Statement(

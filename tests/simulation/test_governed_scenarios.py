@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
-from chaos.actions import AnyAction, Crash, Cut, Detail, Disk, DiskFault, Leave, Propose, Start, Twin, Write
+from chaos.actions import AnyAction, Crash, Cut, Detail, Disk, DiskFault, Leave, Propose, Start, Stop, Twin, Write
 from chaos.checkers.statements import VOTES, said_in
 from chaos.process import Process
 from chaos.rules import Rules
@@ -16,8 +16,10 @@ from chaos.runner import Report, run
 from chaos.scenario import Scenario
 from chaos.trace import Kind
 from chaos.world import World
-from mesh.protocol.effects import Effect
+from mesh.protocol.commits import Commit
+from mesh.protocol.effects import Effect, RecordKind, Settle
 from mesh.storage.store import Doubt, Recovered
+from wire.rng import Rng
 
 Vote = tuple[int, str, str, int]  # at, host, kind, height
 
@@ -33,8 +35,8 @@ def story(*actions: AnyAction, swarms: int = 4, **fields: object) -> Scenario:
     """Some seconds of a federation that governs itself, all of which is healed in the end."""
     ordered = tuple(sorted(actions, key=lambda action: action.at_ms))
     everyone = tuple(f"s{number}" for number in range(1, swarms + 1))
-    told = {"faults_s": 30, "core": everyone, **fields}
-    return Scenario(name="story", seed=1, swarms=swarms, govern=True, actions=ordered, **told)  # type: ignore[arg-type]
+    told = {"faults_s": 30, "core": everyone, "govern": True, **fields}
+    return Scenario(name="story", seed=1, swarms=swarms, actions=ordered, **told)  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -87,6 +89,59 @@ def test_who_forgot_its_votes_abstains_until_the_next_epoch(monkeypatch: pytest.
     after = {height for at, host, _, height in votes if host == "s2" and at > 10_000_000}
     assert (before, after) == ({8, 9}, {13})
     assert heights(worlds[0]) == {13}
+
+
+class Rotted(Rules):
+    """Who ended in order finds its votes rotted away, the marker of its clean end behind them unharmed."""
+
+    def opened(self, found: Recovered) -> Recovered:
+        votes = [record for record in found.records if record.kind == RecordKind.VOTE]
+        if not found.clean or not votes:
+            return found
+        others = [record for record in found.records if record not in votes]
+        return replace(found, records=others, doubt=Doubt.DAMAGE)
+
+
+def test_a_clean_end_vouches_for_no_vote(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The marker names what the node wrote last into its own log. What it voted may be lost all the same."""
+    tired = story(
+        propose(6_000, "s1", 1),
+        Stop(at_ms=9_000, host="s2"),
+        Start(at_ms=10_000, host="s2"),
+        propose(16_000, "s1", 2),
+        propose(18_000, "s2", 3),
+        Propose(at_ms=20_000, host="s1", action="set_weight", other="s3", details={"weight": 2}),
+        propose(23_000, "s2", 4),
+    )
+    with witnessed(monkeypatch) as (votes, worlds):
+        held(run(tired, rules=Rotted))
+    before = {height for at, host, _, height in votes if host == "s2" and at < 9_000_000}
+    after = {height for at, host, _, height in votes if host == "s2" and at > 10_000_000}
+    assert (before, after) == ({8}, {12})
+    assert heights(worlds[0]) == {12}
+
+
+class Settling(Rules):
+    """A damaged disk at each start, and whoever says that this is over."""
+
+    def __init__(self, rng: Rng) -> None:
+        super().__init__(rng)
+        self.settled: list[bool] = []
+
+    def opened(self, found: Recovered) -> Recovered:
+        return replace(found, clean=False, doubt=Doubt.DAMAGE)
+
+    def commits(self, effects: Sequence[Effect]) -> Iterator[Commit]:
+        self.settled += [True for effect in effects if isinstance(effect, Settle)]
+        return super().commits(effects)
+
+
+@pytest.mark.parametrize("govern", [True, False])
+def test_the_doubt_lasts_as_long_as_a_forgotten_vote_may_count(govern: bool) -> None:
+    """Else a second restart would find a disk that nobody doubts, and vote anew where it voted before."""
+    rules = Settling(Rng(1))
+    held(run(story(govern=govern), rules=lambda rng: rules))
+    assert bool(rules.settled) is not govern
 
 
 class CutShort(Rules):

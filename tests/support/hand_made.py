@@ -66,6 +66,7 @@ class Actor:
         self.lifecycle = Lifecycle.OPERATIONAL
         self.read_only = ""
         self.in_doubt = False
+        self.settled = False
         self.votes: list[bytes] = []  # found on the disk
         self.ballots: list[bytes] = []
         self.submitted = 0
@@ -102,7 +103,7 @@ class Actor:
             syncing=SimpleNamespace(doubts=SimpleNamespace(roots=len(self.roots))),
             announcing=SimpleNamespace(held=len(self.held)),
             writer=SimpleNamespace(pending=len(self.waiting)),
-            startup=SimpleNamespace(beyond=self.beyond),
+            startup=SimpleNamespace(beyond=self.beyond, settled=self.settled),
             voting=SimpleNamespace(records=lambda: self.ballots),
             deciding=SimpleNamespace(
                 records=lambda: self.votes,

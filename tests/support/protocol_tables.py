@@ -111,6 +111,7 @@ def _content_types() -> str:
         ContentType.PROMOTE: ("queen key of the learner", "[statement](chain.md#promote)"),
         ContentType.TERM_BUMP: ("queen key of the new term", "[statement](chain.md#term_bump)"),
         ContentType.LEAVE: ("queen key of the member", "[statement](chain.md#leave)"),
+        ContentType.FAILOVER: ("queen key of the backup", "[statement](consensus.md#failover)"),
         ContentType.SUPPORT: ("queen key of the member", "[statement](consensus.md#handing-over)"),
         ContentType.PROPOSAL: ("queen key of the proposer", "[proposal](consensus.md#proposals)"),
         ContentType.BALLOT: ("queen key of the voter", "[ballot](consensus.md#ballots)"),
@@ -187,6 +188,7 @@ def _bounds() -> str:
 
 def _profiles() -> str:
     names = ["probe", "missed_probes", "heartbeat", "announce", "contact_window", "redial_cap", "sync_round"]
+    names += ["fence", "rank_delay"]
     rows = [
         [
             name.value,
@@ -207,6 +209,8 @@ def _profiles() -> str:
         "contact window",
         "redial pause ≤",
         "sync round",
+        "fence",
+        "rank delay",
     ]
     return table(header, rows)
 

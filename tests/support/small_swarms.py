@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from consensus.certificates import YEAR_MS, make_member_cert
+from consensus.certificates import YEAR_MS, Backup, make_member_cert
 from consensus.genesis import Params, make_genesis
 from consensus.membership import MemberState
 from consensus.tickets import Anchor, parse_ticket
 from crdt.owner_log import Limits
 from mesh.protocol.applicant import Applicant
 from mesh.protocol.assembly import Recovered, assemble
-from mesh.protocol.commands import Invite, Success
+from mesh.protocol.commands import Invite, Renew, Success
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.context import Identity, WallReading
 from mesh.protocol.effects import Effect, Joined
@@ -76,6 +76,28 @@ class Swarm:
         return Rng(self.seed).split(name.decode()).bytes(32)
 
 
+@dataclass
+class Spare(Swarm):
+    """A backup of another swarm: a node and a key of its own, and that swarm's name."""
+
+    owner: Swarm = field(kw_only=True)
+    rank: int = 0
+
+    @property
+    def root(self) -> SigningKey:
+        return self.owner.root
+
+    def named(self) -> Backup:
+        """As the certificate of its swarm names it."""
+        return Backup(self.queen().public, self.peer, self.rank, WALL_START_MS + YEAR_MS)
+
+    def queen(self, term: int | None = None) -> SigningKey:
+        return SigningKey(self._key(b"spare"))
+
+    def certify(self, federation: FederationId | None) -> bytes:
+        return b""
+
+
 class Town:
     """A small world with named swarms; the first created the federation."""
 
@@ -101,6 +123,36 @@ class Town:
         host.upgrade = lambda host, joined, now: self._upgrade(swarm, host, joined, now)
         self.hosts[swarm.name] = self.world.add(host)
         return host
+
+    def add_backup(self, of: str, rank: int = 0) -> str:
+        """A machine more, on which a backup of a swarm waits to be named; the name of the machine."""
+        owner, name = self.swarms[of], f"{of}-{rank}"
+        spare = Spare(name, name.encode(), term=0, owner=owner, rank=rank)
+        spare.intent = JoinIntent(ticket=parse_ticket(self.ticket(of)))
+        self.add(spare, f"/ip4/10.0.1.{len(self.hosts)}/tcp/4150")
+        self.world.start(self[name])
+        return name
+
+    def name_backups(self, of: str, *names: str) -> None:
+        """The root key of a swarm names these backups, and the chain shows it to all of them."""
+        spares = [spare for name in names if isinstance(spare := self.swarms[name], Spare)]
+        backups = tuple(spare.named() for spare in spares)
+        node, swarm = self.node(of), self.swarms[of]
+        certificate = make_member_cert(
+            federation=node.context.federation,
+            name=of,
+            project="demo",
+            root=swarm.root,
+            term=swarm.term,
+            queen_key=swarm.queen().public,
+            peer=swarm.peer,
+            not_after_ms=WALL_START_MS + YEAR_MS + self.world.now,
+            backups=backups,
+        )
+        outcome = self.world.ask(self[of], Renew(certificate=certificate.hex()))
+        assert isinstance(outcome, Success), outcome
+        self.world.run_until(lambda: all(isinstance(self[name].machine, Node) for name in names))
+        self.settle()
 
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]
@@ -156,6 +208,7 @@ class Town:
                 project="demo",
                 peer=swarm.peer,
                 certify=swarm.certify,
+                backup=isinstance(swarm, Spare),
             )
             joiner = Joiner(self.config, applicant, swarm.intent, WallReading(wall, now), now)
             return joiner, joiner.begin(now)
@@ -170,7 +223,7 @@ class Town:
         made = [cert for (_, term), cert in swarm.certificates.items() if term == swarm.term]
         me = Identity(
             swarm=swarm_id_of(swarm.root.public),
-            name=swarm.name,
+            name=swarm.owner.name if isinstance(swarm, Spare) else swarm.name,
             project="demo",
             peer=swarm.peer,
             term=swarm.term,

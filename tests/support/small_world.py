@@ -212,8 +212,8 @@ class World:
                 self._later(self._delay(), lambda: self._connect(host, peer, addresses))
             case Disconnect(peer=peer, reason=reason):
                 self._unlink(host.peer, peer, reason)
-            case Reply(request_id=request_id, outcome=outcome):
-                host.replies[request_id] = outcome
+            case Reply(request_id=request_id):
+                host.replies[request_id] = effect.at(self.now)
             case Trace(record=record):
                 host.trace.append(record)
             case Deliberate(proposal=proposal):
@@ -280,6 +280,10 @@ class World:
         target.links[host.peer] = None
         self.deliver(host, PeerUp(peer=peer, address=target.address, inbound=False))
         self.deliver(target, PeerUp(peer=host.peer, address=host.address, inbound=True))
+
+    def unlink(self, a: PeerId, b: PeerId) -> None:
+        """The link between two hosts ends."""
+        self._unlink(a, b, "cut")
 
     def _unlink(self, a: PeerId, b: PeerId, reason: str) -> None:
         for one, other in ((a, b), (b, a)):

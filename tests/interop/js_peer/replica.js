@@ -65,8 +65,8 @@ export class Replica {
   hearSync (peer, name, fields) {
     let { session } = this.#sessions.get(peer) ?? {}
     if (session === undefined || session.over) {
+      if (name !== 'SYNC_HELLO' || fields.answers !== 0n) return // left over from a session that is over
       session = this.#begin(peer)
-      if (name !== 'SYNC_HELLO') session.open()
     }
     session.receive(name, fields)
     if (!session.over) return

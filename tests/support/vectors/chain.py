@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from consensus.blocks import (
     Core,
+    FailoverStatement,
     LeaveStatement,
     PromoteStatement,
+    RenewTx,
     TermBumpStatement,
     TxKind,
+    encode_tx,
+    failover_tx,
     join_tx,
     leave_tx,
     make_certificate,
@@ -58,7 +62,7 @@ def chain() -> File:
             Section(
                 name="transactions",
                 about="Each kind, from its fields. `statement` is what the queen key of `seed` seals.",
-                vectors=_transactions(),
+                vectors=[*_transactions(), *_successions()],
             ),
             _blocks(),
             _commits(),
@@ -207,6 +211,26 @@ def _transactions() -> Sequence[Vector]:
             about="A member goes.",
             given={"kind": int(TxKind.LEAVE), **sealed, "statement": LeaveStatement(federation, _JOINER, 1)},
             out={"transaction": leave_tx(federation, _JOINER, 1, JOINER_QUEEN)},
+        ),
+    ]
+
+
+def _successions() -> Sequence[Vector]:
+    federation, certificate = genesis().federation_id, raw("ticket", "certificate of the joiner")
+    sealed = {"seed": JOINER_QUEEN.seed, "federation": federation}
+    failover = FailoverStatement(federation, _JOINER, 2, 3, sha256(b"the last batch"), CREATED_MS)
+    return [
+        Vector(
+            name="FAILOVER",
+            about="A backup takes over from a queen that is suspended: no accusations.",
+            given={"kind": int(TxKind.FAILOVER), **sealed, "statement": failover, "accusations": []},
+            out={"transaction": failover_tx(failover, JOINER_QUEEN)},
+        ),
+        Vector(
+            name="RENEW",
+            about="The root key says anew who may take over.",
+            given={"kind": int(TxKind.RENEW), "certificate": certificate},
+            out={"transaction": encode_tx(RenewTx(certificate))},
         ),
     ]
 

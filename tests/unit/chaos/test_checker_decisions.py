@@ -245,6 +245,16 @@ ALONE = {
         bad=(Hears("s1", "s2", 1), Hears("s1", "s3", 6.1), Asks("s1", 1, PROPOSAL), answered(DONE)),
         said=("it answers propose with yes, and 2 of 4 weight is in its reach",),
     ),
+    "of a moment between question and answer": Rule(
+        checker=Alone,
+        good=(
+            Hears("s1", "s2", 1), Hears("s1", "s3", 1), Asks("s1", 1, PROPOSAL), Hears("s1", "s2", 9), answered(DONE),
+        ),
+        bad=(
+            Hears("s1", "s2", 1), Hears("s1", "s3", 1), Hears("s1", "s2", 9), Asks("s1", 1, PROPOSAL), answered(DONE),
+        ),
+        said=("it answers propose with yes, and 2 of 4 weight is in its reach",),
+    ),
     "who is alone says no, and writes": Rule(
         checker=Alone,
         good=(

@@ -78,6 +78,12 @@ RULES = {
         bad=(Writes("chain.snap", False), STARTS),
         said=cut_away("chain.snap"),
     ),
+    "others confirmed its log, though the doubt lasts for its votes": Rule(
+        checker=Footing,
+        good=(doubts(), STARTS, *signs(FOURTH, Steps("s1", {"settled": True}))),
+        bad=(doubts(), STARTS, *signs(FOURTH, Steps("s1", {"settled": False}))),
+        said=may_be(4),
+    ),
     "a doubt is settled in the step that signs, or before": Rule(
         checker=Footing,
         good=(doubts(), STARTS, *signs(FOURTH, doubts(Doubt.NONE))),

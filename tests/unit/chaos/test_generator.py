@@ -236,6 +236,14 @@ def test_whoever_is_hostile_or_frail_leaves_a_quorum(members: int, most: int) ->
     assert not any(set(groups["hostile"]) & set(groups["frail"]) for groups in drawn)
 
 
+def test_where_a_majority_decides_no_disk_forgets_a_vote() -> None:
+    """Two quorums share one queen there: nothing would be promised any more, and the seed would judge little."""
+    for govern, robbed in ((True, False), (False, True)):
+        scenarios = [generate(seed, 3, govern=govern) for seed in range(60)]
+        faults = {action.fault for one in scenarios for action in one.actions if isinstance(action, Disk)}
+        assert (faults >= {DiskFault.LOST, DiskFault.ROLLBACK}, DiskFault.BIT_ROT in faults) == (robbed, True)
+
+
 @pytest.mark.parametrize("swarms", [3, 4, 7])
 def test_a_core_of_a_council_can_decide(swarms: int) -> None:
     for seed in range(1, 15):

@@ -245,6 +245,17 @@ def test_fuzzing_that_finds_nothing(tmp_path: Path) -> None:
     assert chaos("fuzz", "--seeds", "2", "--jobs", "1", *QUICK).out.splitlines()[0] == "1 of 2 seeds, 3 swarms each"
 
 
+@pytest.mark.parametrize(("option", "governs"), [("--govern", True), ("--no-govern", False), (None, None)])
+def test_who_governs_may_be_said(
+    option: str | None, governs: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: list[Plan] = []
+    monkeypatch.setattr("chaos.campaign.campaign", lambda plan, *_, **__: plans.append(plan) or iter(()))
+    result = result_of("fuzz", *QUICK, *([option] if option else []))
+    assert result["govern"] is governs
+    assert {plans[0].scenario(seed).govern for seed in range(8)} == ({True, False} if governs is None else {governs})
+
+
 def test_a_time_limit_ends_it() -> None:
     assert result_of("fuzz", "--time", "1s", "--jobs", "1", *QUICK)["seeds"] >= 1
 
@@ -317,3 +328,22 @@ def test_canaries_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_default_number_of_seeds_is_as_its_help_says() -> None:
     assert str(chaos_hunts.SEEDS) in chaos("fuzz", "--help").out
     assert {path for path in COMMANDS if path.startswith("chaos ")} >= {"chaos run", "chaos fuzz"}
+
+
+# twins
+
+
+def test_twins_are_counted_queen_by_queen() -> None:
+    result = result_of("twins", "--grain", "view")
+    assert (result["schedules"], [row["queen"] for row in result["doubled"]]) == (188, [0, 1, 2, 3])
+    assert result["states"] == sum(row["states"] for row in result["doubled"])
+    assert all(row["violation"] is None for row in result["doubled"])
+
+
+def test_what_breaks_a_council_is_told_with_who_heard_whom() -> None:
+    row = result_of("twins", "--grain", "view", "--canary", "quorum-less-one", code=1)["doubled"][0]
+    assert row["violation"]["checker"] == "certified"
+    assert len(row["path"]) == 1
+    ran = chaos("twins", "--grain", "view", "--canary", "quorum-less-one")
+    assert ran.code == 1
+    assert f"step 1: {row['path'][0]}" in ran.out

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from consensus import transactions
+from consensus import succession
 from consensus.accusations import Accusation, open_accusation, open_certificate
 from consensus.blocks import SuspendTx, encode_tx
 from consensus.membership import MemberState
@@ -75,8 +75,8 @@ def test_a_certificate_takes_more_than_half_of_the_others_and_one_charge() -> No
     ("made", "why"),
     [
         pytest.param(0, "", id="now"),
-        pytest.param(transactions.CLOCKS_APART_MS + 1, "from the future", id="ahead"),
-        pytest.param(-transactions.ACCUSED_FOR_MS, "too old", id="old"),
+        pytest.param(succession.CLOCKS_APART_MS + 1, "from the future", id="ahead"),
+        pytest.param(-succession.ACCUSED_FOR_MS, "too old", id="old"),
     ],
 )
 def test_a_suspension_counts_for_a_while(made: int, why: str) -> None:

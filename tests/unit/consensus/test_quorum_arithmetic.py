@@ -7,11 +7,11 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from consensus.membership import clamped
 from consensus.quorum import (
     QuorumName,
     QuorumRule,
     QuorumSetting,
+    clamped,
     reaches_majority,
     reaches_quorum,
     reaches_weak_quorum,

@@ -30,7 +30,7 @@ KEY = "k%05d"  # 6 bytes
 def test_writes_that_wait_are_written_in_batches(sizes: list[int], config: NodeConfig, batches: int) -> None:
     town = Town("alpha", config=config)
     town.form()
-    writer, out = Writer(town.node("alpha").context), Outbox()
+    writer, out = Writer(town.node("alpha").context, town.node("alpha").fence), Outbox()
     for number, size in enumerate(sizes):
         op = Op(collection=COLLECTION, key=KEY % number, kind=OpKind.PUT, value=b"v" * size, observed=())
         writer.submit(Write(request_id=number, op=op, replicated=False), out)

@@ -19,7 +19,7 @@ PAUSE, PATIENCE = CONFIG.gossip_interval, CONFIG.replicated_deadline
 
 def writer_of(town: Town) -> Writer:
     town.form()
-    return Writer(town.node("alpha").context)
+    return Writer(town.node("alpha").context, town.node("alpha").fence)
 
 
 def submit(writer: Writer, out: Outbox, *, size: int = 1, replicated: bool = False) -> None:

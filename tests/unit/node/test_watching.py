@@ -311,7 +311,14 @@ def test_questions_that_are_not_heeded(post: Post, case: str) -> None:
 
 def test_only_so_many_wait_for_an_answer(post: Post) -> None:
     askers = [
-        Link(peer=post.link("gamma").peer, address="", inbound=True, since=0, swarm=SwarmId(bytes([n]) * 16))
+        Link(
+            peer=post.link("gamma").peer,
+            address="",
+            inbound=True,
+            since=0,
+            swarm=SwarmId(bytes([n]) * 16),
+            queen=True,
+        )
         for n in range(MAX_ASKERS)
     ]
     for asker in askers:

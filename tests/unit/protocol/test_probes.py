@@ -17,10 +17,18 @@ PERIOD = CONFIG.profile.probe
 HELLO = Hello(1, bytes(32), bytes(16), 1, bytes(16), 0, 0, bytes(32), 0, None, "x", "test")
 
 
-def established(links: Links, *, inbound: bool = False, name: str = "a") -> Link:
+def greeted(links: Links, *, inbound: bool = False, name: str = "a") -> Link:
+    """A link on which both sides have just said HELLO."""
     link = links.up(PeerId(name), "", inbound, 0)
     links.belongs(link, SwarmId(name.encode() * 16))
     links.heard(link, HELLO)
+    return link
+
+
+def established(links: Links, name: str = "a") -> Link:
+    """A link on which it is our turn to ask, now."""
+    link = greeted(links, name=name)
+    links.ask(link.peer, 0)
     return link
 
 
@@ -28,18 +36,13 @@ def pong(links: Links, link: Link, now: int) -> bool:
     return links.pong(link, Ping(link.ping_nonce, 0, 0, bytes(32)), 0, now)
 
 
-def test_who_dialled_asks_first() -> None:
+@pytest.mark.parametrize(("inbound", "first"), [(False, PERIOD), (True, PERIOD + PERIOD // 4)])
+def test_hello_is_the_first_turn_and_who_dialled_asks_next(inbound: bool, first: int) -> None:
     links = Links(CONFIG)
-    link = established(links)
-    assert links.due_pings(0) == ([link], [])
-
-
-def test_who_was_dialled_waits_for_a_period() -> None:
-    links = Links(CONFIG)
-    link = established(links, inbound=True)
-    assert links.next_deadline() == PERIOD
-    assert links.due_pings(PERIOD // 2) == ([], [])
-    assert links.due_pings(PERIOD) == ([link], [])
+    link = greeted(links, inbound=inbound)
+    assert links.next_deadline() == first
+    assert links.due_pings(first - 1) == ([], [])
+    assert links.due_pings(first) == ([link], [])
 
 
 def test_who_was_answered_leaves_the_next_turn_to_the_other() -> None:
@@ -52,16 +55,16 @@ def test_who_was_answered_leaves_the_next_turn_to_the_other() -> None:
 
 def test_who_was_asked_asks_back_a_period_later() -> None:
     links = Links(CONFIG)
-    link = established(links, inbound=True)
+    link = greeted(links, inbound=True)
     links.pinged(link, PERIOD // 2)
     assert links.next_deadline() == PERIOD // 2 + PERIOD
 
 
 def test_two_ends_share_one_ping_a_period() -> None:
     ends = [Links(CONFIG), Links(CONFIG)]
-    sides = [established(ends[0]), established(ends[1], inbound=True)]
+    sides = [greeted(ends[0]), greeted(ends[1], inbound=True)]
     asked = [0, 0]
-    while (now := min(end.next_deadline() or 0 for end in ends)) <= 20 * PERIOD:
+    while (now := min(end.next_deadline() or 0 for end in ends)) <= 21 * PERIOD:
         for own, other in ((0, 1), (1, 0)):
             for link in ends[own].due_pings(now)[0]:
                 asked[own] += 1
@@ -135,7 +138,7 @@ def test_an_answer_that_does_not_come_is_asked_for_again_after_the_profiles_peri
     links = Links(CONFIG)
     link = established(links)
     for number in range(8 * CONFIG.profile.pings_per_second):
-        links.pinged(established(links, name=chr(ord("b") + number), inbound=True), 100 * PERIOD)
+        links.pinged(greeted(links, name=chr(ord("b") + number), inbound=True), 100 * PERIOD)
     assert links.ping_period() > 4 * PERIOD
     assert links.due_pings(0)[0] == [link]
     assert links.next_deadline() == PERIOD

@@ -1,0 +1,182 @@
+"""Whole nodes with a backup: it is named, follows, says nothing, takes over, and is queen."""
+
+from __future__ import annotations
+
+import pytest
+
+from consensus.membership import Member, MemberState
+from mesh.protocol.commands import Failure, FailureKind, GetMembers, MemoryGet, MemoryPut, Success
+from mesh.protocol.effects import Reply
+from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.trace import TraceKind
+from tests.support.governed import NAMES, propose, refused, result, town_of
+from tests.support.small_swarms import Town
+from wire.time import SECOND
+
+ACTIVE_WITHIN = 20 * SECOND
+
+
+def town_with_backups(size: int, *ranks: int) -> tuple[Town, str, list[str]]:
+    """(a governed federation, the last of its queens, the machines of her backups)."""
+    town, gone = town_of(size), NAMES[size - 1]
+    spares = [town.add_backup(gone, rank) for rank in ranks or (0,)]
+    town.name_backups(gone, *spares)
+    town.world.run(5 * SECOND)
+    return town, gone, spares
+
+
+def member_of(town: Town, name: str, host: str = "alpha") -> Member:
+    found = town.node(host).context.chain.member_by_name(name)
+    assert found is not None
+    return found
+
+
+def taken_over(town: Town, name: str, hosts: list[str], term: int = 2) -> bool:
+    members = [member_of(town, name, host) for host in hosts]
+    return all(member.term == term and member.state is MemberState.ACTIVE for member in members)
+
+
+def put(town: Town, name: str, key: str) -> object:
+    return town.world.ask(town[name], MemoryPut(key=key, value=b"1"))
+
+
+def keys_at(town: Town, host: str, key: str) -> bool:
+    return isinstance(town.world.ask(town[host], MemoryGet(key=key)), Success)
+
+
+def test_a_backup_follows_and_refuses_what_is_its_queens_business() -> None:
+    town, gone, (spare,) = town_with_backups(3)
+    assert isinstance(put(town, gone, "plan"), Success)
+    town.world.run(2 * SECOND)
+    assert keys_at(town, spare, "plan")
+    outcome = put(town, spare, "mine")
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.REJECTED
+    assert "NotLeader: this node is a backup" in outcome.message
+    assert town[gone].address in outcome.message, "where to ask instead"
+    assert "NotLeader" in refused(propose(town, spare)).message
+    assert town.node(spare).lifecycle is Lifecycle.OPERATIONAL
+    rows: object = result(town.world.ask(town["alpha"], GetMembers()))["members"]
+    assert isinstance(rows, list)
+    named = {row["swarm"]: [backup["peer_id"] for backup in row["backups"]] for row in rows}
+    assert named == {"alpha": [], "beta": [], gone: [town.swarms[spare].peer]}
+    assert result(propose(town, "alpha"))["status"] == "APPROVED"
+
+
+@pytest.mark.parametrize("size", [3, 4, 5])
+def test_a_killed_queen_is_replaced(size: int) -> None:
+    town, gone, (spare,) = town_with_backups(size)
+    assert isinstance(put(town, gone, "plan"), Success)
+    town.world.run(2 * SECOND)
+    town.world.crash(town[gone])
+    others = [*NAMES[: size - 1], spare]
+    town.world.run_until(lambda: taken_over(town, gone, others), limit=ACTIVE_WITHIN)
+    assert member_of(town, gone).peer == town.swarms[spare].peer
+    town.settle()
+    assert isinstance(put(town, spare, "more"), Success)
+    town.world.run(2 * SECOND)
+    assert keys_at(town, "alpha", "plan")
+    assert keys_at(town, "alpha", "more")
+    assert result(propose(town, spare))["status"] == "APPROVED", "the new queen votes and proposes"
+
+
+def test_the_old_queen_comes_back_as_a_backup_of_the_new_one() -> None:
+    town, gone, (spare,) = town_with_backups(3)
+    town.world.crash(town[gone])
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", spare]), limit=ACTIVE_WITHIN)
+    assert isinstance(put(town, spare, "new"), Success)
+    town.world.start(town[gone])
+    town.world.run_until(lambda: town.node(gone).context.understudy() is not None)
+    town.world.run(5 * SECOND)
+    assert keys_at(town, gone, "new"), "it follows its successor"
+    outcome = put(town, gone, "old")
+    assert isinstance(outcome, Failure)
+    assert "a backup took over while this node, queen of term 1, was silent" in outcome.message
+    assert "recover --new-term" in outcome.message
+    assert town.node(gone).lifecycle is Lifecycle.RECOVERING
+    assert TraceKind.FENCED in [record.kind for record in town[gone].trace]
+    town.world.crash(town[spare])
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", gone], term=3), limit=ACTIVE_WITHIN)
+    assert isinstance(put(town, gone, "again"), Success), "and takes over in its turn"
+
+
+def test_of_two_backups_the_first_takes_over_and_if_it_is_gone_the_second() -> None:
+    town, gone, (first, second) = town_with_backups(3, 0, 1)
+    town.world.crash(town[gone])
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", first, second]), limit=ACTIVE_WITHIN)
+    assert member_of(town, gone).peer == town.swarms[first].peer
+    town.world.run(5 * SECOND)
+    town.world.crash(town[first])
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", second], term=3), limit=ACTIVE_WITHIN)
+    assert member_of(town, gone).peer == town.swarms[second].peer
+
+
+def test_a_backup_that_comes_late_takes_over_from_a_suspended_queen() -> None:
+    town, gone, (spare,) = town_with_backups(4)
+    town.world.crash(town[spare])
+    town.world.crash(town[gone])
+    town.world.run_until(lambda: member_of(town, gone).state is MemberState.SUSPENDED, limit=120 * SECOND)
+    town.world.start(town[spare])
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", spare]), limit=2 * ACTIVE_WITHIN)
+
+
+def test_a_backup_that_is_restarted_after_it_took_over_is_queen() -> None:
+    town, gone, (spare,) = town_with_backups(3)
+    town.world.crash(town[gone])
+    town.world.run_until(lambda: member_of(town, gone).state is MemberState.TAKING_OVER, limit=ACTIVE_WITHIN)
+    town.world.crash(town[spare])
+    town.world.start(town[spare])
+    assert isinstance(put(town, spare, "early"), Failure), "the guard begins anew"
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", spare]), limit=ACTIVE_WITHIN)
+    town.world.run(2 * SECOND)
+    assert isinstance(put(town, spare, "new"), Success)
+
+
+def test_nobody_takes_over_without_a_quorum_or_from_a_queen_that_answers() -> None:
+    town, gone, (spare,) = town_with_backups(3)
+    town.world.run(60 * SECOND)
+    assert member_of(town, gone).term == 1
+    town.world.crash(town[gone])
+    town.world.crash(town["beta"])
+    town.world.run(60 * SECOND)
+    assert member_of(town, gone).term == member_of(town, gone, spare).term == 1
+
+
+def test_a_queen_with_a_backup_promises_nothing_once_it_may_have_been_replaced() -> None:
+    town, gone, (spare,) = town_with_backups(3)
+    others = [town.swarms[name].peer for name in ("alpha", "beta", spare)]
+    town.world.cut |= {frozenset((town.swarms[gone].peer, other)) for other in others}
+    for other in others:
+        town.world.unlink(town.swarms[gone].peer, other)
+    assert isinstance(put(town, gone, "soon"), Success), "nobody can have been so quick"
+    fence = town.node(gone).context.config.profile.fence
+    town.world.run(fence + SECOND)
+    outcome = put(town, gone, "late")
+    assert isinstance(outcome, Failure)
+    assert "no quorum answered this queen for 5 s, and a backup may have taken over" in outcome.message
+    assert not keys_at(town, gone, "late")
+    town.world.run_until(lambda: member_of(town, gone).term == 2, limit=ACTIVE_WITHIN)
+    assert isinstance(put(town, spare, "early"), Failure), "its guard ends after the fence of the other one"
+    town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", spare]), limit=ACTIVE_WITHIN)
+    town.world.cut.clear()
+    town.world.run_until(lambda: town.node(gone).context.understudy() is not None)
+    assert "NotLeader" in refused(town.world.ask(town[gone], MemoryPut(key="again", value=b"1"))).message
+
+
+def test_without_a_backup_an_isolated_queen_goes_on_alone() -> None:
+    town = town_of(3)
+    town.world.crash(town["alpha"])
+    town.world.crash(town["beta"])
+    town.world.run(60 * SECOND)
+    assert isinstance(put(town, "gamma", "alone"), Success)
+
+
+def test_an_answer_that_comes_too_late_is_not_given() -> None:
+    town, gone, _ = town_with_backups(3)
+    node = town.node(gone)
+    until = node.fence.until(town.world.now)
+    assert until is not None
+    reply = Reply(request_id=1, outcome=Success(), until=until)
+    assert isinstance(reply.at(until), Success)
+    assert refused(reply.at(until + 1)).kind is FailureKind.NO_QUORUM
+    assert isinstance(Reply(request_id=1, outcome=Success()).at(until + 1), Success)
