@@ -14,7 +14,7 @@ from consensus.genesis import Params
 from consensus.governance.actions import ACTIONS, Scene
 from consensus.governance.proposals import Subject
 from consensus.governance.standing import Standing
-from consensus.membership import Member, Membership, MemberState, Term
+from consensus.membership import VOTING, Member, Membership, MemberState, Term
 from consensus.quorum import QuorumRule, QuorumSetting
 from mesh.protocol.config import PROFILES, NodeConfig
 from mesh.protocol.detector import Health
@@ -94,10 +94,12 @@ def diagram() -> str:
             if (after := _after(state, move)) != _NOWHERE:
                 arrows.append(f"    {state.name} --> {after}: {name}")
     arrows.append(f"    {MemberState.LEFT.name} --> {MemberState.LEARNER.name}: JOIN, in a later term")
-    arrows.append(f"    {MemberState.ACTIVE.name} --> {MemberState.SUSPENDED.name}: SUSPEND")
+    for state in VOTING:
+        arrows.append(f"    {state.name} --> {MemberState.SUSPENDED.name}: SUSPEND")
+        arrows.append(f"    {state.name} --> {MemberState.TAKING_OVER.name}: FAILOVER")
     arrows += [
         f"    {state.name} --> {MemberState.QUARANTINED.name}: QUARANTINE"
-        for state in (MemberState.LEARNER, MemberState.ACTIVE, MemberState.SUSPENDED)
+        for state in (MemberState.LEARNER, MemberState.SUSPENDED, *VOTING)
     ]
     return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```", ""])
 
@@ -161,6 +163,7 @@ def health() -> str:
         Health.SUSPECTED: ("this node accuses it", "accused by more than half of the others' weight"),
         Health.FAILED: ("many accuse it", "still failed after a while: SUSPEND is ordered"),
         Health.SUSPENDED: ("it has no vote", "PROMOTE: it proves that it is alive"),
+        Health.TAKING_OVER: ("a backup is its queen, and votes", "PROMOTE: it is in step"),
         Health.QUARANTINED: ("it has no vote", "`reinstate`, by decision"),
     }
     return table(["health", "meaning", "what ends it"], [[word.value, *rows[word]] for word in Health])
