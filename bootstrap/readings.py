@@ -18,7 +18,7 @@ def gauges_of(node: Node) -> dict[str, int | float]:
     return {
         "node_links": len(context.links),
         "node_members": len(context.chain.members()),
-        **{f"node_members_{word.value}": count for word, count in health.items()},
+        **{f"node_members_{word.name.lower()}": count for word, count in health.items()},
         "node_height": context.chain.height,
         "node_epoch": context.chain.epoch,
         "node_quorate": int(seen.state is QuorumState.QUORATE),

@@ -43,6 +43,7 @@ class Health(StrEnum):
     SUSPECTED = "suspected"
     FAILED = "failed"
     SUSPENDED = "suspended"
+    TAKING_OVER = "taking over"
     QUARANTINED = "quarantined"
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import assert_never
 
 from consensus.accusations import Accusation
@@ -74,7 +75,8 @@ class Verdicts:
         """What made a member SUSPENDED or QUARANTINED."""
         if member.state is MemberState.SUSPENDED:
             return self._suspended[member.swarm]
-        return self._quarantined[member.queen_key]
+        keys = [term.queen_key for term in member.terms.values()]  # in whatever term it was: it may have another now
+        return max((self._quarantined[key] for key in keys if key in self._quarantined), key=attrgetter("time_ms"))
 
 
 HealthOf = Callable[[Member, Instant], dict[str, object] | None]
@@ -95,8 +97,10 @@ class HealthBook:
                 self._verdicts.read()
                 found = self._verdicts.against(member)
                 return self._row(Health[member.state.name], found.time_ms, found.accusers)
-            case MemberState.ACTIVE if self._context.chain.governed:
+            case MemberState.ACTIVE | MemberState.TAKING_OVER if self._context.chain.governed:
                 health, since = self._detector.condition(member.swarm, now)
+                if health is Health.ACTIVE:
+                    health = Health[member.state.name]
                 since_ms = None if since is None else self._context.wall_ms(since)
                 return self._row(health, since_ms, self._detector.accusers(member.swarm, now))
             case MemberState.ACTIVE | MemberState.LEARNER | MemberState.TAKING_OVER:

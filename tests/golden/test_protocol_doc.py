@@ -23,9 +23,8 @@ from crdt.sync import messages as sync
 from mesh.protocol import messages
 from tests.support import protocol_doc
 from tests.support.plain_trie import trie_root
-from tests.support.protocol_doc import ROOT, Block, blocks_of, documents, rewritten
+from tests.support.protocol_doc import ROOT, TABLES, Block, blocks_of, documents, rewritten
 from tests.support.protocol_examples import EXAMPLES
-from tests.support.protocol_tables import TABLES
 from wire import cbor, cose, keys
 from wire.ids import sha256
 from wire.types import REGISTRY, ContentType, MessageType

@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 SHOWN = ("console", "sh")
-OTHER = ("text", "json", "python", "toml")
+OTHER = ("text", "json", "python", "toml", "mermaid")
 NODE = "zenmesh run"  # the one command that does not come back
 
 _BLOCK = re.compile(

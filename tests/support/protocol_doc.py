@@ -24,13 +24,16 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from tests.support.consensus_doc import CONSENSUS_TABLES
 from tests.support.protocol_examples import EXAMPLES
-from tests.support.protocol_tables import TABLES, table
+from tests.support.protocol_tables import PROTOCOL_TABLES, table
 from wire.types import MIB
 
 ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "docs" / "protocol.md"
 CHAPTERS = ROOT / "docs" / "protocol"
+EXPLAINED = ROOT / "docs" / "consensus.md"
+TABLES = PROTOCOL_TABLES | CONSENSUS_TABLES
 
 _BLOCK = re.compile(r"^<!-- (table|layout|example) (\S+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| (\d+) \| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
@@ -40,8 +43,8 @@ _HEX_LINE = 96  # characters of hex on a line of an example
 
 
 def documents() -> list[Path]:
-    """The index and its chapters."""
-    return [INDEX, *sorted(CHAPTERS.glob("*.md"))]
+    """The index, its chapters, and what explains the deciding."""
+    return [INDEX, EXPLAINED, *sorted(CHAPTERS.glob("*.md"))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,7 +235,7 @@ def _flags() -> str:
     return table(["flag", "name"], [[str(int(flag)), flag.name] for flag in Flag])
 
 
-TABLES: dict[str, Callable[[], str]] = {
+PROTOCOL_TABLES: dict[str, Callable[[], str]] = {
     "registry": _registry,
     "lanes": _channels,
     "content-types": _content_types,

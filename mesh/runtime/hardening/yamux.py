@@ -6,9 +6,6 @@ own; a peer that lets more than `MAX_REPLIES` of them pile up does not read, and
 is not enforced either, so a data frame that would bring a connection's unread streams over `MAX_UNREAD` ends it. The
 window that a stream may grow to is smaller here, so that peers which keep to it stay far below. Frames are no larger
 than a Noise message: the library's are, by 17 bytes, and each takes two.
-
-Nor is room given back for each read of a few bytes, which would double or treble the frames of small messages: the
-sender hears of it once `SMALL_CHANGE` of its window is used up.
 """
 
 from __future__ import annotations
@@ -19,19 +16,17 @@ import trio
 from libp2p.network.connection.exceptions import RawConnError
 from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
 from libp2p.stream_muxer.yamux import yamux
-from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
+from libp2p.stream_muxer.yamux.yamux import Yamux
 
-from wire.types import KIB, MIB
+from wire.types import MIB
 
 MAX_REPLIES = 1024  # control frames waiting to be written
 MAX_WINDOW = MIB  # bytes that a peer may send ahead on one stream
 MAX_UNREAD = 16 * MIB  # bytes in the unread streams of one connection
-SMALL_CHANGE = 16 * KIB  # bytes of room that a reader keeps to itself, of the 256 KiB at least that a sender has
 
 _write_frame = Yamux._write_frame
 _handle_incoming = Yamux.handle_incoming
 _read_data_body = Yamux._read_data_body
-_give_room = YamuxStream._auto_tune_and_send_window_update
 
 
 async def _write_later(self: Any, data: bytes) -> None:
@@ -65,19 +60,10 @@ async def _read_data_body_if_room(self: Any, length: int) -> Any:
     return await _read_data_body(self, length)
 
 
-async def _give_room_in_pieces(self: Any, *, bytes_read: int = 0) -> None:
-    unread = len(self.conn.stream_buffers.get(self.stream_id, b""))
-    if self.target_recv_window - (self.recv_window + unread) >= SMALL_CHANGE:
-        await _give_room(self, bytes_read=bytes_read)
-    else:
-        await trio.lowlevel.checkpoint()
-
-
 def harden_yamux() -> None:
     """Replace the methods, once per process."""
     Yamux._write_frame = _write_frame_without_waiting
     Yamux.handle_incoming = _remember_reader
     Yamux._read_data_body = _read_data_body_if_room
-    YamuxStream._auto_tune_and_send_window_update = _give_room_in_pieces
     yamux.MAX_WINDOW_SIZE = MAX_WINDOW
     yamux.MAX_MESSAGE_SIZE = MAX_PLAINTEXT_LENGTH

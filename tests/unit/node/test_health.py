@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.governed import propose, result, town_of
 from tests.support.small_swarms import Town
 from tests.support.small_world import WALL_START_MS
 from wire import cbor, cose
-from wire.ids import SwarmId, sha256, swarm_id_of
+from wire.ids import PublicKey, SwarmId, sha256, swarm_id_of
 from wire.time import SECOND
 from wire.types import ContentType
 
@@ -112,6 +113,13 @@ def test_who_contradicted_itself_is_shown_in_quarantine_since_the_block_that_say
     seen = health(town, "beta", "delta")
     assert (seen["state"], seen["accused_by"]) == ("quarantined", [])
     assert at_ms - 2_000 <= seen["since_ms"] <= at_ms
+    member = context.chain.member(swarm_of(town, "delta"))
+    assert member is not None
+    later = replace(
+        member, term=2, terms={**member.terms, 2: replace(member.terms[1], queen_key=PublicKey(bytes(32)))}
+    )
+    book = HealthBook(context, town.node("alpha").detector)
+    assert book.of(later, town.world.now) == seen, "a new term is no acquittal"
 
 
 def test_nobody_is_shown_as_watched_while_the_creator_governs() -> None:
@@ -136,7 +144,7 @@ def test_gauges_count_members_by_health() -> None:
     book = HealthBook(town.node("alpha").context, town.node("alpha").detector)
     assert book.counts(town.world.now) == dict.fromkeys(Health, 0) | {Health.ACTIVE: 1, Health.SUSPECTED: 2}
     gauges = gauges_of(town.node("alpha"))
-    assert {f"node_members_{word.value}" for word in Health} <= gauges.keys()
+    assert {f"node_members_{word.name.lower()}" for word in Health} <= gauges.keys()
 
 
 # the quorum

@@ -36,6 +36,13 @@ def taken_over(town: Town, name: str, hosts: list[str], term: int = 2) -> bool:
     return all(member.term == term and member.state is MemberState.ACTIVE for member in members)
 
 
+def health_of(town: Town, name: str) -> str:
+    """As alpha shows it."""
+    row = town.node("alpha").operations.health.of(member_of(town, name), town.world.now)
+    assert row is not None
+    return str(row["state"])
+
+
 def put(town: Town, name: str, key: str) -> object:
     return town.world.ask(town[name], MemoryPut(key=key, value=b"1"))
 
@@ -70,6 +77,9 @@ def test_a_killed_queen_is_replaced(size: int) -> None:
     town.world.run(2 * SECOND)
     town.world.crash(town[gone])
     others = [*NAMES[: size - 1], spare]
+    town.world.run_until(lambda: member_of(town, gone).state is MemberState.TAKING_OVER, limit=ACTIVE_WITHIN)
+    town.world.run_until(lambda: health_of(town, gone) != "failed", limit=ACTIVE_WITHIN)
+    assert health_of(town, gone) == "taking over"
     town.world.run_until(lambda: taken_over(town, gone, others), limit=ACTIVE_WITHIN)
     assert member_of(town, gone).peer == town.swarms[spare].peer
     town.settle()
