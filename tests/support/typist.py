@@ -29,7 +29,7 @@ from wire.errors import NotRunning
 ELLIPSIS = "…"
 _HEX = re.compile(r"[0-9a-f]{8,}…")
 
-_COMMAND_S = 60.0
+_COMMAND_S = 300  # a command that hangs; none takes so long
 _PATIENCE_S = 60.0
 _STOP_S = 20.0
 _POLL_S = 0.1
