@@ -51,7 +51,7 @@ class Bounds(Checker):
     """
 
     name = "bounds"
-    every = 64
+    every = 16
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         for what, (count, cap) in CAPS.items():
