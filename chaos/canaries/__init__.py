@@ -116,7 +116,11 @@ CANARIES: dict[str, Canary] = {
         ),
         Canary(name="certificate-of-another-epoch", what="who voted before decides now", rules=Belated, govern=True),
         Canary(
-            name="quorum-of-the-reachable", what="who is out of reach does not count", rules=Splitting, govern=True
+            name="quorum-of-the-reachable",
+            what="who is out of reach does not count",
+            rules=Splitting,
+            swarms=WITH_A_LIAR,
+            govern=True,
         ),
         Canary(
             name="ballot-after-the-deadline",
