@@ -38,10 +38,13 @@ class Profile:
     fence: int  # a queen with backups that reached no quorum for so long stops: it may have been replaced
     rank_delay: int  # a backup gives each that goes before it so much time
 
+    def period_of(self, links: int) -> int:
+        """Between two pings over one link of so many, of which every other is ours."""
+        return max(self.probe, links * SECOND // (2 * self.pings_per_second))
+
     def fence_of(self, members: int) -> int:
         """The fence in a federation of so many, where it takes longer to ping everyone."""
-        everyone = max(self.probe, members * SECOND // (2 * self.pings_per_second))
-        return max(self.fence, 3 * everyone)
+        return max(self.fence, 3 * self.period_of(members))
 
     def guard_of(self, members: int) -> int:
         """How long a backup that took over waits for the fence of the queen before it: its clock may run slow."""

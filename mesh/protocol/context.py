@@ -93,6 +93,11 @@ class Context:
     def wall_ms(self, now: Instant) -> int:
         return self.wall.now(now)
 
+    @property
+    def queens_decide(self) -> bool:
+        """This node votes with the others, or is ready to."""
+        return self.config.govern or self.chain.governed
+
     def swarm_of(self, peer: PeerId) -> SwarmId | None:
         """The member swarm whose queen or backup `peer` is, by the chain."""
         member = self.chain.member_by_peer(peer) or self.chain.state.membership.by_backup(peer)

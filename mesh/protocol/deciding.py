@@ -104,15 +104,14 @@ class Deciding:
             self._abstains_until = max([self._context.chain.height, *known]) + 1
         before, abstaining = self.replica.abstains, self.abstaining
         self.replica.abstain(abstaining)
-        self._remember(out)
+        self._remember(abstaining, out)
         if before and not abstaining:
             self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
 
-    def _remember(self, out: Outbox) -> None:
+    def _remember(self, abstaining: bool, out: Outbox) -> None:
         """As long as a vote that this disk may have forgotten can count, the next start has to know of it: by then
         nothing else may tell, since the log was fetched and the journal mended."""
-        decides = self._context.config.govern or self._context.chain.governed
-        lost = decides and self.abstaining and (self._startup.forgetful or self._startup.behind)
+        lost = self._context.queens_decide and abstaining and (self._startup.forgetful or self._startup.behind)
         if lost is not self._remembered:
             self._remembered = lost
             out.add(SaveFile(name=FORGOTTEN_FILE, data=cbor.encode(lost)))

@@ -21,7 +21,7 @@ from itertools import takewhile
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.messages import Hello, Ping
 from wire.ids import PeerId, SwarmId
-from wire.time import SECOND, Instant
+from wire.time import Instant
 
 CLOCK_SAMPLES = 8
 _GRACE = 4  # who was answered gives the other's ping a period and such a part of it
@@ -209,10 +209,8 @@ class Links:
         return due, lost
 
     def ping_period(self) -> int:
-        """Microseconds between two pings over one link, of which every other is ours: the profile's, or more when
-        there are many links."""
-        profile = self._config.profile
-        return max(profile.probe, self.established * SECOND // (2 * profile.pings_per_second))
+        """Microseconds between two pings over one link: the profile's, or more when there are many links."""
+        return self._config.profile.period_of(self.established)
 
     def pinged(self, link: Link, now: Instant) -> None:
         """The other side asked: the next turn is ours, unless an answer to us is still out."""

@@ -212,8 +212,7 @@ class Startup:
     def _vouched(self) -> bool:
         """The clean-shutdown marker says all that was signed: of our own log it does, of votes it does not. So where
         queens decide together, and the disk was damaged, it proves nothing. (What is lost may be that they do.)"""
-        decides = self._context.config.govern or self._context.chain.governed
-        return self._disk.clean and not (self._disk.damaged and decides)
+        return self._disk.clean and not (self._disk.damaged and self._context.queens_decide)
 
     def _contested(self) -> bool:
         """Something contradicts that this node speaks for its swarm. That another one does in a later term is no

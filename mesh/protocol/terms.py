@@ -10,6 +10,8 @@ until the chain shows them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from consensus.blocks import RenewTx, encode_tx, leave_tx, promote_tx, term_bump_tx
 from consensus.certificates import parse_member_cert
 from consensus.membership import MemberState
@@ -32,6 +34,21 @@ _GONE: dict[MemberState | None, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Our operator waits until the chain shows a step of this swarm."""
+
+    deadline: Instant
+    certificate: bytes | None = None  # that replaces ours; None: to leave
+
+    @property
+    def late(self) -> str:
+        """Why it was not answered in time."""
+        leaves = self.certificate is None
+        what = "that this swarm leaves is not decided" if leaves else "the new certificate is not ordered"
+        return f"{what} yet: too few members could be reached in time"
+
+
 class Terms:
     """Drives PROMOTE and TERM_BUMP of this very swarm."""
 
@@ -41,8 +58,7 @@ class Terms:
         self._next_try: Instant = 0
         self._judged_at = -1  # the chain's height at which `_current` was found; it is asked for after every event
         self._current = False
-        self._leaving: dict[int, Instant] = {}  # requests to leave, each with the time at which it is answered
-        self._renewals: dict[int, tuple[bytes, Instant]] = {}  # requests to replace our certificate, and until when
+        self._requests: dict[int, _Request] = {}
 
     def current(self) -> bool:
         """The chain knows this node as its swarm's queen, by term and key."""
@@ -74,12 +90,15 @@ class Terms:
 
     def leave(self, request_id: int, now: Instant) -> None:
         """Leave the federation; answered once the chain shows it, or when that takes too long."""
-        self._leaving[request_id] = now + self._context.config.decision_patience_s * SECOND
-        self._next_try = now
+        self._wait(request_id, None, now)
 
     def renew(self, request_id: int, certificate: bytes, now: Instant) -> None:
         """Replace our certificate; answered once the chain shows it, or when that takes too long."""
-        self._renewals[request_id] = certificate, now + self._context.config.decision_patience_s * SECOND
+        self._wait(request_id, certificate, now)
+
+    def _wait(self, request_id: int, certificate: bytes | None, now: Instant) -> None:
+        deadline = now + self._context.config.decision_patience_s * SECOND
+        self._requests[request_id] = _Request(deadline, certificate)
         self._next_try = now
 
     def chain_grew(self, out: Outbox) -> None:
@@ -93,14 +112,9 @@ class Terms:
 
     def tick(self, now: Instant, in_step: bool, out: Outbox) -> bytes | None:
         """What is due, again and again until the chain shows it."""
-        for request_id in [one for one, deadline in self._leaving.items() if now >= deadline]:
-            del self._leaving[request_id]
-            message = "that this swarm leaves is not decided yet: too few members could be reached in time"
-            out.add(Reply(request_id=request_id, outcome=Failure(kind=FailureKind.NO_QUORUM, message=message)))
-        for request_id in [one for one, (_, deadline) in self._renewals.items() if now >= deadline]:
-            del self._renewals[request_id]
-            message = "the new certificate is not ordered yet: too few members could be reached in time"
-            out.add(Reply(request_id=request_id, outcome=Failure(kind=FailureKind.NO_QUORUM, message=message)))
+        for request_id, request in [one for one in self._requests.items() if now >= one[1].deadline]:
+            del self._requests[request_id]
+            out.add(Reply(request_id=request_id, outcome=Failure(kind=FailureKind.NO_QUORUM, message=request.late)))
         if now < self._next_try or not self._pending():
             return None
         transaction = self._transaction(now, in_step)
@@ -111,11 +125,10 @@ class Terms:
         return transaction
 
     def next_deadline(self) -> Instant | None:
-        if not self._next_try and not self._leaving:
+        if not self._next_try and not self._requests:  # as a rule, and asked for after every event
             return None
         due = [self._next_try] if self._next_try and self._pending() else []
-        waits = (deadline for _, deadline in self._renewals.values())
-        return min([*due, *self._leaving.values(), *waits], default=None)
+        return min([*due, *(request.deadline for request in self._requests.values())], default=None)
 
     def clean_mark(self) -> bytes:
         """The row of our own log, for the clean-shutdown marker."""
@@ -129,18 +142,19 @@ class Terms:
         if member is None or not self._context.chain.anchored:
             return False
         returning = member.state in _RETURNING and self.current()
-        asked = bool(self._leaving) or bool(self._renewals)
-        return asked or member.term < self._context.me.term or returning
+        return bool(self._requests) or member.term < self._context.me.term or returning
 
     def _transaction(self, now: Instant, in_step: bool) -> bytes | None:
         context = self._context
         chain, me = context.chain, context.me
         member = chain.member(me.swarm)
         assert member is not None, "a pending step belongs to a member"
-        if self._leaving:
-            return leave_tx(chain.federation_id, me.swarm, me.term, me.queen_key)
-        if self._renewals:
-            return encode_tx(RenewTx(next(iter(self._renewals.values()))[0]))
+        if self._requests:
+            certificates = [request.certificate for request in self._requests.values()]
+            first = None if None in certificates else certificates[0]  # who leaves renews nothing any more
+            if first is None:
+                return leave_tx(chain.federation_id, me.swarm, me.term, me.queen_key)
+            return encode_tx(RenewTx(first))
         if member.term < me.term:
             if not in_step or not self._startup.majority_answered():
                 return None
@@ -154,10 +168,12 @@ class Terms:
     def _renewed(self, out: Outbox) -> None:
         """Answer whoever's certificate is that of the chain, or was overtaken by a later one."""
         member = self._context.chain.member(self._context.me.swarm)
-        for request_id, (raw, _) in list(self._renewals.items()):
-            cert = parse_member_cert(raw, self._context.federation, self._context.verify)
+        for request_id, request in list(self._requests.items()):
+            if request.certificate is None:
+                continue
+            cert = parse_member_cert(request.certificate, self._context.federation, self._context.verify)
             if member is not None and member.not_after_ms >= cert.body.not_after_ms:
-                del self._renewals[request_id]
+                del self._requests[request_id]
                 result = {"swarm": member.name, "term": member.term, "height": self._context.chain.height}
                 outcome = Success(result={**result, "backups": backups_of(member)})
                 out.add(Reply(request_id=request_id, outcome=outcome))
@@ -167,6 +183,6 @@ class Terms:
         me = self._context.me
         result = {"swarm": me.name, "swarm_id": me.swarm.hex(), "state": MemberState.LEFT.name}
         outcome = Success(result={**result, "height": self._context.chain.height})
-        for request_id in self._leaving:
+        for request_id in [one for one, request in self._requests.items() if request.certificate is None]:
+            del self._requests[request_id]
             out.add(Reply(request_id=request_id, outcome=outcome))
-        self._leaving.clear()
