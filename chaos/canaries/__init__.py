@@ -36,7 +36,7 @@ from wire.rng import Rng
 
 FEWEST = 3  # swarms of a federation in which something can go wrong
 WITH_A_LIAR, WITH_A_FORK = 4, 5  # and in which one of them may be hostile
-WITH_MUCH_TO_SAY = 7  # few of a liar's words are batches, and few of its bits are signatures
+WITH_MUCH_TO_SAY = 8  # few of a liar's words are batches, and few of its bits are signatures
 MOST_SEEDS = 100
 REPLACED: tuple[AnyAction, ...] = (  # a queen is cut off, writes what nobody hears, is replaced, and comes back
     Cut(at_ms=8_000, sources=("s1",), targets=("s2", "s3", "s1b"), for_ms=25_000),
