@@ -24,13 +24,14 @@ from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from consensus.validators import Validator
 from mesh.protocol.context import Context
-from mesh.protocol.effects import RecordKind, SaveFile
+from mesh.protocol.effects import Halt, RecordKind, SaveFile
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
 from mesh.protocol.messages import BlockRecord, ChainBlocks
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import FORGOTTEN_FILE, Startup
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.versions import outdated
 from mesh.protocol.witness import Witness
 from wire import cbor
 from wire.errors import Overloaded, Overtaken, RemoteError
@@ -204,7 +205,10 @@ class Deciding:
             submitted.next_try = min(submitted.next_try, now)
 
     def chain_grew(self, now: Instant, out: Outbox) -> None:
-        """Blocks came; what is ordered, or cannot be any more, need not be repeated."""
+        """Blocks came; what is ordered, or cannot be any more, need not be repeated. One may be the last for us."""
+        if reason := outdated(self._context):
+            out.add(Halt(reason=reason))
+            return
         self.replica.abstain(self.abstaining)
         self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
         self._accuse(self._witness.grew(), now, out)
