@@ -80,8 +80,7 @@ def assemble(
     memo = verify if isinstance(verify, MemoVerifier) else MemoVerifier(verify)  # nodes of one world share theirs
     chain = Chain.from_genesis(genesis, memo, anchor=anchor) if verified is None else verified.copy(memo)
     skipped_blocks = load_chain(chain, recovered) if verified is None else 0
-    _check_rules(chain, config)
-    me = me.on(chain)
+    me = me.on(_judged(chain, config))
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(
         config=config,
@@ -116,11 +115,12 @@ def assemble(
     return node
 
 
-def _check_rules(chain: Chain, config: NodeConfig) -> None:
-    """Before anything is written: what lies beyond a decision that this code does not know could not be read."""
+def _judged(chain: Chain, config: NodeConfig) -> Chain:
+    """The chain, if its rules are known here; before anything is written, for what lies beyond could not be read."""
     decided = chain.standing.protocol_version
     if rule := unknown_rules(decided, config.rules):
         raise ConfigError("protocol_version", decided, rule)
+    return chain
 
 
 def _signed(recovered: Recovered, name: str, kind: RecordKind) -> tuple[list[bytes], int]:
