@@ -30,6 +30,7 @@ from chaos.actions import (
     Twin,
     Write,
 )
+from chaos.intrigues import intrigues
 from chaos.motions import Way, motions, way_of
 from chaos.scenario import Scenario
 from consensus.quorum import SMALL_FEDERATION
@@ -77,6 +78,7 @@ def generate(
     actions += users(rng.split("users"), hosts, faults_s)
     if governed:
         actions += motions(council.split("motions"), hosts, late, faults_s)
+        actions += intrigues(council.split("intrigues"), groups["hostile"], faults_s)
     default_s = GOVERNED_SETTLE_S if governed else SETTLE_S
     return Scenario(
         name=NAME,

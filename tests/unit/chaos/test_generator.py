@@ -10,6 +10,8 @@ from chaos.actions import (
     Clog,
     Crash,
     Cut,
+    Deceit,
+    Deceive,
     Disk,
     DiskFault,
     Hangup,
@@ -84,7 +86,7 @@ def test_every_fault_of_a_disk_is_drawn() -> None:
 
 def test_every_action_is_drawn() -> None:
     drawn = {type(action) for scenario in SCENARIOS for action in scenario.actions}
-    assert drawn == {*FAULTS.values(), Start, Write, Remove, Propose, Vote, Leave}
+    assert drawn == {*FAULTS.values(), Start, Write, Remove, Propose, Vote, Leave, Deceive}
 
 
 def test_kinds_have_weights() -> None:
@@ -225,6 +227,19 @@ def test_one_swarm_at_most_goes() -> None:
         gone |= {str(a.other) for a in scenario.actions if isinstance(a, Propose) and a.action == "expel"}
         assert len(gone) <= 1
     assert not any(holds(generate(seed, 3, govern=True), Leave) for seed in range(40))
+
+
+def test_every_lie_of_a_queen_is_drawn_and_hostile_ones_alone_tell_them() -> None:
+    told = [(one, action) for one in COUNCILS for action in one.actions if isinstance(action, Deceive)]
+    assert {action.lie for _, action in told} == set(Deceit)
+    assert len({action.rate for _, action in told}) > 2
+    honest = [one for one in COUNCILS if not holds(one, Deceive)]
+    assert len(COUNCILS) // 5 < len(honest) < len(COUNCILS) * 4 // 5
+    assert not any(holds(generate(seed, 3, govern=True), Deceive) for seed in range(40))
+    assert not any(holds(one, Deceive) for one in SCENARIOS if not one.govern)
+    for one in COUNCILS:
+        liars = {action.host for action in one.actions if isinstance(action, Deceive)}
+        assert 3 * len(liars) < SWARMS
 
 
 @pytest.mark.parametrize(("members", "most"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (7, 2), (10, 3)])
