@@ -36,7 +36,7 @@ from wire.rng import Rng
 
 FEWEST = 3  # swarms of a federation in which something can go wrong
 WITH_A_LIAR, WITH_A_FORK = 4, 5  # and in which one of them may be hostile
-WITH_MUCH_TO_SAY = 8  # few of a liar's words are batches, and few of its bits are signatures
+WITH_MUCH_TO_SAY = 10  # few of a liar's words are batches, and few of its bits are signatures
 MOST_SEEDS = 100
 REPLACED: tuple[AnyAction, ...] = (  # a queen is cut off, writes what nobody hears, is replaced, and comes back
     Cut(at_ms=8_000, sources=("s1",), targets=("s2", "s3", "s1b"), for_ms=25_000),
@@ -57,11 +57,9 @@ class Canary:
 
     def scenario(self, seed: int) -> Scenario:
         """What is run for a seed."""
-        drawn = generate(seed, self.swarms, govern=self.govern)
-        if not self.plot:
-            return replace(drawn, canary=self.name)
+        drawn = generate(seed, self.swarms, govern=self.govern, backups=("s1",) if self.plot else None)
         actions = sorted([*drawn.actions, *self.plot], key=lambda action: action.at_ms)
-        return replace(drawn, canary=self.name, actions=tuple(actions), backups=("s1",), handover=False)
+        return replace(drawn, canary=self.name, actions=tuple(actions))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +86,7 @@ CANARIES: dict[str, Canary] = {
             name="version-vector-ignores-hash",
             what="logs of one length are taken for one log",
             rules=Numb,
-            swarms=WITH_A_FORK,
+            swarms=WITH_A_LIAR,
         ),
         Canary(
             name="signature-not-checked",

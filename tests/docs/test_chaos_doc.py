@@ -11,7 +11,7 @@ import pytest
 
 from bootstrap.live.plans import WORSE, Trouble
 from bootstrap.live.stories import STORIES
-from chaos.actions import AnyAction, DiskFault, Left
+from chaos.actions import AnyAction, Deceit, DiskFault, Left
 from chaos.checkers import ALL, OWN_INVARIANTS
 from chaos.named import NAMED
 from chaos.runner import run
@@ -50,7 +50,11 @@ def test_there_is_no_other_action() -> None:
     assert set(rows("`do`")) == {action.__struct_config__.tag for action in ACTIONS}
 
 
-@pytest.mark.parametrize(("head", "values"), [("`leaves`", Left), ("`fault`", DiskFault)], ids=["crash", "disk"])
+@pytest.mark.parametrize(
+    ("head", "values"),
+    [("`leaves`", Left), ("`fault`", DiskFault), ("`lie` of `deceive`", Deceit)],
+    ids=["crash", "disk", "deceive"],
+)
 def test_every_word_is_explained(head: str, values: type[StrEnum]) -> None:
     assert list(rows(head)) == [value.value for value in values]
 
