@@ -64,7 +64,20 @@ def way_of(rng: Rng, hosts: list[str]) -> Way:
 def motions(
     rng: Rng, hosts: list[str], late: tuple[str, ...], faults_s: int, failures: Sequence[int] = ()
 ) -> list[AnyAction]:
-    """Proposals and ballots of all operators, in no order; who goes goes about when a queen fails, if one does."""
+    """Proposals and ballots of all operators, in no order; who is late is let in, and somebody may go: about when a
+    queen fails, if one does."""
+    actions = questions(rng, hosts, faults_s)
+    for newcomer in late:
+        for second in range(2, faults_s, 10):
+            host = rng.choice([host for host in hosts if host not in late])
+            actions.append(Propose(at_ms=second * 1_000, host=host, action="admit", other=newcomer))
+    if len(hosts) >= LEAST_TO_SPARE and rng.random() < 0.5:
+        actions += _departure(rng, hosts, faults_s * 1_000, failures)
+    return actions
+
+
+def questions(rng: Rng, hosts: list[str], faults_s: int) -> list[AnyAction]:
+    """Proposals that change nobody's membership, and ballots on whatever is open."""
     actions: list[AnyAction] = []
     kinds = rng.sample(list(MOTIONS), 1 + rng.randbelow(len(MOTIONS)))
     at = 0
@@ -73,12 +86,6 @@ def motions(
     for _ in range(faults_s * VOTES_PER_S):
         choice = rng.choice([Ballot.APPROVE, Ballot.APPROVE, Ballot.REJECT, Ballot.ABSTAIN])
         actions.append(Vote(at_ms=rng.randbelow(faults_s * 1_000), host=rng.choice(hosts), choice=choice))
-    for newcomer in late:
-        for second in range(2, faults_s, 10):
-            host = rng.choice([host for host in hosts if host not in late])
-            actions.append(Propose(at_ms=second * 1_000, host=host, action="admit", other=newcomer))
-    if len(hosts) >= LEAST_TO_SPARE and rng.random() < 0.5:
-        actions += _departure(rng, hosts, faults_s * 1_000, failures)
     return actions
 
 

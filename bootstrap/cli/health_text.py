@@ -24,8 +24,11 @@ def health_text(health: dict[str, Any] | None, now_ms: float) -> str | None:
     return words
 
 
-def quorum_facts(quorum: dict[str, Any]) -> dict[str, object]:
-    """Rows for `facts`: the rule and how much is in reach, what that allows, and what would mend it."""
+def quorum_facts(quorum: dict[str, Any], governed_by: str) -> dict[str, object]:
+    """Rows for `facts`: the rule and how much is in reach, what that allows, and what would mend it. None where the
+    creator governs: it decides alone, whoever is in reach."""
+    if governed_by == "creator":
+        return {}
     crashed, hostile = quorum["crash_faults_tolerated"], quorum["byzantine_faults_tolerated"]
     return {
         "quorum": f"{quorum['state']}: {quorum['reason']}",

@@ -160,9 +160,6 @@ class Admission:
 
     def admit(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
         """The creator's operator says yes to a waiting request, while it governs."""
-        if self._context.chain.governed:
-            message = "the queens govern, and vote on whom to admit: see `zenmesh proposals`"
-            return Failure(kind=FailureKind.USAGE, message=message)
         request = self._waiting.pop(swarm, None)
         if request is None:
             names = ", ".join(sorted(self._waiting)) or "none"
@@ -175,11 +172,11 @@ class Admission:
         except RemoteError as error:
             return Failure(kind=FailureKind.REJECTED, message=f"{swarm} cannot be admitted: {error.detail}")
         self._order(transaction, now, out)
-        return Success(result={"admitted": swarm, "height": self._context.chain.height})
+        return Success(result={"admitted": swarm, "state": "admitted", "height": self._context.chain.height})
 
-    def pending(self) -> list[dict[str, str]]:
-        """Requests that wait for this node's operator."""
-        return [{"swarm": name} for name in sorted(self._waiting)]
+    def pending(self) -> list[str]:
+        """Whose requests wait for this node's operator."""
+        return list(self._waiting)
 
     # time
 

@@ -104,6 +104,7 @@ class Node:
         out = Outbox()
         out.add(Subscribe(topic=state_topic(self.context.federation)))
         self.chain_grew(now, out)
+        self._advance_terms(now, out)  # a federation of one governs itself from here on
         self._after(now, out)
         return out.effects
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mesh.protocol.announcing import Announcing
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
+from mesh.protocol.handover import Wait
 from mesh.protocol.health import HealthOf
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.reach import reach
@@ -21,6 +22,7 @@ def status(
     deciding: Deciding,
     health: HealthOf,
     *,
+    handover: Wait | None,
     lifecycle: Lifecycle,
     reason: str,
     read_only: str,
@@ -50,7 +52,7 @@ def status(
         "epoch": chain.epoch,
         "height": chain.height,
         "quorum": quorum(context, now),
-        "consensus": consensus(context, deciding),
+        "consensus": consensus(context, deciding, handover),
         "pending_join": None,
         "pending_joins": pending_joins,
         "sync": {"received": progress[0], "expected": progress[1]},
@@ -170,11 +172,12 @@ def quorum(context: Context, now: Instant) -> dict[str, object]:
     }
 
 
-def consensus(context: Context, deciding: Deciding) -> dict[str, object]:
-    """Who governs, and how far the present height is."""
+def consensus(context: Context, deciding: Deciding, handover: Wait | None) -> dict[str, object]:
+    """Who governs, what a handover waits for, and how far the present height is."""
     replica = deciding.replica
     return {
         "governed_by": "queens" if context.chain.governed else "creator",
+        "handover": handover and {"reason": handover.reason, "remedy": handover.remedy},
         "view": replica.view,
         "leader": context.name_of(replica.leader().swarm),
         "voting": replica.voting and not deciding.abstaining,

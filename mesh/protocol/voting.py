@@ -27,7 +27,7 @@ from consensus.governance.proposals import (
     seal_proposal,
 )
 from mesh.protocol import decisions
-from mesh.protocol.commands import Failure, FailureKind, Propose, Success, Vote
+from mesh.protocol.commands import Failure, FailureKind, Outcome, Propose, Success, Vote
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import Deliberate, Persist, RecordKind, Reply
@@ -135,14 +135,13 @@ class Voting:
         self._askers[opened] = _Asker(request_id, now + patience * SECOND, command.wait)
         self._answer(out)
 
-    def vote(self, request_id: int, command: Vote, now: Instant, out: Outbox) -> None:
+    def vote(self, command: Vote, now: Instant, out: Outbox) -> Outcome:
         """The operator's answer to an open proposal. Saying the same again is no fault: it is sent again."""
         try:
             choice = _choice(command.choice)
             proposal = self._meant(command.proposal)
         except UsageError as error:
-            self._fail(request_id, FailureKind.USAGE, f"no vote was cast: {error}", out)
-            return
+            return Failure(kind=FailureKind.USAGE, message=f"no vote was cast: {error}")
         said = self._said(proposal.id)
         reason = self._no_vote()
         if not reason and self._deciding.abstaining:
@@ -157,10 +156,9 @@ class Voting:
         except (RemoteError, Overloaded) as error:
             reason = str(error)
         if reason:
-            self._fail(request_id, FailureKind.REJECTED, f"no vote was cast: {reason}", out)
-            return
+            return Failure(kind=FailureKind.REJECTED, message=f"no vote was cast: {reason}")
         result = {"proposal": proposal.id.hex(), "choice": choice.name, "reason": command.reason or None}
-        out.add(Reply(request_id=request_id, outcome=Success(result=result)))
+        return Success(result=result)
 
     # events
 

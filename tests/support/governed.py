@@ -23,7 +23,7 @@ URGENT = {"kind": "task", "target": "t1", "priority": "critical"}
 
 def town_of(size: int, default: Choice | None = Choice.APPROVE, *, seed: int = 1, **rules: Choice | None) -> Town:
     """A federation of so many, governed by its queens, who vote by one policy."""
-    config = NodeConfig(govern=True, voting=VotingPolicy(rules=rules, default=default))
+    config = NodeConfig(voting=VotingPolicy(rules=rules, default=default))
     town = Town(*NAMES[:size], seed=seed, config=config)
     town.form()
     town.world.run_until(lambda: all(voting(node) for node in town.nodes()))

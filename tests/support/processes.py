@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from bootstrap.config import render_config
+from bootstrap.live.swarm import INVITES
 from mesh.api.client import CallFailed, Client
 from wire.errors import NotRunning
 
@@ -260,8 +261,10 @@ class Federation:
         homes = [self.home(name).init().configure(**settings) for name in names]
         homes[0].create_federation()
         homes[0].run(mdns=mdns).wait_ready()
-        for home in homes[1:]:
-            home.join(homes[0].invite())
+        for number, home in enumerate(homes[1:]):
+            inviter = homes[number // INVITES]
+            inviter.wait_ready()
+            home.join(inviter.invite())
             home.run(mdns=mdns)
         for home in homes:
             home.wait_until(
@@ -272,8 +275,8 @@ class Federation:
         return homes
 
     def govern(self, *names: str, **voting: object) -> list[Home]:
-        """The same, where the queens govern, each with a vote; `voting` is how they use it."""
-        homes = self.form(*names, govern=True, voting=voting)
+        """The same, once each has its vote; `voting` is how they use it."""
+        homes = self.form(*names, voting=voting)
         for home in homes:
             home.wait_until(_all_vote, "all members with a vote")
         return homes

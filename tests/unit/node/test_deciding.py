@@ -31,7 +31,7 @@ from tests.support.governed import (
     swarm_hex,
     town_of,
 )
-from tests.support.small_swarms import Town
+from tests.support.small_swarms import CREATORS_RULE, Town
 from wire.time import SECOND
 from wire.types import MessageType
 
@@ -211,12 +211,12 @@ def test_decisions_survive_that_all_crash() -> None:
 
 
 def test_a_federation_of_before_is_handed_over_once_all_are_ready() -> None:
-    town = Town(*NAMES[:3])
+    town = Town(*NAMES[:3], config=CREATORS_RULE)
     town.form()
     chain = town.node("alpha").context.chain
     before = chain.federation_id, [member.name for member in chain.members()]
     assert not chain.governed
-    town.config = NodeConfig(govern=True, voting=VotingPolicy(default=Choice.APPROVE))
+    town.config = NodeConfig(voting=VotingPolicy(default=Choice.APPROVE))
     for name in NAMES[:3]:
         town.world.stop(town[name])
         town.world.start(town[name])

@@ -16,7 +16,7 @@ from mesh.protocol.health import HealthBook
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.reach import MEND, Power, QuorumState, Reach
 from tests.support.governed import propose, result, town_of
-from tests.support.small_swarms import Town
+from tests.support.small_swarms import CREATORS_RULE, Town
 from tests.support.small_world import WALL_START_MS
 from wire import cbor, cose
 from wire.ids import PublicKey, SwarmId, sha256, swarm_id_of
@@ -123,7 +123,7 @@ def test_who_contradicted_itself_is_shown_in_quarantine_since_the_block_that_say
 
 
 def test_nobody_is_shown_as_watched_while_the_creator_governs() -> None:
-    town = Town("alpha", "beta")
+    town = Town("alpha", "beta", config=CREATORS_RULE)
     town.form()
     assert [health(town, "alpha", name) for name in ("alpha", "beta")] == [None, None]
 
