@@ -97,14 +97,16 @@ class Handover:
         if not context.config.govern:
             return _HELD_BACK
         if creator.swarm == context.me.swarm:
-            late = ", ".join(context.name_of(swarm) for swarm in self._others() if swarm not in self._supports)
+            late = ", ".join(sorted(context.name_of(one) for one in self._others() if one not in self._supports))
             return Wait(f"waiting for {late} to be ready", _READY) if late else _SOON
         if context.links.of_swarm(creator.swarm) is None:
             return Wait(f"waiting for {creator.name} to hand over, which is out of reach", "start its node")
         return Wait(f"waiting for {creator.name} to hand over", "`zenmesh status` there says what it waits for")
 
-    def next_deadline(self) -> Instant | None:
-        return None if self._context.chain.governed else self._patience
+    def next_deadline(self, now: Instant) -> Instant | None:
+        """When the patience with the last ones ends; after that, whoever gets ready is noticed as it says so."""
+        waits = self._patience is not None and self._patience > now and not self._context.chain.governed
+        return self._patience if waits else None
 
     def _others(self) -> list[SwarmId]:
         """Everyone else who has a vote."""

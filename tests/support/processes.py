@@ -97,6 +97,10 @@ class Home:
         """`zenmesh ARGUMENTS --home THIS --json`."""
         return zenmesh(*arguments, "--home", str(self.directory), "--json", check=check)
 
+    def cli_text(self, *arguments: str) -> str:
+        """What a person reads."""
+        return zenmesh(*arguments, "--home", str(self.directory)).out
+
     def init(self, project: str = "demo", profile: str = "lan") -> Home:
         """Make the home."""
         self.cli("init", "--swarm", self.name, "--project", project, "--profile", profile)
@@ -278,11 +282,12 @@ class Federation:
         """The same, once each has its vote; `voting` is how they use it."""
         homes = self.form(*names, voting=voting)
         for home in homes:
-            home.wait_until(_all_vote, "all members with a vote")
+            home.wait_until(all_vote, "all members with a vote")
         return homes
 
 
-def _all_vote(status: Status) -> bool:
+def all_vote(status: Status) -> bool:
+    """The queens govern, and each has a vote."""
     queens = status["consensus"]["governed_by"] == "queens" and status["consensus"]["voting"]
     return queens and all(row["state"] == "ACTIVE" for row in status["members"])
 
