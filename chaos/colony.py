@@ -93,14 +93,17 @@ def found(
     by_queens: bool = False,
     late: Sequence[str] = (),
     backups: Sequence[str] = (),
+    expire_s: Sequence[tuple[str, int]] = (),
 ) -> Colony:
     """Keys for all, a genesis by the first, and blocks that let everyone in who is not `late`; the queens of
-    `backups` have one each."""
-    creator = _home(names[0], None, rng, names[0] in backups)
+    `backups` have one each; certificates hold for a year, or for `expire_s` seconds from the start."""
+    ends = {name: WALL_START_MS + seconds * 1_000 for name, seconds in expire_s}
+    creator = _home(names[0], None, rng, names[0] in backups, ends.get(names[0]))
     params = Params(admission="open", profile=profile.value)
     genesis = make_genesis("chaos", params, creator.certificate, _FOUNDED_MS, creator.root)
     chain = Chain.from_genesis(genesis, verify)
-    homes = (creator, *(_home(name, chain.federation_id, rng, name in backups) for name in names[1:]))
+    others = (_home(name, chain.federation_id, rng, name in backups, ends.get(name)) for name in names[1:])
+    homes = (creator, *others)
     (_by_queens if by_queens else _by_creator)(chain, homes, [home for home in homes[1:] if home.name not in late])
     records = [BlockRecord(block=block, certificate=certificate) for block, certificate in chain.all_blocks()]
     on_disk = tuple(Record(RecordKind.BLOCK, cbor.encode_struct(record)) for record in records)
@@ -146,7 +149,7 @@ def _spare(home: Home, rng: Rng) -> Home:
     return Home(f"{home.name}b", home.root, node, key, b"", term=0, owner=home.name)
 
 
-def _home(name: str, federation: FederationId | None, rng: Rng, has_backup: bool) -> Home:
+def _home(name: str, federation: FederationId | None, rng: Rng, has_backup: bool, ends_ms: int | None = None) -> Home:
     node, key = _spare_keys(name, rng)
     backup = Backup(key.public, peer_id_of(node.public), 0, WALL_START_MS + YEAR_MS)
     keys = {purpose: SigningKey(rng.split(f"{name}/{purpose}").bytes(32)) for purpose in ("root", "node", "queen")}
@@ -158,7 +161,7 @@ def _home(name: str, federation: FederationId | None, rng: Rng, has_backup: bool
         term=TERM,
         queen_key=keys["queen"].public,
         peer=peer_id_of(keys["node"].public),
-        not_after_ms=WALL_START_MS + YEAR_MS,
+        not_after_ms=WALL_START_MS + YEAR_MS if ends_ms is None else ends_ms,
         backups=(backup,) if has_backup else (),
     )
     return Home(name, keys["root"], keys["node"], keys["queen"], certificate)

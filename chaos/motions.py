@@ -42,6 +42,7 @@ class Way(TypedDict, total=False):
     policy: Policy
     votes_to_all: int
     late: tuple[str, ...]
+    expire_s: tuple[tuple[str, int], ...]
 
 
 def way_of(rng: Rng, hosts: list[str]) -> Way:
@@ -53,7 +54,14 @@ def way_of(rng: Rng, hosts: list[str]) -> Way:
         "policy": rng.choice([Policy.APPROVE, Policy.DRAWN, Policy.DRAWN, Policy.OPERATORS]),
         "votes_to_all": rng.choice([16, 16, 16, 0]),
         "late": tuple(late),
+        "expire_s": _ends(rng.split("ends"), hosts),
     }
+
+
+def _ends(rng: Rng, hosts: list[str]) -> tuple[tuple[str, int], ...]:
+    """Whose certificates end within the minute, in one federation of four: of as many as may be, at any moment."""
+    few = rng.sample(hosts, 1 + rng.randbelow(len(hosts))) if rng.random() < 0.25 else []
+    return tuple((host, 1 + rng.randbelow(60)) for host in sorted(few))
 
 
 def motions(rng: Rng, hosts: list[str], late: tuple[str, ...], faults_s: int) -> list[AnyAction]:
