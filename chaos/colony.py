@@ -94,15 +94,19 @@ def found(
     by_queens: bool = False,
     late: Sequence[str] = (),
     backups: Sequence[str] = (),
+    expire_s: Sequence[tuple[str, int]] = (),
 ) -> Colony:
     """Keys for all, a genesis by the first, and blocks that let everyone in who is not `late`; the queens of
-    `backups` have one for each time that they are named."""
+    `backups` have one for each time that they are named; certificates hold for a year, or for `expire_s` seconds from
+    the start."""
     spares = spares_of(backups)
-    creator = _home(names[0], None, rng, spares.get(names[0], ()))
+    ends = {name: WALL_START_MS + seconds * 1_000 for name, seconds in expire_s}
+    creator = _home(names[0], None, rng, spares.get(names[0], ()), ends.get(names[0]))
     params = Params(admission="open", profile=profile.value)
     genesis = make_genesis("chaos", params, creator.certificate, _FOUNDED_MS, creator.root)
     chain = Chain.from_genesis(genesis, verify)
-    homes = (creator, *(_home(name, chain.federation_id, rng, spares.get(name, ())) for name in names[1:]))
+    others = (_home(name, chain.federation_id, rng, spares.get(name, ()), ends.get(name)) for name in names[1:])
+    homes = (creator, *others)
     (_by_queens if by_queens else _by_creator)(chain, homes, [home for home in homes[1:] if home.name not in late])
     records = [BlockRecord(block=block, certificate=certificate) for block, certificate in chain.all_blocks()]
     on_disk = tuple(Record(RecordKind.BLOCK, cbor.encode_struct(record)) for record in records)
@@ -153,7 +157,9 @@ def _backup(name: str, rank: int, rng: Rng) -> Backup:
     return Backup(key.public, peer_id_of(node.public), rank, WALL_START_MS + YEAR_MS)
 
 
-def _home(name: str, federation: FederationId | None, rng: Rng, spares: Sequence[str]) -> Home:
+def _home(
+    name: str, federation: FederationId | None, rng: Rng, spares: Sequence[str], ends_ms: int | None = None
+) -> Home:
     keys = {purpose: SigningKey(rng.split(f"{name}/{purpose}").bytes(32)) for purpose in ("root", "node", "queen")}
     certificate = make_member_cert(
         federation=federation,
@@ -163,7 +169,7 @@ def _home(name: str, federation: FederationId | None, rng: Rng, spares: Sequence
         term=TERM,
         queen_key=keys["queen"].public,
         peer=peer_id_of(keys["node"].public),
-        not_after_ms=WALL_START_MS + YEAR_MS,
+        not_after_ms=WALL_START_MS + YEAR_MS if ends_ms is None else ends_ms,
         backups=tuple(_backup(spare, rank, rng) for rank, spare in enumerate(spares)),
     )
     return Home(name, keys["root"], keys["node"], keys["queen"], certificate)

@@ -164,6 +164,7 @@ def without(scenario: Scenario, number: int) -> dict[str, object]:
         "swarms": swarms,
         "late": tuple(renamed(host) for host in scenario.late if host not in gone),
         "backups": tuple(renamed(host) for host in scenario.backups if host not in gone),
+        "expire_s": tuple((renamed(host), seconds) for host, seconds in scenario.expire_s if host not in gone),
         "core": core if core is not None and len(core) > swarms // 2 else None,
         "actions": tuple(kept for action in scenario.actions if (kept := moved(action)) is not None),
     }

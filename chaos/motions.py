@@ -45,6 +45,7 @@ class Way(TypedDict, total=False):
     votes_to_all: int
     late: tuple[str, ...]
     backups: tuple[str, ...]
+    expire_s: tuple[tuple[str, int], ...]
 
 
 def way_of(rng: Rng, hosts: list[str]) -> Way:
@@ -58,7 +59,14 @@ def way_of(rng: Rng, hosts: list[str]) -> Way:
         "votes_to_all": rng.choice([16, 16, 16, 0]),
         "late": tuple(late),
         "backups": backed(rng.split("backups"), [] if handover else [host for host in hosts if host not in late]),
+        "expire_s": _ends(rng.split("ends"), hosts),
     }
+
+
+def _ends(rng: Rng, hosts: list[str]) -> tuple[tuple[str, int], ...]:
+    """Whose certificates end within the minute, in one federation of four: of as many as may be, at any moment."""
+    few = rng.sample(hosts, 1 + rng.randbelow(len(hosts))) if rng.random() < 0.25 else []
+    return tuple((host, 1 + rng.randbelow(60)) for host in sorted(few))
 
 
 def motions(

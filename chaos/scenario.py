@@ -48,6 +48,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     votes_to_all: Annotated[int, Meta(ge=0)] = 16  # up to so many voters, votes go to everyone; else to the leader
     late: tuple[str, ...] = ()  # who belongs only once the queens have admitted it, and starts then
     backups: tuple[str, ...] = ()  # with `govern`: whose queens have a backup (`spares_of`); who is named twice, two
+    expire_s: tuple[tuple[str, Annotated[int, Meta(ge=0)]], ...] = ()  # whose certificates end how soon
     memo: bool = True  # signatures are verified once in the world; without, by every node
     canary: str | None = None  # a planted fault that the world injects
     note: str = ""  # why somebody keeps this file
@@ -62,7 +63,12 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         self._check_council()
         known = {name for number in range(1, self.swarms + 1) for name in (f"s{number}", f"s{number}'")}
         known |= {spare for spares in spares_of(self.backups).values() for spare in spares}
-        for host in (*self.late, *self.backups, *(host for action in self.actions for host in hosts_of(action))):
+        for host in (
+            *self.late,
+            *self.backups,
+            *(host for host, _ in self.expire_s),
+            *(host for action in self.actions for host in hosts_of(action)),
+        ):
             if host not in known:
                 raise ValueError(f"no host is called {host!r}: there are s1 to s{self.swarms}")
 

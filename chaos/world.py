@@ -86,6 +86,7 @@ class World:
             by_queens=scenario.govern and not scenario.handover,
             late=scenario.late,
             backups=scenario.backups,
+            expire_s=scenario.expire_s,
         )
         self.ledger = Ledger(self.colony.verified, self.verify)
         self.hosts: dict[str, Host] = {}

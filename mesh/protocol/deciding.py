@@ -25,6 +25,7 @@ from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from consensus.validators import Validator
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind, SaveFile
+from mesh.protocol.expiry import Expiry
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
 from mesh.protocol.messages import BlockRecord, ChainBlocks
@@ -61,6 +62,7 @@ class Deciding:
         self._served: dict[SwarmId, tuple[int, Instant]] = {}
         self._startup = startup
         self._witness = Witness(context)
+        self._expiry = Expiry(context)
         self._abstains_until: int | None = None  # a height
         self._abstained: int | None = None  # the epoch of its block
         self._signing = False
@@ -225,12 +227,19 @@ class Deciding:
         """Timers of the replica, and what has to be said again."""
         if self._context.chain.governed and not self.abstaining:
             self._carry_out(self.replica.tick(now, self._context.wall_ms(now)), now, out)
+            self._expire(now, out)
         for digest, submitted in list(self._submitted.items()):
             if now >= submitted.next_try:
                 if self._over(submitted.tx, now):
                     del self._submitted[digest]
                 else:
                     self._urge(submitted, now, out)
+
+    def _expire(self, now: Instant, out: Outbox) -> None:
+        """As one who votes: have it ordered that a certificate has ended."""
+        for tx in self._expiry.due(now) if self.replica.voting else ():
+            with suppress(RemoteError, Overloaded):  # the chain knows better, or too much waits: tried again later
+                self.submit(tx, now, out)
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When `tick` has something to do: nothing as long as the creator governs. Asked for after every event."""
@@ -240,6 +249,9 @@ class Deciding:
         timer = None if self.abstaining else self.replica.next_deadline(now, self._context.wall_ms(now))
         if timer is not None:
             due.append(timer)
+        expiry = self._expiry.next_deadline(now) if self.replica.voting and not self.abstaining else None
+        if expiry is not None:
+            due.append(expiry)
         return min(due, default=None)
 
     # carrying out

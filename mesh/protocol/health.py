@@ -4,8 +4,9 @@
     suspected ──accused by more than half of the weight──► failed, wherever that is known
     failed ──a SUSPEND on the chain──► suspended
     contradicted itself ──a QUARANTINE on the chain──► quarantined
+    its certificate has ended ──an EXPIRE on the chain──► expired
 
-The first three are what this node makes of others (`mesh.protocol.detector`): two nodes may differ. The last two are
+The first three are what this node makes of others (`mesh.protocol.detector`): two nodes may differ. The others are
 what the chain says: everybody's. Nobody watches who has no vote, and nobody watches at all while the creator governs:
 then there is nothing to say.
 
@@ -97,6 +98,8 @@ class HealthBook:
                 self._verdicts.read()
                 found = self._verdicts.against(member)
                 return self._row(Health[member.state.name], found.time_ms, found.accusers)
+            case MemberState.EXPIRED:
+                return self._row(Health.EXPIRED, member.not_after_ms, ())
             case MemberState.ACTIVE | MemberState.TAKING_OVER if self._context.chain.governed:
                 health, since = self._detector.condition(member.swarm, now)
                 if health is Health.ACTIVE:

@@ -95,12 +95,14 @@ def diagram() -> str:
                 arrows.append(f"    {state.name} --> {after}: {name}")
     arrows.append(f"    {MemberState.LEFT.name} --> {MemberState.LEARNER.name}: JOIN, in a later term")
     for state in VOTING:
+        arrows.append(f"    {state.name} --> {MemberState.EXPIRED.name}: EXPIRE")
         arrows.append(f"    {state.name} --> {MemberState.SUSPENDED.name}: SUSPEND")
         arrows.append(f"    {state.name} --> {MemberState.TAKING_OVER.name}: FAILOVER")
     arrows += [
         f"    {state.name} --> {MemberState.QUARANTINED.name}: QUARANTINE"
-        for state in (MemberState.LEARNER, MemberState.SUSPENDED, *VOTING)
+        for state in (MemberState.LEARNER, MemberState.SUSPENDED, MemberState.EXPIRED, *VOTING)
     ]
+    arrows.append(f"    {MemberState.EXPIRED.name} --> {MemberState.ACTIVE.name}: RENEW, TERM_BUMP")
     return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```", ""])
 
 
@@ -165,6 +167,7 @@ def health() -> str:
         Health.SUSPENDED: ("it has no vote", "PROMOTE: it proves that it is alive"),
         Health.TAKING_OVER: ("a backup is its queen, and votes", "PROMOTE: it is in step"),
         Health.QUARANTINED: ("it has no vote", "`reinstate`, by decision"),
+        Health.EXPIRED: ("it has no vote: its certificate has ended", "RENEW, by the root key"),
     }
     return table(["health", "meaning", "what ends it"], [[word.value, *rows[word]] for word in Health])
 
