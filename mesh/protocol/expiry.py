@@ -27,9 +27,7 @@ class Expiry:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._read_at = -1  # the chain's height at which `_ends` was read; it is asked for after every event
-        self._ends: list[
-            tuple[int, bytes]
-        ] = []  # (when it has surely ended, the transaction that says so), ascending
+        self._ends: list[tuple[int, bytes]] = []  # when each has surely ended, and what says so; ascending
         self._asked: dict[bytes, Instant] = {}  # when it was handed in last
 
     def due(self, now: Instant) -> list[bytes]:
@@ -39,8 +37,9 @@ class Expiry:
         return found
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        """When the next certificate has surely ended; None where no queen votes."""
-        return min((at for at, _ in self._due(now)), default=None)
+        """When the next certificate has surely ended; None where no queen votes. Always to come: who got its vote in
+        this very moment sees in the next what ended meanwhile."""
+        return min((max(at, now + 1) for at, _ in self._due(now)), default=None)
 
     def _due(self, now: Instant) -> list[tuple[Instant, bytes]]:
         """When each transaction is to be handed in: those that could be by now, and the next one."""
