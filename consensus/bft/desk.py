@@ -92,8 +92,9 @@ class Desk:
 
     @property
     def voting(self) -> bool:
-        """This swarm has a vote in the present epoch, the queens govern, and it does not abstain."""
-        return self.chain.governed and not self.abstains and self.validators.position(self.me) is not None
+        """This swarm has a vote in this epoch and does not abstain; the queens govern, by rules that we know."""
+        able = self.chain.governed and not self.abstains and not self.chain.standing.beyond_us
+        return able and self.validators.position(self.me) is not None
 
     def leader(self, ahead: int = 0) -> Validator:
         """Who proposes next in this view, or `ahead` views later."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from consensus.bft.desk import ReplicaConfig
 from consensus.governance.proposals import Choice
+from consensus.governance.standing import RULES
 from mesh.protocol.messages import Capabilities
 from wire.time import SECOND, seconds
 
@@ -144,6 +145,7 @@ class NodeConfig:
     accuse_again: int = seconds(30)  # a failed member is accused anew, since words against it grow old
     suspend_after: int = seconds(60)  # how long a member stays failed before it is suspended
     submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again, to more each time
+    rules: int = RULES  # the newest version of the federation's rules that this node knows
     govern: bool = True  # this node is ready to govern with the others; else it holds that back
     govern_patience: int = seconds(60)  # the creator waits so long for the last ones to be ready
     replica: ReplicaConfig = field(default_factory=ReplicaConfig)

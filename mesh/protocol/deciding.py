@@ -24,7 +24,7 @@ from consensus.bft.replica import MESSAGES, Replica
 from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from mesh.protocol.context import Context
-from mesh.protocol.effects import RecordKind, SaveFile
+from mesh.protocol.effects import Halt, RecordKind, SaveFile
 from mesh.protocol.expiry import Expiry
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
@@ -32,6 +32,7 @@ from mesh.protocol.messages import BlockRecord, ChainBlocks
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import FORGOTTEN_FILE, Startup
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.versions import outdated
 from mesh.protocol.witness import Witness
 from wire import cbor
 from wire.errors import Overloaded, Overtaken, RemoteError
@@ -213,7 +214,10 @@ class Deciding:
             submitted.next_try = min(submitted.next_try, now)
 
     def chain_grew(self, now: Instant, out: Outbox) -> None:
-        """Blocks came; what is ordered, or cannot be any more, need not be repeated."""
+        """Blocks came; what is ordered, or cannot be any more, need not be repeated. One may be the last for us."""
+        if reason := outdated(self._context):
+            out.add(Halt(reason=reason))
+            return
         self.replica.abstain(self.abstaining)
         self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
         self._accuse(self._witness.grew(), now, out)

@@ -33,6 +33,7 @@ from mesh.protocol.deciding import Deciding, Reach
 from mesh.protocol.effects import Deliberate, Persist, RecordKind, Reply
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.versions import beyond_us
 from wire.errors import Overloaded, RemoteError, UsageError
 from wire.time import SECOND, Instant
 
@@ -149,6 +150,8 @@ class Voting:
         if said not in (None, choice):
             reason = f"this queen has voted {said.name} on it already: a vote is final"
         try:
+            if not reason and choice is Choice.APPROVE:
+                reason = beyond_us(self._context, proposal.body)
             if not reason and said is None:
                 self._cast(proposal, choice, command.reason, now, out)
             elif not reason:
@@ -288,6 +291,8 @@ class Voting:
             return
         choice = self._context.config.voting.choice(proposal.body.action)
         try:
+            if choice is Choice.APPROVE and beyond_us(self._context, proposal.body):
+                choice = None
             if self._said(proposal.id) is not None:
                 self._repeat(proposal.id, now, out)
             elif choice is not None:
