@@ -154,7 +154,7 @@ PROMOTIONS = [
     pytest.param(lambda r: r.promote("gamma", term=2), "learner's queen did not sign", id="another key"),
     pytest.param(stale, "names no recent block", id="a block long past"),
     pytest.param(
-        lambda r: promote_tx(r.federation, swarm("gamma"), 3, ZERO, queen("gamma")), "recent", id="a block to come"
+        lambda r: promote_tx(r.federation, swarm("gamma"), 3, ZERO, queen("gamma")), "not have yet", id="one to come"
     ),
     pytest.param(
         lambda r: promote_tx(r.federation, swarm("gamma"), 2, ZERO, queen("gamma")), "recent", id="another chain's"
@@ -240,6 +240,9 @@ def test_a_transaction_is_refused(realm: Realm, make: Make, why: str) -> None:
     [
         pytest.param(lambda r: r.promote("beta"), True, id="a promotion of who is active"),
         pytest.param(stale, True, id="a promotion over a block long past"),
+        pytest.param(
+            lambda r: promote_tx(r.federation, swarm("gamma"), 3, ZERO, queen("gamma")), True, id="over one to come"
+        ),
         pytest.param(
             lambda r: promote_tx(r.federation, swarm("gamma"), 2, ZERO, queen("gamma")), False, id="another chain's"
         ),
