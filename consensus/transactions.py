@@ -138,7 +138,8 @@ def _promote(view: View, tx: PromoteTx) -> Membership:
     if envelope.kid != member.queen_key or (statement.federation, statement.swarm) != (view.federation, tx.swarm):
         _check_fenced(member, envelope.kid, "a promotion")
         raise BadSignature("a promotion that the learner's queen did not sign")
-    if statement.height > view.height or view.block_hash_at(statement.height) != statement.block_hash:
+    known = view.block_hash_at(statement.height)  # none: from before what is held here, and a quorum has judged it
+    if statement.height > view.height or known not in (None, statement.block_hash):
         raise ProtocolViolation("a promotion that names no recent block of this chain")
     if statement.height < view.height - PROMOTE_HEIGHTS:
         raise Overtaken("a promotion that names no recent block of this chain: it has grown since")
