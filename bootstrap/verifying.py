@@ -53,7 +53,7 @@ def verify(text: bytes, genesis: bytes) -> Verified:
     outcome = chain.standing.outcomes.get(proposal)
     if outcome is None or outcome.height != chain.height:
         raise NotProven(f"its last block does not decide proposal {said['proposal']}")
-    proven = proofs.document(chain, proposal)
+    proven = proofs.document(chain, proposal, chain.records())
     if text not in (spelled(proven).encode(), spelled(proven, ascii_only=True).encode()):
         raise NotProven(_difference(said, proven))
     names = {swarm.hex(): member.name for swarm, member in chain.state.membership.everyone.items()}

@@ -43,6 +43,7 @@ class Way(TypedDict, total=False):
     votes_to_all: int
     late: tuple[str, ...]
     expire_s: tuple[tuple[str, int], ...]
+    checkpoint_every: int
 
 
 def way_of(rng: Rng, hosts: list[str]) -> Way:
@@ -54,6 +55,7 @@ def way_of(rng: Rng, hosts: list[str]) -> Way:
         "policy": rng.choice([Policy.APPROVE, Policy.DRAWN, Policy.DRAWN, Policy.OPERATORS]),
         "votes_to_all": rng.choice([16, 16, 16, 0]),
         "late": tuple(late),
+        "checkpoint_every": rng.split("checkpoints").choice([100, 10, 4]),
         "expire_s": _ends(rng.split("ends"), hosts),
     }
 

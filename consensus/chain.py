@@ -155,8 +155,8 @@ class Chain(Reader):
         return self._history.records()
 
     def way_to(self, height: int) -> list[Record]:
-        """The part of it that leads to `height`, from `first` on."""
-        return self._history.up_to(height)
+        """What proves the block of `height`, from `first` on, to who has the genesis."""
+        return self.landmarks.way(self._history, height)
 
     def course(self, height: int, pass_not: int | None, max_bytes: int) -> list[Record]:
         """Records by which a chain of `height` comes to the last checkpoint here, and over no more than `pass_not`;

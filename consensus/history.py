@@ -22,7 +22,7 @@ from consensus.blocks import block_hash
 from consensus.state import State
 
 SPACING = 100  # heights from one checkpoint to the next
-_KEPT = 2  # checkpoints
+_KEPT = 2  # checkpoints with enough blocks behind them
 _LEAST = 8  # fewer blocks than so many are handed over themselves
 _CACHED = 64  # images
 
@@ -101,8 +101,9 @@ class Landmarks:
             self._turns[height] = State(before.membership, light, before.epoch), bare
         if landed or (height > 1 and (height - 1) % self.spacing == 0):
             self._checkpoints[height - 1] = before, bare
-            for older in sorted(self._checkpoints)[:-_KEPT]:
-                del self._checkpoints[older]
+        settled = sorted(at for at in self._checkpoints if at + _LEAST < height)
+        for older in settled[:-_KEPT]:
+            del self._checkpoints[older]
 
     def course(self, history: History, height: int, pass_not: int) -> list[Record]:
         """What leads from `height` to the last checkpoint that is not past the height `pass_not`, and behind which
@@ -111,6 +112,27 @@ class Landmarks:
         if not found:
             return []
         end = max(found)
+        steps = self._over_turns(history, height, end)
+        steps.append(self._with_image(end + 1, *self._checkpoints[end], whole=True))
+        return steps if _all_fit(steps) else []
+
+    def way(self, history: History, height: int) -> list[Record]:
+        """What proves the block of `height`, which is held: from the genesis over the turns, and from the last
+        checkpoint before it; block by block where all are there and an image is too large."""
+        if history.first > 1:
+            return history.up_to(height)
+        steps = self._over_turns(history, 0, height)
+        stands = max((at for at in self._turns if at <= height), default=0)
+        nearest = max((at for at in self._checkpoints if stands + _LEAST < at < height), default=None)
+        if nearest is not None:
+            state, record = self._checkpoints[nearest]
+            steps.append(self._with_image(nearest + 1, state, record, whole=False))
+            stands = nearest + 1
+        steps += history.tail(stands + 1)[: height - stands]
+        return steps if _all_fit(steps) else history.up_to(height)
+
+    def _over_turns(self, history: History, height: int, end: int) -> list[Record]:
+        """From `height` to the last block up to `end` that ended an epoch."""
         steps: list[Record] = []
         stands = height
         for turn in sorted(at for at in self._turns if height < at <= end):
@@ -119,8 +141,7 @@ class Landmarks:
             else:
                 steps.append(self._with_image(turn, *self._turns[turn], whole=False))
             stands = turn
-        steps.append(self._with_image(end + 1, *self._checkpoints[end], whole=True))
-        return steps if all(len(step.state or b"") <= image.MAX_IMAGE for step in steps) else []
+        return steps
 
     def _with_image(self, height: int, state: State, record: Record, *, whole: bool) -> Record:
         raw = self._images.get((height, whole))
@@ -130,6 +151,10 @@ class Landmarks:
                 del self._images[next(iter(self._images))]
             self._images[height, whole] = raw
         return Record(record.block, record.certificate, raw)
+
+
+def _all_fit(steps: Iterable[Record]) -> bool:
+    return all(len(step.state or b"") <= image.MAX_IMAGE for step in steps)
 
 
 def bounded(records: Iterable[Record], max_bytes: int, most: int) -> list[Record]:

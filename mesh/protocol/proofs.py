@@ -6,12 +6,12 @@ document. So nothing in it can be changed, and there are no names in it that a s
 are named by their ids.
 
     chain = replay(genesis, proof)         # raises RemoteError where a block does not follow, or is not certified
-    document(chain, proposal) == what was handed over
+    document(chain, proposal, proof) == what was handed over
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from consensus.chain import Chain
 from consensus.governance.proposals import Proposal, ProposalId
@@ -22,15 +22,15 @@ from wire import cbor
 from wire.ids import SwarmId
 
 
-def document(chain: Chain, proposal: ProposalId) -> dict[str, object]:
-    """The decision on `proposal`, which `chain` remembers, with its proof."""
+def document(chain: Chain, proposal: ProposalId, proof: Sequence[Record] | None = None) -> dict[str, object]:
+    """The decision on `proposal`, which `chain` remembers, with its proof: a short one, unless another is given."""
     outcome = chain.standing.outcomes[proposal]
     return {
         "federation_id": chain.federation_id.hex(),
         "federation_name": chain.genesis.name,
         **proposal_facts(outcome.proposal),
         **outcome_facts(chain, outcome),
-        "proof": [_entry(record) for record in chain.way_to(outcome.height)],
+        "proof": [_entry(record) for record in (chain.way_to(outcome.height) if proof is None else proof)],
     }
 
 

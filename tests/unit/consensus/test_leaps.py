@@ -91,6 +91,26 @@ def test_a_chain_of_a_creator_leaps_as_well() -> None:
     assert (newcomer.state, newcomer.whole) == (realm.chain.state, True)
 
 
+@pytest.mark.parametrize("leaped", [False, True], ids=["from the genesis", "behind a leap"])
+def test_a_block_is_proven_by_few(leaped: bool) -> None:
+    story = told()
+    chain = caught_up(story.fresh(), story) if leaped else story.chain
+    for height in range(chain.first, chain.height + 1):
+        way = chain.way_to(height)
+        proven = story.fresh()
+        for record in way:
+            assert proven.append(*record)
+        assert proven.height == height
+        assert height not in story.states or proven.state_hash == story.hash(height)
+    assert len(chain.way_to(chain.height)) < 40
+
+
+def test_a_block_whose_way_is_too_large_is_proven_by_all_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image, "MAX_IMAGE", 100)
+    chain = told().chain
+    assert chain.way_to(80) == chain.records()[:80]
+
+
 # refusals
 
 
