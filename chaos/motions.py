@@ -46,6 +46,7 @@ class Way(TypedDict, total=False):
     late: tuple[str, ...]
     backups: tuple[str, ...]
     expire_s: tuple[tuple[str, int], ...]
+    checkpoint_every: int
 
 
 def way_of(rng: Rng, hosts: list[str]) -> Way:
@@ -59,6 +60,7 @@ def way_of(rng: Rng, hosts: list[str]) -> Way:
         "votes_to_all": rng.choice([16, 16, 16, 0]),
         "late": tuple(late),
         "backups": backed(rng.split("backups"), [] if handover else [host for host in hosts if host not in late]),
+        "checkpoint_every": rng.split("checkpoints").choice([100, 10, 4]),
         "expire_s": _ends(rng.split("ends"), hosts),
     }
 

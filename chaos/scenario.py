@@ -49,6 +49,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     late: tuple[str, ...] = ()  # who belongs only once the queens have admitted it, and starts then
     backups: tuple[str, ...] = ()  # with `govern`: whose queens have a backup (`spares_of`); who is named twice, two
     expire_s: tuple[tuple[str, Annotated[int, Meta(ge=0)]], ...] = ()  # whose certificates end how soon
+    checkpoint_every: Annotated[int, Meta(ge=1)] = 100  # heights; who lacks a quarter more leaps to the last one
     memo: bool = True  # signatures are verified once in the world; without, by every node
     canary: str | None = None  # a planted fault that the world injects
     note: str = ""  # why somebody keeps this file

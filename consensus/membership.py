@@ -331,7 +331,11 @@ class Membership:
             swarm: m if m.weight == (weight := weights.get(swarm, 0)) else replace(m, weight=weight)
             for swarm, m in self.everyone.items()
         }
-        return replace(self, everyone=everyone, peak=max(self.peak, len(members)))
+        return replace(self, everyone=everyone).peaked()
+
+    def peaked(self) -> Membership:
+        """With a peak that is not below what there is: only one above it is in the hash."""
+        return replace(self, peak=max(self.peak, len(self.members())))
 
 
 def _certified(member: Member, cert: MemberCert) -> Member:

@@ -136,13 +136,13 @@ class Step:
 
     def expire(self) -> None:
         """Proposals whose deadline has come are over: a ballot in this very block is too late."""
-        for entry in list(self.standing.open.values()):
+        for entry in self.standing.in_order():
             if entry.proposal.body.deadline_ms <= self.time_ms:
                 self._close(entry, Status.EXPIRED, _judged(entry, self.before.validators)[0])
 
     def tally(self) -> None:
         """Decide what the ballots decide, and let it take effect."""
-        for entry in list(self.standing.open.values()):
+        for entry in self.standing.in_order():
             tally, status = _judged(entry, self.before.validators)
             if status is Status.APPROVED:
                 self._effect(entry, tally)

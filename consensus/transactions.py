@@ -140,7 +140,8 @@ def _promote(view: View, tx: PromoteTx) -> Membership:
         raise BadSignature("a promotion that the learner's queen did not sign")
     if statement.height > view.height:
         raise Overtaken("a promotion that names a block which this chain does not have yet")
-    if view.block_hash_at(statement.height) != statement.block_hash:
+    known = view.block_hash_at(statement.height)  # none: from before what is held here, and a quorum has judged it
+    if known not in (None, statement.block_hash):
         raise ProtocolViolation("a promotion that names no recent block of this chain")
     if statement.height < view.height - PROMOTE_HEIGHTS:
         raise Overtaken("a promotion that names no recent block of this chain: it has grown since")

@@ -148,6 +148,8 @@ class NodeConfig:
     rules: int = RULES  # the newest version of the federation's rules that this node knows
     govern: bool = True  # this node is ready to govern with the others; else it holds that back
     govern_patience: int = seconds(60)  # the creator waits so long for the last ones to be ready
+    checkpoint_every: int = 100  # heights; who is far behind leaps to the last checkpoint but one, or the last
+    leap_from: int = 256  # so many blocks are replayed rather than leapt over
     replica: ReplicaConfig = field(default_factory=ReplicaConfig)
     voting: VotingPolicy = field(default_factory=VotingPolicy)
     startup_patience: int = seconds(3)  # how long an unclean but whole log waits for a majority to confirm it

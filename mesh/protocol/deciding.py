@@ -94,7 +94,8 @@ class Deciding:
         for after every event, so its block is read once."""
         until, chain = self._abstains_until, self._context.chain
         if self._abstained is None and until is not None and chain.height >= until:
-            self._abstained = cbor.decode_as(chain.blocks(until, 0)[0][0], Block, MAX_BLOCK).epoch
+            held, _ = chain.blocks(max(until, chain.first), 0)[0]
+            self._abstained = cbor.decode_as(held, Block, MAX_BLOCK).epoch
         return self._abstained
 
     def records(self) -> list[bytes]:
@@ -312,7 +313,8 @@ class Deciding:
         height = self._context.chain.height
         last = self._served.get(swarm)
         recently = last is not None and last[0] == height and now < last[1] + self._context.config.submit_retry // 4
-        if link is None or recently or from_height > height:
+        far = height - from_height >= self._context.config.leap_from  # it sees our height, and asks for a leap
+        if link is None or recently or far or from_height > height:
             return
         self._served[swarm] = (height, now)
         self._greeting.send_blocks(link, from_height, out)

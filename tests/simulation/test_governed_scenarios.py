@@ -234,3 +234,20 @@ def test_certificates_end_while_queens_decide(
     assert {len(chain.validators()) for chain in chains} == {size - expired}
     assert {chain.validators().total for chain in chains} == {size}
     assert min(len(chain.standing.outcomes) for chain in chains) >= 6, "all but what the expired proposed too late"
+
+
+@pytest.mark.parametrize("every", [4, 10])
+def test_who_was_away_leaps_to_what_the_others_decided(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One host is down for most of the time, another one's disk is lost in between; both hold in the end what replay
+    leads to, as the checkers see to."""
+    motions = [propose(1_500 + 900 * number, f"s{1 + number % 2}", number) for number in range(30)]
+    down = Crash(at_ms=2_000, host="s4"), Start(at_ms=29_000, host="s4")
+    again = Crash(at_ms=30_000, host="s4"), Start(at_ms=31_000, host="s4")
+    scenario = story(*motions, *down, *again, faults_s=35, checkpoint_every=every)
+    with witnessed(monkeypatch) as (_, worlds):
+        report = run(scenario)
+        held(report)
+    (world,) = worlds
+    chain = world.hosts["s4"].process.node.context.chain  # type: ignore[union-attr]
+    assert chain.first > world.colony.verified.height
+    assert heights(world) == {chain.height}
