@@ -75,7 +75,7 @@ def named(row: Row, federation: str, request: Request, rank: int | None, until_m
         raise UsageError(f"this request is for a backup of {request.name!r} by another federation or swarm's ticket")
     if request.name != row["swarm"]:
         raise UsageError(f"the backup was made with `--swarm {request.name}`, this swarm is {row['swarm']}")
-    others = [backup for backup in _backups(row) if backup.peer != request.peer]
+    others = [backup for backup in backups_of(row) if backup.peer != request.peer]
     if len(others) >= MAX_BACKUPS:
         raise UsageError(f"a swarm has at most {MAX_BACKUPS} backups: remove one first (`zenmesh backup remove`)")
     last = max((backup.rank for backup in others), default=-1) + 1
@@ -84,15 +84,18 @@ def named(row: Row, federation: str, request: Request, rank: int | None, until_m
 
 def without(row: Row, peer: str) -> list[Backup]:
     """The backups of a member but for one, named by the beginning or the end of its peer id. Raises UsageError."""
-    backups = _backups(row)
+    backups = backups_of(row)
     found = [one for one in backups if one.peer.startswith(peer) or one.peer.endswith(peer)]
     if len(found) != 1:
         raise UsageError(f"{len(found)} backups have a peer id like {peer!r}: see `zenmesh backup list`")
     return [one for one in backups if one is not found[0]]
 
 
-def certified(row: Row, federation: str, root: SigningKey, backups: Sequence[Backup], wall_ms: int) -> bytes:
-    """The certificate of a member with these backups. Raises UsageError when the root key is another swarm's."""
+def certified(
+    row: Row, federation: str, root: SigningKey, backups: Sequence[Backup], wall_ms: int, until_ms: int | None = None
+) -> bytes:
+    """The certificate of a member with these backups, for a year or until `until_ms`, and in any case longer than the
+    one that it replaces. Raises UsageError when the root key is another swarm's."""
     if swarm_id_of(root.public).hex() != row["swarm_id"]:
         raise UsageError(f"this is not the root key of {row['swarm']}")
     return make_member_cert(
@@ -103,7 +106,7 @@ def certified(row: Row, federation: str, root: SigningKey, backups: Sequence[Bac
         term=row["term"],
         queen_key=PublicKey(bytes.fromhex(row["queen_key"])),
         peer=PeerId(row["peer_id"]),
-        not_after_ms=max(wall_ms + YEAR_MS, row["expires_ms"] + 1),
+        not_after_ms=max(wall_ms + YEAR_MS if until_ms is None else until_ms, row["expires_ms"] + 1),
         weight=row["certified_weight"],
         backups=tuple(backups),
     )
@@ -112,12 +115,13 @@ def certified(row: Row, federation: str, root: SigningKey, backups: Sequence[Bac
 def root_key(home: Home, file: Path | None) -> SigningKey:
     """The root key: in the file that was named, else in the home. Raises ConfigError."""
     if file is None and not has_key(home.keys, ROOT):
-        rule = "naming backups needs the root key, once: bring it and say `--root-key FILE`"
+        rule = "a certificate needs the root key, once: bring it and say `--root-key FILE`"
         raise ConfigError(str(home.keys / ROOT.file), "missing", rule)
     return read_key(home.keys, ROOT) if file is None else read_key_file(file, ROOT)
 
 
-def _backups(row: Row) -> list[Backup]:
+def backups_of(row: Row) -> list[Backup]:
+    """The backups that a member has."""
     return [
         Backup(bytes.fromhex(one["key"]), one["peer_id"], one["rank"], one["expires_ms"]) for one in row["backups"]
     ]

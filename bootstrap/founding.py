@@ -133,7 +133,8 @@ def begin_new_term(home: Home, root_file: Path | None, wall_ms: int) -> NewTerm:
             where = root_file or home.keys / ROOT.file
             raise ConfigError(str(where), "another swarm's", f"bring the root key of {held.name!r}")
         ordered = member.term if member is not None else FIRST_TERM
-        if held is not None and held.term > ordered and not home.restored:
+        prepared = held is not None and held.term > ordered and held.body.not_after_ms > wall_ms
+        if held is not None and prepared and not home.restored:
             return NewTerm(swarm=held.name, term=held.term, waiting=True)
         used = [
             ordered,

@@ -21,6 +21,7 @@ from wire.errors import RemoteError, ZenmeshError
 from wire.ids import SwarmId, sha256
 
 Document = Mapping[str, Any]
+_ENTRIES = ({"block", "certificate"}, {"block", "certificate", "state"})
 
 
 class NotProven(ZenmeshError):
@@ -52,7 +53,7 @@ def verify(text: bytes, genesis: bytes) -> Verified:
     outcome = chain.standing.outcomes.get(proposal)
     if outcome is None or outcome.height != chain.height:
         raise NotProven(f"its last block does not decide proposal {said['proposal']}")
-    proven = proofs.document(chain, proposal)
+    proven = proofs.document(chain, proposal, chain.records())
     if text not in (spelled(proven).encode(), spelled(proven, ascii_only=True).encode()):
         raise NotProven(_difference(said, proven))
     names = {swarm.hex(): member.name for swarm, member in chain.state.membership.everyone.items()}
@@ -78,12 +79,12 @@ def _replayed(genesis: bytes, proof: object) -> tuple[Chain, ValidatorSet]:
     chain = proofs.replay(genesis, ())
     voters = chain.validators()
     for height, row in enumerate(proof, 1):
-        if not isinstance(row, dict) or row.keys() != {"block", "certificate"}:
+        if not isinstance(row, dict) or row.keys() not in _ENTRIES:
             raise NotProven(f"entry {height} of its proof is no block with its certificate")
-        block, certificate = (_bytes(row[name], f"the {name} of entry {height}") for name in ("block", "certificate"))
+        parts = {name: _bytes(text, f"the {name} of entry {height}") for name, text in row.items()}
         voters = chain.validators()
         try:
-            grew = chain.append(block, certificate)
+            grew = chain.append(parts["block"], parts["certificate"], parts.get("state"))
         except RemoteError as error:
             raise NotProven(f"block {height} of its proof does not stand: {error.detail}") from None
         if not grew:

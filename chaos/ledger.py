@@ -66,6 +66,8 @@ class Ledger:
     def follow(self, chain: Chain) -> None:
         """Take over the blocks that only `chain` has."""
         while not self.fault and self.chain.height < chain.height:
+            if self.chain.height + 1 < chain.first:
+                return  # it leaped over that block; whoever showed it the way holds it
             block, certificate = chain.blocks(self.chain.height + 1, 0)[0]
             voters = self.chain.validators()
             try:

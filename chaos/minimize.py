@@ -20,7 +20,7 @@ from msgspec.structs import asdict, replace
 from chaos.actions import AnyAction
 from chaos.checkers import Violation
 from chaos.runner import Report, run
-from chaos.scenario import Scenario, hosts_of
+from chaos.scenario import SPARES, Scenario, hosts_of
 
 T = TypeVar("T")
 
@@ -143,10 +143,10 @@ def _checker(violation: Violation | None) -> str:
 
 def without(scenario: Scenario, number: int) -> dict[str, object]:
     """What changes when swarm `number` was never there: later ones move up, a core without majority is drawn anew."""
-    gone = {f"s{number}{what}" for what in ("", "'", "b")}  # itself, its twin, its backup
+    gone = {f"s{number}{what}" for what in ("", "'", *SPARES)}  # itself, its twin, its backups
 
     def renamed(host: str) -> str:
-        digits = host.strip("s'b")
+        digits = host.strip(f"s'{SPARES}")
         return f"s{int(digits) - 1}{host[1 + len(digits) :]}" if int(digits) > number else host
 
     def moved(action: AnyAction) -> AnyAction | None:
@@ -164,6 +164,7 @@ def without(scenario: Scenario, number: int) -> dict[str, object]:
         "swarms": swarms,
         "late": tuple(renamed(host) for host in scenario.late if host not in gone),
         "backups": tuple(renamed(host) for host in scenario.backups if host not in gone),
+        "expire_s": tuple((renamed(host), seconds) for host, seconds in scenario.expire_s if host not in gone),
         "core": core if core is not None and len(core) > swarms // 2 else None,
         "actions": tuple(kept for action in scenario.actions if (kept := moved(action)) is not None),
     }

@@ -63,6 +63,8 @@ def _config(world: World, host: Host) -> NodeConfig:
         profile=PROFILES[scenario.profile],
         govern=scenario.govern,
         replica=ReplicaConfig(all_to_all=scenario.votes_to_all),
+        checkpoint_every=scenario.checkpoint_every,
+        leap_from=scenario.checkpoint_every * 5 // 4,
         voting=VotingPolicy(default=choice),
     )
 

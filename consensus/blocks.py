@@ -47,6 +47,7 @@ class TxKind(IntEnum):
     SUSPEND = 9
     FAILOVER = 10
     RENEW = 11
+    EXPIRE = 12
 
 
 class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -196,6 +197,13 @@ class RenewTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     certificate: Sealed
 
 
+class ExpireTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A swarm's certificate, the one that ends at `not_after_ms`, has ended: the block's time proves it."""
+
+    swarm: Bytes16
+    not_after_ms: Natural
+
+
 TxBody = (
     JoinTx
     | PromoteTx
@@ -208,6 +216,7 @@ TxBody = (
     | SuspendTx
     | FailoverTx
     | RenewTx
+    | ExpireTx
 )
 
 _BODIES: dict[TxKind, type[TxBody]] = {
@@ -222,6 +231,7 @@ _BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.SUSPEND: SuspendTx,
     TxKind.FAILOVER: FailoverTx,
     TxKind.RENEW: RenewTx,
+    TxKind.EXPIRE: ExpireTx,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 

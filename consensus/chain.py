@@ -8,8 +8,14 @@ epoch's active members certify, by their weights.
 A swarm that came by ticket knows one block from its inviter, the anchor: a chain that has another there is refused,
 and one that does not reach it is not believed yet.
 
+Who is far behind need not append every block. Whose votes certify a block of the present epoch is known, and the
+block names the state before it: so with an image of that state the chain *leaps* to it, from anywhere in the epoch.
+The last block of an epoch, appended like any other, makes the voters of the next one. No epoch can be passed over.
+
     chain = Chain.from_genesis(raw)
     chain.append(block, certificate)         # verifies everything; RemoteError leaves the chain as it was
+    chain.append(block, certificate, image)  # leaps to the state before the block, first
+    other.course(chain.height, …)            # the records that bring a chain to where another stands
     block, certificate = chain.propose([tx], wall_ms, queen_key)             # while the creator governs
     draft = chain.draft(txs, wall_ms)                                        # what the queens then agree on
     chain.check_block(draft.block)
@@ -20,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from consensus import transactions
+from consensus import image, transactions
 from consensus.blocks import (
     MAX_BLOCK,
     MAX_TX,
@@ -33,19 +39,20 @@ from consensus.blocks import (
     decode_tx,
     sign_core,
 )
-from consensus.genesis import Genesis, Params, parse_genesis
-from consensus.governance.standing import Standing
-from consensus.membership import Member, MemberState
-from consensus.quorum import QuorumRule, QuorumSetting
+from consensus.genesis import Genesis, parse_genesis
+from consensus.history import History, Landmarks, Record, bounded, hash_of
+from consensus.reader import Reader, alone
 from consensus.state import Context, State, Step, Surplus
 from consensus.tickets import Anchor
-from consensus.validators import Validator, ValidatorSet
+from consensus.transactions import PROMOTE_HEIGHTS
+from consensus.validators import ValidatorSet
 from wire import cbor, keys
 from wire.errors import Equivocation, Offence, ProtocolViolation, RemoteError
-from wire.ids import Digest, FederationId, PeerId, PublicKey, SwarmId
+from wire.ids import Digest, FederationId
 from wire.types import ContentType
 
 _HEADROOM = 4096  # bytes of a block that are not transactions
+_PAGE = 256  # records that are handed over at once
 _JUDGED = 8  # blocks whose outcome is kept between the vote on them and their decision
 
 
@@ -60,38 +67,59 @@ class Draft:
     urgent: bool  # something in it needs no ballots, so that nothing is gained by waiting for more
 
 
-class Chain:
-    """One federation's chain, as far as it is known here. A `KeyRing` for the replicated state."""
+class Chain(Reader):
+    """One federation's chain, as far as it is known here."""
 
     def __init__(self, genesis: Genesis, verify: keys.Verify = keys.verify, anchor: Anchor | None = None) -> None:
         self.genesis = genesis
         self.federation_id: FederationId = genesis.federation_id
         self._verify = verify
         self._anchor = anchor
-        self._blocks: list[tuple[bytes, bytes]] = []
+        self._history = History()
+        self.landmarks = Landmarks()
         self._last: Block | None = None
         self._judged: dict[Digest, State] = {}
         self.state = State.founded(genesis)
         self._context = Context(genesis=genesis, block_hash_at=self._hash_at, verify=verify)
         self.head_hash = Digest(genesis.federation_id)
+        self._base = (self.state, self.head_hash)  # before the first of the consecutive blocks
+        self._remembers = True  # all outcomes that a state has
 
     @classmethod
     def from_genesis(cls, raw: bytes, verify: keys.Verify = keys.verify, anchor: Anchor | None = None) -> Chain:
         """A chain of height 0; raises RemoteError when the genesis is malformed or forged."""
         return cls(parse_genesis(raw, verify), verify, anchor)
 
-    def copy(self, verify: keys.Verify) -> Chain:
+    def copy(self, verify: keys.Verify | None = None) -> Chain:
         """The same chain, to grow on its own; what it is made of never changes, so nothing is verified again."""
-        twin = Chain(self.genesis, verify, self._anchor)
-        twin._blocks = list(self._blocks)
-        twin._last, twin.state, twin.head_hash = self._last, self.state, self.head_hash
+        twin = Chain(self.genesis, verify or self._verify, self._anchor)
+        twin.adopt(self)
+        twin._history, twin.landmarks = self._history.copy(), self.landmarks.copy()
         return twin
+
+    def adopt(self, other: Chain) -> None:
+        """Be where `other` is, which has grown from a copy of this and is used no more."""
+        self._history, self.landmarks = other._history, other.landmarks
+        self._last, self.state, self.head_hash = other._last, other.state, other.head_hash
+        self._base, self._remembers = other._base, other._remembers
+        self._judged.clear()
 
     # reading
 
     @property
     def height(self) -> int:
-        return len(self._blocks)
+        return self._history.height
+
+    @property
+    def first(self) -> int:
+        """From which height on every block is held."""
+        return self._history.first
+
+    @property
+    def whole(self) -> bool:
+        """A node can live on it: it has the outcomes that a state remembers, and so many blocks behind the last leap
+        as what comes next may refer to."""
+        return self._remembers and (self.first == 1 or self.height - self.first + 1 >= PROMOTE_HEIGHTS)
 
     @property
     def anchored(self) -> bool:
@@ -99,98 +127,48 @@ class Chain:
         return self._anchor is None or self.height >= self._anchor.height
 
     @property
-    def epoch(self) -> int:
-        """How often the membership, and so who votes, has changed."""
-        return self.state.epoch
+    def anchor_height(self) -> int | None:
+        """Of the block that our ticket names, which no leap passes over."""
+        return None if self._anchor is None else self._anchor.height
 
     @property
     def time_ms(self) -> int:
         """Of the last block; 0 at height 0."""
         return self._last.time_ms if self._last else 0
 
-    @property
-    def state_hash(self) -> Digest:
-        return self.state.hash
-
-    @property
-    def params(self) -> Params:
-        """The federation's parameters, as decided."""
-        return self.state.standing.params
-
-    @property
-    def standing(self) -> Standing:
-        """What the queens decided, and what is open."""
-        return self.state.standing
-
-    @property
-    def governed(self) -> bool:
-        """The queens govern; else the creator does, alone."""
-        return self.state.standing.governed
-
-    def validators(self) -> ValidatorSet:
-        """Who certifies the next block."""
-        if self.governed:
-            return self.state.validators
-        return _alone(self.creator, self.creator.queen_key, self.epoch)
-
-    @property
-    def creator(self) -> Member:
-        """The governor, in its current term."""
-        return self.state.membership.everyone[self.genesis.members[0].swarm]
-
-    def members(self) -> tuple[Member, ...]:
-        """Who belongs, ascending by swarm id."""
-        return self.state.membership.members()
-
-    def member(self, swarm: SwarmId) -> Member | None:
-        return self.state.membership.member(swarm)
-
-    def member_by_peer(self, peer: PeerId) -> Member | None:
-        return self.state.membership.by_peer(peer)
-
-    def belonged(self, peer: PeerId) -> bool:
-        """Whether `peer` speaks, or spoke last, for a swarm that belongs or did."""
-        return any(member.peer == peer for member in self.state.membership.everyone.values())
-
-    def standing_of(self, swarm: SwarmId) -> MemberState | None:
-        """What became of a swarm, past members included."""
-        member = self.state.membership.everyone.get(swarm)
-        return None if member is None else member.state
-
-    def member_by_name(self, name: str) -> Member | None:
-        return self.state.membership.by_name(name)
-
-    def queen_key(self, swarm: SwarmId, term: int) -> PublicKey | None:
-        """The key that signs for `swarm` in `term`, past members included."""
-        member = self.state.membership.everyone.get(swarm)
-        known = member.terms.get(term) if member else None
-        return known.queen_key if known else None
-
-    def close_of(self, swarm: SwarmId, term: int) -> tuple[int, bytes] | None:
-        """(seq, hash) of the last batch that counts of a closed term."""
-        member = self.state.membership.everyone.get(swarm)
-        known = member.terms.get(term) if member else None
-        return known.close if known else None
-
     def blocks(self, from_height: int, max_bytes: int) -> list[tuple[bytes, bytes]]:
-        """(block, certificate) from `from_height` on, up to `max_bytes` and 256 blocks, at least one."""
-        found: list[tuple[bytes, bytes]] = []
-        size = 0
-        for block, certificate in self._blocks[max(from_height, 1) - 1 :][:256]:
-            size += len(block) + len(certificate)
-            if found and size > max_bytes:
-                break
-            found.append((block, certificate))
-        return found
+        """(block, certificate) from `from_height` on, up to `max_bytes` and 256 blocks, at least one; nothing where
+        that is before the first that is held."""
+        held = self._history.tail(from_height) if max(from_height, 1) >= self.first else []
+        return [record[:2] for record in bounded(held, max_bytes, _PAGE)]
 
     def all_blocks(self) -> list[tuple[bytes, bytes]]:
-        """Every (block, certificate), lowest first."""
-        return list(self._blocks)
+        """Every (block, certificate) from the first that is held without a gap on, lowest first."""
+        return self.tail(self.first)
+
+    def tail(self, from_height: int) -> list[tuple[bytes, bytes]]:
+        """Those of them from `from_height` on."""
+        return [record[:2] for record in self._history.tail(from_height)]
+
+    def records(self) -> list[Record]:
+        """What makes this chain of its genesis, in order."""
+        return self._history.records()
+
+    def way_to(self, height: int) -> list[Record]:
+        """What proves the block of `height`, from `first` on, to who has the genesis."""
+        return self.landmarks.way(self._history, height)
+
+    def course(self, height: int, pass_not: int | None, max_bytes: int) -> list[Record]:
+        """Records by which a chain of `height` comes to the last checkpoint here, and over no more than `pass_not`;
+        up to `max_bytes` and 256 of them."""
+        end = self.height if pass_not is None else pass_not
+        return bounded(self.landmarks.course(self._history, height, end), max_bytes, _PAGE)
 
     # growing
 
-    def append(self, raw: bytes, certificate: bytes) -> bool:
-        """Append the next block; False when it is one that we have.
+    def append(self, raw: bytes, certificate: bytes, state: bytes | None = None) -> bool:
+        """Append the next block; or leap to one of this epoch, with `state`, the image of what holds before it. False
+        for one that we have.
 
         Raises:
             Equivocation: another validly certified block stands at its height: a fork of the chain itself.
@@ -199,14 +177,40 @@ class Chain:
         block = cbor.decode_as(raw, Block, MAX_BLOCK)
         if block.height <= self.height:
             return self._known(block, raw, certificate)
-        digest = block_hash(raw)
+        if state is None:
+            self._grow(block, Record(raw, certificate), landed=False)
+        else:
+            self._leap(block, Record(raw, certificate, state))
+        return True
+
+    def _grow(self, block: Block, record: Record, *, landed: bool) -> None:
+        digest = block_hash(record.block)
         state = self._judge(block, digest)
-        self._check_certificate(block, digest, certificate)
-        self._check_anchor(block, digest)
-        self._blocks.append((raw, certificate))
+        self._check_certificate(block, digest, record.certificate)
+        self._check_anchor(block.height, digest)
+        self.landmarks.note(block.height, self.state, state, record, landed=landed)
+        self._history.append(record)
         self._last, self.state, self.head_hash = block, state, digest
         self._judged.clear()
-        return True
+
+    def _leap(self, block: Block, record: Record) -> None:
+        """Stand on the state before `block`, which the voters of this very epoch have certified, and append it."""
+        assert record.state is not None, "a leap needs somewhere to land"
+        if block.epoch != self.epoch:
+            raise ProtocolViolation("a leap into another epoch, whose voters are not known", Offence.CHAIN)
+        self._check_certificate(block, block_hash(record.block), record.certificate)
+        if self._anchor is not None and self.height < self._anchor.height < block.height - 1:
+            raise ProtocolViolation("a leap over the block that our ticket names", Offence.CHAIN)
+        self._check_anchor(block.height - 1, block.parent_hash)
+        state, whole = image.decode(record.state, self.genesis, self.epoch)
+        if state.hash != block.prev_state_hash:
+            raise ProtocolViolation("an image of another state than the one that was certified", Offence.CHAIN)
+        landed = self.copy()
+        landed.state, landed.head_hash, landed._last = state, Digest(block.parent_hash), None
+        landed._base, landed._remembers = (state, landed.head_hash), whole
+        landed._history.leap(block.height)
+        landed._grow(block, record, landed=whole)
+        self.adopt(landed)
 
     def propose(self, txs: Sequence[bytes], time_ms: int, key: keys.SigningKey) -> tuple[bytes, bytes]:
         """The next block with `txs`, certified by the creator's `key` while it governs; append it yourself.
@@ -296,12 +300,13 @@ class Chain:
 
     def _known(self, block: Block, raw: bytes, certificate: bytes) -> bool:
         """A block at a height that is decided: ours, or proof that validators certified two."""
-        known, known_certificate = self._blocks[block.height - 1]
-        if known == raw:
+        known = self._history.at(block.height)
+        if known is None or known.block == raw:  # what is held no more proves nothing against anybody
             return False
         self._before(block.height)._check_certificate(block, block_hash(raw), certificate)
         raise Equivocation(
-            f"two blocks are certified for height {block.height}", (known + known_certificate, raw + certificate)
+            f"two blocks are certified for height {block.height}",
+            (known.block + known.certificate, raw + certificate),
         )
 
     def _check_certificate(self, block: Block, digest: Digest, certificate: bytes) -> None:
@@ -310,13 +315,11 @@ class Chain:
         if (core.height, core.epoch, core.block_hash) != (block.height, block.epoch, digest):
             raise ProtocolViolation("a certificate of another block", Offence.CHAIN)
 
-    def _check_anchor(self, block: Block, digest: Digest) -> None:
+    def _check_anchor(self, height: int, digest: bytes) -> None:
         """Whoever holds the creator's key can certify two chains: the ticket says which one its inviter lives on."""
         anchor = self._anchor
-        if anchor is None or block.height != anchor.height:
-            return
-        if digest != anchor.block_hash:
-            raise ProtocolViolation(f"block {block.height} is not the one that our ticket names", Offence.CHAIN)
+        if anchor is not None and height == anchor.height and digest != anchor.block_hash:
+            raise ProtocolViolation(f"block {height} is not the one that our ticket names", Offence.CHAIN)
 
     def _governor(self, block: Block) -> ValidatorSet:
         """The creator alone; with its own new term in the block, already by the key of that term."""
@@ -324,23 +327,20 @@ class Chain:
         for tx in block.txs:
             queen = transactions.new_queen_of(decode_tx(tx), creator.swarm, self.federation_id, self._verify)
             if queen is not None:
-                return _alone(creator, queen, self.epoch)
+                return alone(creator, queen, self.epoch)
         return self.validators()
 
     def _before(self, height: int) -> Chain:
         """As it was before the block at an earlier height (rare: only to judge a chain fork)."""
         past = Chain(self.genesis, self._verify)
-        for raw, certificate in self._blocks[: height - 1]:
-            past.append(raw, certificate)
+        past.state, past.head_hash = self._base
+        past._history.leap(self.first)
+        for record in self._history.tail(self.first)[: height - self.first]:
+            past.append(record.block, record.certificate)
         return past
 
     def _hash_at(self, height: int) -> bytes | None:
-        if height == 0:
-            return self.federation_id
-        return block_hash(self._blocks[height - 1][0]) if height <= self.height else None
-
-
-def _alone(creator: Member, key: PublicKey, epoch: int) -> ValidatorSet:
-    """The creator as the only validator."""
-    validator = Validator(swarm=creator.swarm, term=creator.term, key=key, weight=1)
-    return ValidatorSet(epoch, (validator,), QuorumRule(QuorumSetting.AUTO, 1))
+        """Of what is held, and of the block right before; None for what is before that."""
+        if height == self.first - 1:
+            return self._base[1]
+        return hash_of(self._history.at(height))

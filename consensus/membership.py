@@ -11,6 +11,7 @@ as they are and `weighed` brings them up to date.
 Weights: only ACTIVE members have one; from four members on nobody has more than ⌊(W-1)/3⌋ of the total, so that no
 single member can block: larger weights are cut to that, all at once, largest first. In a federation of up to four a
 SUSPENDED member's weight stays in the total, though it does not vote: who is away must not make a quorum of fewer.
+That of an EXPIRED one stays in the total of any federation: time alone must not relax a quorum.
 
 The quorum rule follows the number of members, whatever their state, and never relaxes as they go: `peak` remembers
 how many there were. Only a decision about the quorum itself sets it back.
@@ -43,11 +44,13 @@ class MemberState(IntEnum):
     QUARANTINED = 4  # convicted by evidence; comes back by decision
     EXPELLED = 5  # sent away by decision
     TAKING_OVER = 6  # a backup is its queen now, and votes; it has not shown yet that it holds all it needs
+    EXPIRED = 7  # its certificate has ended; comes back with another one, by the root key
 
 
 _GONE = (MemberState.LEFT, MemberState.EXPELLED)
 _RETURNS = (MemberState.LEARNER, MemberState.SUSPENDED, MemberState.TAKING_OVER)  # by proof of life alone
 VOTING = (MemberState.ACTIVE, MemberState.TAKING_OVER)
+SILENT = (MemberState.SUSPENDED, MemberState.EXPIRED)  # no vote, and yet part of the total
 SUSPENDED_COUNTS = 4  # up to so many members, the weight of a suspended one stays in the total
 
 
@@ -127,7 +130,7 @@ class Membership:
             epoch=epoch,
             validators=tuple(Validator(swarm=m.swarm, term=m.term, key=m.queen_key, weight=m.weight) for m in voting),
             rule=self.rule(),
-            silent=sum(m.weight for m in self.members() if m.state is MemberState.SUSPENDED),
+            silent=sum(m.weight for m in self.members() if m.state in SILENT),
         )
 
     def unvouched_of(self, inviter: SwarmId) -> int:
@@ -215,7 +218,7 @@ class Membership:
             raise self._late_bump(member, cert)
         self._check_nodes(cert)
         changed = _next_term(member, cert.term, Term(queen_key=cert.queen_key, peer=cert.peer), close)
-        return self._with(replace(changed, not_after_ms=cert.body.not_after_ms, backups=cert.body.backups))
+        return self._with(_certified(changed, cert))
 
     def renew(self, cert: MemberCert) -> Membership:
         """The swarm's certificate is replaced by one of the same term that ends later."""
@@ -227,7 +230,7 @@ class Membership:
         if cert.body.not_after_ms <= member.not_after_ms:
             raise Overtaken(f"a certificate that ends no later than the one that {member.name} has")
         self._check_nodes(cert)
-        return self._with(replace(member, not_after_ms=cert.body.not_after_ms, backups=cert.body.backups))
+        return self._with(_certified(member, cert))
 
     def fail_over(self, swarm: SwarmId, backup: Backup, close: tuple[int, bytes]) -> Membership:
         """A backup begins the next term; whom it replaces is the last of the backups from then on."""
@@ -319,7 +322,7 @@ class Membership:
     def weighed(self) -> Membership:
         """With the weights that are in force: the certified ones, 1 in a small federation, cut where too large."""
         members = self.members()
-        counted = list(VOTING)
+        counted = [*VOTING, MemberState.EXPIRED]
         if len(members) <= SUSPENDED_COUNTS:
             counted.append(MemberState.SUSPENDED)
         certified = {m.swarm: m.certified_weight for m in members if m.state in counted}
@@ -328,7 +331,17 @@ class Membership:
             swarm: m if m.weight == (weight := weights.get(swarm, 0)) else replace(m, weight=weight)
             for swarm, m in self.everyone.items()
         }
-        return replace(self, everyone=everyone, peak=max(self.peak, len(members)))
+        return replace(self, everyone=everyone).peaked()
+
+    def peaked(self) -> Membership:
+        """With a peak that is not below what there is: only one above it is in the hash."""
+        return replace(self, peak=max(self.peak, len(self.members())))
+
+
+def _certified(member: Member, cert: MemberCert) -> Member:
+    """`member` by another certificate, which has not ended: whose own had has its vote back."""
+    state = MemberState.ACTIVE if member.state is MemberState.EXPIRED else member.state
+    return replace(member, state=state, not_after_ms=cert.body.not_after_ms, backups=cert.body.backups)
 
 
 def _next_term(member: Member, number: int, term: Term, close: tuple[int, bytes]) -> Member:

@@ -136,13 +136,13 @@ class Step:
 
     def expire(self) -> None:
         """Proposals whose deadline has come are over: a ballot in this very block is too late."""
-        for entry in list(self.standing.open.values()):
+        for entry in self.standing.in_order():
             if entry.proposal.body.deadline_ms <= self.time_ms:
                 self._close(entry, Status.EXPIRED, _judged(entry, self.before.validators)[0])
 
     def tally(self) -> None:
         """Decide what the ballots decide, and let it take effect."""
-        for entry in list(self.standing.open.values()):
+        for entry in self.standing.in_order():
             tally, status = _judged(entry, self.before.validators)
             if status is Status.APPROVED:
                 self._effect(entry, tally)
@@ -193,9 +193,17 @@ class Step:
             raise Surplus("a block that changes too many voters at once", Offence.CHAIN)
 
     def _left(self, membership: Membership) -> None:
-        """Somebody can decide afterwards."""
-        if membership is not self.membership and self.before.standing.governed and not _voters(membership):
+        """Those who have a vote afterwards can decide: else nothing, not even their remedy, could be any more."""
+        if membership is self.membership or not self.before.standing.governed:
+            return
+        voters = membership.weighed().validators(self.before.epoch)
+        if not voters.validators:
             raise ProtocolViolation("nobody would be left who has a vote, and so nothing could be decided any more")
+        if not voters.is_quorum(voter.swarm for voter in voters.validators):
+            raise ProtocolViolation(
+                "those who would be left with a vote could decide nothing any more: first bring back, or expel, who"
+                " is suspended or expired"
+            )
 
     def _within(self, membership: Membership) -> bool:
         """Few enough voters of this block's epoch, or new ones, would change. A changed weight counts as a change."""

@@ -2,7 +2,8 @@
 
     accusations of more than half of the weight ──► SUSPEND: it votes no more, until it proves that it is alive
                                                 ──► FAILOVER by a backup: the next term begins, TAKING_OVER
-    certificate with other backups, by the root key ──► RENEW
+    certificate with other backups, or a later end, by the root key ──► RENEW
+    its end, by the time of a block ──► EXPIRE: it votes no more, until RENEW or a new term
 
 A backup is inert until a FAILOVER by its key is ordered; what makes it one is the root key's signature on the member
 certificate, beforehand. The order of the chain picks one of several: the next term begins once. The statement names
@@ -16,7 +17,7 @@ suspended has been confirmed as failed by the chain itself, and there the backup
 from __future__ import annotations
 
 from consensus import accusations
-from consensus.blocks import FailoverStatement, FailoverTx, RenewTx, SuspendTx
+from consensus.blocks import ExpireTx, FailoverStatement, FailoverTx, RenewTx, SuspendTx
 from consensus.certificates import parse_member_cert
 from consensus.membership import VOTING, Member, Membership, MemberState
 from consensus.statements import open_statement
@@ -67,6 +68,17 @@ def renew(view: View, tx: RenewTx) -> Membership:
     if cert.body.not_after_ms <= view.time_ms:
         raise ProtocolViolation("the certificate has expired: make a new one")
     return view.membership.renew(cert)
+
+
+def expire(view: View, tx: ExpireTx) -> Membership:
+    """Time has passed, as the block itself shows: whoever says so first is right, and all others say the same."""
+    view.governed()
+    member = view.membership.member(SwarmId(tx.swarm))
+    if member is None or member.state not in VOTING or member.not_after_ms != tx.not_after_ms:
+        raise Overtaken("the end of a certificate that is not in force (any more), or of one who has no vote")
+    if member.not_after_ms > view.time_ms:
+        raise Overtaken(f"the certificate of {member.name} has not ended yet, by the time of the block")
+    return view.membership.put(member.swarm, MemberState.EXPIRED)
 
 
 def _check_confirmed(view: View, member: Member, raws: tuple[bytes, ...]) -> None:

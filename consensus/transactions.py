@@ -7,6 +7,7 @@ from typing import assert_never
 from consensus import evidence, succession, tickets
 from consensus.blocks import (
     BallotTx,
+    ExpireTx,
     FailoverTx,
     GovernTx,
     JoinTx,
@@ -67,6 +68,8 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
             return succession.fail_over(view, tx), view.standing
         case RenewTx():
             return succession.renew(view, tx), view.standing
+        case ExpireTx():
+            return succession.expire(view, tx), view.standing
         case _:
             assert_never(tx)
 
@@ -98,10 +101,11 @@ def _voucher(view: View, tx: JoinTx) -> tuple[SwarmId | None, bytes | None]:
         return None, None
     claimed = tickets.peek_grant(tx.grant)
     inviter = view.membership.member(SwarmId(claimed.inviter))
-    if inviter is None or claimed.inviter_term not in inviter.terms:
+    if inviter is None:
         raise ProtocolViolation("the ticket's inviter is no member (any more): ask a member for a new ticket")
-    key = inviter.terms[claimed.inviter_term].queen_key
-    grant = tickets.open_grant(tx.grant, key, view.federation, view.verify)
+    if claimed.inviter_term != inviter.term:  # whoever stole the key of a term that was ended for it invites nobody
+        raise ProtocolViolation("the ticket was made in another term of its inviter: ask for a new one")
+    grant = tickets.open_grant(tx.grant, inviter.queen_key, view.federation, view.verify)
     tickets.check_join(tx.join, grant, tx.certificate, view.verify)
     if grant.expires_ms <= view.time_ms:
         raise ProtocolViolation("the ticket has expired: ask for a new one (`zenmesh invite`)")
@@ -134,15 +138,22 @@ def _promote(view: View, tx: PromoteTx) -> Membership:
     if envelope.kid != member.queen_key or (statement.federation, statement.swarm) != (view.federation, tx.swarm):
         _check_fenced(member, envelope.kid, "a promotion")
         raise BadSignature("a promotion that the learner's queen did not sign")
-    if statement.height > view.height or view.block_hash_at(statement.height) != statement.block_hash:
+    if statement.height > view.height:
+        raise Overtaken("a promotion that names a block which this chain does not have yet")
+    known = view.block_hash_at(statement.height)  # none: from before what is held here, and a quorum has judged it
+    if known not in (None, statement.block_hash):
         raise ProtocolViolation("a promotion that names no recent block of this chain")
     if statement.height < view.height - PROMOTE_HEIGHTS:
         raise Overtaken("a promotion that names no recent block of this chain: it has grown since")
+    if member.not_after_ms <= view.time_ms:
+        raise Overtaken(f"the certificate of {member.name} has expired: a vote takes another one (`zenmesh renew`)")
     return view.membership.promote(SwarmId(tx.swarm))
 
 
 def _bump(view: View, tx: TermBumpTx) -> Membership:
     cert, statement = _open_bump(tx, view.federation, view.verify)
+    if cert.body.not_after_ms <= view.time_ms:
+        raise ProtocolViolation("the certificate of this new term has expired: make another one")
     return view.membership.bump(cert, (statement.close_seq, statement.close_hash))
 
 

@@ -115,7 +115,7 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.PING: Spec((Channel.PRIORITY,), 128, _LINK),
     MessageType.PONG: Spec((Channel.PRIORITY,), 128, _LINK),
     MessageType.CHAIN_REQUEST: Spec((Channel.MESH,), 128, _LINK, stranger=True),
-    MessageType.CHAIN_BLOCKS: Spec((Channel.MESH,), 2 * MIB, "validators", stranger=True),
+    MessageType.CHAIN_BLOCKS: Spec((Channel.MESH,), 3 * MIB + 128 * KIB, "validators", stranger=True),
     MessageType.JOIN_FORWARD: Spec((Channel.MESH,), 64 * KIB, "ticket key and root key"),
     MessageType.JOIN_OUTCOME: Spec((Channel.MESH,), 64 * KIB, "the creator, by its link"),
     MessageType.TX_SUBMIT: Spec((Channel.MESH,), 64 * KIB, "as the transaction says", stranger=True),

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bootstrap.cli.asking import Result, ask, hand_over, home_of
+from bootstrap.cli.asking import Result, hand_over
+from bootstrap.cli.certificates import RootOption, own_row, reissue
 from bootstrap.cli.options import HomeOption, JsonOption, between
-from wire.errors import UsageError
 
 if TYPE_CHECKING:
     from consensus.certificates import Backup
-
-RootOption = Annotated[
-    Path | None, typer.Option("--root-key", metavar="FILE", help="The root key, where it is not in the home.")
-]
 
 
 def add(
@@ -40,7 +36,7 @@ def add(
 
     asked = read_request(request)
     until_ms = clock.wall_ms() + int(between("--expires", expires, "1m", "365d") * 1000)
-    _renew(home, root_key, as_json, lambda row, fed: named(row, fed, asked, rank, until_ms))
+    _change(home, root_key, as_json, lambda row, fed: named(row, fed, asked, rank, until_ms))
 
 
 def remove(
@@ -52,39 +48,23 @@ def remove(
     """Take a backup back; returns once the federation has ordered it."""
     from bootstrap.backups import without
 
-    _renew(home, root_key, as_json, lambda row, fed: without(row, peer))
+    _change(home, root_key, as_json, lambda row, fed: without(row, peer))
 
 
 def list_(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show who takes over when the queen of this swarm has failed."""
-    row, _ = _own(home)
+    row, _ = own_row(home)
     result = {"swarm": row["swarm"], "term": row["term"], "queen": row["peer_id"], "backups": row["backups"]}
     hand_over(result, as_json, _show)
 
 
-def _renew(
+def _change(
     home: str | None, root_file: Path | None, as_json: bool, change: Callable[[Result, str], list[Backup]]
 ) -> None:
-    """Sign a certificate with other backups and have it ordered."""
-    from bootstrap.backups import certified, root_key
-    from mesh.runtime import clock
-
-    row, federation = _own(home)
-    backups = change(row, federation)
-    root = root_key(home_of(home), root_file)
-    certificate = certified(row, federation, root, backups, clock.wall_ms())
-    ordered = ask(home, "renew", {"certificate": certificate.hex()})
-    result = {"swarm": row["swarm"], "term": row["term"], "queen": row["peer_id"], "backups": ordered["backups"]}
+    """Have another certificate, with other backups, ordered."""
+    row = reissue(home, root_file, change)
+    result = {"swarm": row["swarm"], "term": row["term"], "queen": row["peer_id"], "backups": row["backups"]}
     hand_over(result, as_json, _show)
-
-
-def _own(home: str | None) -> tuple[Result, str]:
-    """(the row of this node's swarm, the federation's id)."""
-    status, federation = ask(home, "status"), ask(home, "members")
-    for row in federation["members"]:
-        if row["swarm_id"] == status["swarm_id"]:
-            return row, str(federation["federation_id"])
-    raise UsageError(f"{status['swarm']} is no member of the federation yet: see `zenmesh status`")
 
 
 def _show(result: Result) -> None:

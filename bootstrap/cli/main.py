@@ -17,6 +17,7 @@ from typer.main import get_command
 
 from bootstrap.cli import (
     backups,
+    certificates,
     chaos,
     chaos_hunts,
     chaos_live,
@@ -60,6 +61,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "expel": members.expel,
     "reinstate": members.reinstate,
     "leave": members.leave,
+    "renew": certificates.renew,
     "backup add": backups.add,
     "backup list": backups.list_,
     "backup remove": backups.remove,

@@ -15,7 +15,7 @@ from bootstrap.cli.options import DeadlineOption, HomeOption, JsonOption, WaitOp
 
 POLICY = "FEDERATION_POLICY"
 GONE = ("LEFT", "EXPELLED")
-BELONGS = ("LEARNER", "ACTIVE", "SUSPENDED", "QUARANTINED")
+BELONGS = ("LEARNER", "ACTIVE", "SUSPENDED", "QUARANTINED", "TAKING_OVER", "EXPIRED")
 RETURNS = ("SUSPENDED", "QUARANTINED", "EXPELLED")
 
 Swarm = Annotated[str, typer.Argument(metavar="SWARM", help="Its name, or its id.")]
@@ -58,6 +58,8 @@ def _show_members(result: Result) -> None:
             for row in sorted(result["members"], key=lambda row: (row["state"] in GONE, str(row["swarm"])))
         ],
     )
+    for warning in result["warnings"]:
+        say(f"warning: {warning}")
 
 
 def expel(

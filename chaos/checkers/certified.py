@@ -45,7 +45,8 @@ class Certified(Checker):
         if process.host.byzantine or not promised(world):
             return
         world.ledger.follow(chain)
-        for block, certificate in chain.all_blocks()[seen[0] :]:
+        seen[0] = max(seen[0], chain.first - 1)
+        for block, certificate in chain.tail(seen[0] + 1):
             seen[0] += 1
             if certificate in self._good:
                 continue

@@ -70,7 +70,7 @@ class Tallied(Checker):
             return
         world.ledger.follow(chain)
         outcomes = chain.standing.outcomes
-        for raw, _ in chain.all_blocks()[self._height :]:
+        for raw, _ in chain.tail(self._height + 1) if self._height + 1 >= chain.first else ():
             self._height += 1
             self._count(cbor.decode_as(raw, Block, MAX_BLOCK), world.ledger.voters(self._height), outcomes)
         for proposal, outcome in outcomes.items():

@@ -46,6 +46,7 @@ class Round:
     proposal: Digest | None = None  # accepted in the present view
     began: Instant | None = None
     bodies: dict[Digest, bytes] = field(default_factory=dict)  # blocks, of any view
+    neighbours: set[tuple[SwarmId, Phase, int]] = field(default_factory=set)  # what was said about the heights beside
 
 
 class Desk:
@@ -117,6 +118,16 @@ class Desk:
             self.fetch(sender)
             return False
         return True
+
+    def place_vote(self, sender: SwarmId, phase: Phase, core: Core) -> None:
+        """Likewise for a vote. Rounds overlap: the last votes on a block come when it is decided, the first on the
+        next one before. So one height off, only what is said a second time shows that a side is behind.
+        """
+        said = (sender, phase, core.height)
+        if abs(core.height - self.height) == 1 and said not in self.round.neighbours:
+            self.round.neighbours.add(said)
+        else:
+            self.place(sender, core.epoch, core.height)
 
     # hearing
 

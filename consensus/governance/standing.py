@@ -1,7 +1,9 @@
 """What queens have decided and are deciding: open proposals with their ballots, outcomes, parameters, policies.
 
 A frozen value, part of the state that each block of the chain hands to the next. Everything in it is bounded, and
-what falls out at a bound does so by the same rule on every node.
+what falls out at a bound follows from what is hashed, as everything does that blocks depend on: so that who begins
+with a copy (`consensus.image`) goes on as everyone else. Outcomes fall out the oldest first, so do directives, and of
+priorities the one whose target sorts first.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
 
 import msgspec
 
@@ -18,9 +19,6 @@ from consensus.governance.proposals import Choice, Proposal, ProposalId
 from consensus.governance.tally import Status, Tally
 from wire import cbor
 from wire.ids import ZERO_DIGEST, Digest, SwarmId, tagged_hash
-
-KeyT = TypeVar("KeyT")
-ValueT = TypeVar("ValueT")
 
 RULES = 1  # the newest version of the federation's rules that this code knows
 MAX_OPEN = 1024
@@ -81,6 +79,7 @@ class Standing:
     open: Mapping[ProposalId, OpenProposal] = field(default_factory=dict)
     outcomes: Mapping[ProposalId, Outcome] = field(default_factory=dict)
     history: Digest = ZERO_DIGEST  # over every outcome ever, each hashed with those before it
+    forgotten: Digest = ZERO_DIGEST  # the same, before the first that `outcomes` holds
     policies: Mapping[SwarmId | None, Policy] = field(default_factory=dict)
     priorities: Mapping[tuple[str, str], str] = field(default_factory=dict)
     directives: Mapping[ProposalId, Directive] = field(default_factory=dict)
@@ -93,6 +92,10 @@ class Standing:
     def open_of(self, proposer: SwarmId) -> int:
         """How many proposals of one swarm are open."""
         return sum(1 for entry in self.open.values() if entry.proposal.proposer == proposer)
+
+    def in_order(self) -> list[OpenProposal]:
+        """What is open, as it is tallied: by height, and within a block by id. It follows from what is hashed."""
+        return sorted(self.open.values(), key=lambda entry: (entry.height, entry.proposal.id))
 
     def policy_of(self, swarm: SwarmId) -> Policy:
         """What holds for a swarm: its own policy, else the one for all, else no limit."""
@@ -129,14 +132,12 @@ class Standing:
     def closed(self, outcome: Outcome) -> Standing:
         """A proposal is decided: it is open no more."""
         left = {key: entry for key, entry in self.open.items() if key != outcome.proposal.id}
-        outcomes = _bounded({**self.outcomes, outcome.proposal.id: outcome}, MAX_OUTCOMES)
-        tally = outcome.tally
-        row = [
-            outcome.proposal.hash, outcome.status.value, tally.approve, tally.reject, tally.abstain, tally.total,
-            outcome.height, outcome.time_ms, outcome.void,
-        ]  # fmt: skip
-        history = tagged_hash("zenmesh/outcome", self.history, cbor.encode(row))
-        return replace(self, open=left, outcomes=outcomes, history=history)
+        outcomes = {**self.outcomes, outcome.proposal.id: outcome}
+        forgotten = self.forgotten
+        if len(outcomes) > MAX_OUTCOMES:
+            forgotten = _after(forgotten, outcomes.pop(next(iter(outcomes))))
+        history = _after(self.history, outcome)
+        return replace(self, open=left, outcomes=outcomes, history=history, forgotten=forgotten)
 
     def parametrized(self, params: Params) -> Standing:
         return replace(self, params=params)
@@ -146,10 +147,15 @@ class Standing:
 
     def prioritized(self, target: tuple[str, str], priority: str) -> Standing:
         others = {key: value for key, value in self.priorities.items() if key != target}
-        return replace(self, priorities=_bounded({**others, target: priority}, MAX_PRIORITIES))
+        if len(others) >= MAX_PRIORITIES:
+            del others[min(others)]
+        return replace(self, priorities={**others, target: priority})
 
     def directed(self, proposal: ProposalId, directive: Directive) -> Standing:
-        return replace(self, directives=_bounded({**self.directives, proposal: directive}, MAX_DIRECTIVES))
+        others = dict(self.directives)
+        if len(others) >= MAX_DIRECTIVES:
+            del others[min(others, key=lambda one: (others[one].time_ms, one))]
+        return replace(self, directives={**others, proposal: directive})
 
     def upgraded(self, version: int) -> Standing:
         return replace(self, protocol_version=version)
@@ -166,8 +172,11 @@ def unknown_rules(decided: int, known: int) -> str:
     return f"{what}: install a newer zenmesh and start it again; nothing is lost"
 
 
-def _bounded(entries: dict[KeyT, ValueT], most: int) -> dict[KeyT, ValueT]:
-    """Without the oldest beyond `most`: they came in the order of the chain."""
-    while len(entries) > most:
-        del entries[next(iter(entries))]
-    return entries
+def _after(history: Digest, outcome: Outcome) -> Digest:
+    """The digest over all outcomes up to this one."""
+    tally = outcome.tally
+    row = [
+        outcome.proposal.hash, outcome.status.value, tally.approve, tally.reject, tally.abstain, tally.total,
+        outcome.height, outcome.time_ms, outcome.void,
+    ]  # fmt: skip
+    return tagged_hash("zenmesh/outcome", history, cbor.encode(row))

@@ -43,6 +43,7 @@ class Target:
     next_try: Instant = 0
     error: str = ""
     told: Chain | None = None  # the chain as it told us, once it said that we are in
+    plain: bool = False  # block by block: what it told otherwise was refused
 
 
 @dataclass(slots=True)

@@ -79,8 +79,8 @@ def assemble(
     """
     memo = verify if isinstance(verify, MemoVerifier) else MemoVerifier(verify)  # nodes of one world share theirs
     chain = Chain.from_genesis(genesis, memo, anchor=anchor) if verified is None else verified.copy(memo)
-    skipped_blocks = load_chain(chain, recovered) if verified is None else 0
-    me = me.on(_judged(chain, config))
+    skipped_blocks = _load_known(chain, config, recovered if verified is None else Recovered())
+    me = me.on(chain)
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(
         config=config,
@@ -115,12 +115,13 @@ def assemble(
     return node
 
 
-def _judged(chain: Chain, config: NodeConfig) -> Chain:
-    """The chain, if its rules are known here; before anything is written, for what lies beyond could not be read."""
-    decided = chain.standing.protocol_version
+def _load_known(chain: Chain, config: NodeConfig, recovered: Recovered) -> int:
+    """`load_chain`, if its rules are known here; nothing is written before, for what lies beyond cannot be read."""
+    chain.landmarks.spacing = config.checkpoint_every
+    skipped, decided = load_chain(chain, recovered), chain.standing.protocol_version
     if rule := unknown_rules(decided, config.rules):
         raise ConfigError("protocol_version", decided, rule)
-    return chain
+    return skipped
 
 
 def _signed(recovered: Recovered, name: str, kind: RecordKind) -> tuple[list[bytes], int]:
@@ -134,7 +135,8 @@ def _signed(recovered: Recovered, name: str, kind: RecordKind) -> tuple[list[byt
 
 
 def load_chain(chain: Chain, recovered: Recovered) -> int:
-    """Append every block on disk; the number that did not fit."""
+    """Append every block on disk; the number that did not fit. A leap counts once the chain is whole behind it: the
+    records of one that was cut are as if they had never come."""
     records = [body for kind, body in recovered.records if kind == RecordKind.BLOCK]
     skipped = 0
     try:
@@ -142,12 +144,18 @@ def load_chain(chain: Chain, recovered: Recovered) -> int:
         records = [*(saved if isinstance(saved, list) else []), *records]
     except RemoteError:
         skipped += 1
+    ahead = chain
     for body in records:
         try:
             record = cbor.decode_as(body, BlockRecord)
-            chain.append(record.block, record.certificate)
+            if record.state is not None and ahead is chain:
+                ahead = chain.copy()
+            ahead.append(record.block, record.certificate, record.state)
         except RemoteError:
             skipped += 1
+        if ahead is not chain and ahead.whole:
+            chain.adopt(ahead)
+            ahead = chain
     return skipped
 
 

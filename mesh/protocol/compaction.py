@@ -66,6 +66,5 @@ class Compaction:
 
 
 def encode_chain(context: Context) -> bytes:
-    """All blocks with their certificates, lowest first."""
-    blocks = context.chain.all_blocks()
-    return cbor.encode([cbor.encode_struct(BlockRecord(block=b, certificate=c)) for b, c in blocks])
+    """All that the chain is made of, lowest first."""
+    return cbor.encode([cbor.encode_struct(BlockRecord(*record)) for record in context.chain.records()])

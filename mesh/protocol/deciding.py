@@ -1,6 +1,6 @@
 """This node's part in deciding: it drives the replica, and sees that what it submits is ordered.
 
-    a transaction of ours ──TX_SUBMIT──► the leader and the next one; after a while, not ordered: every validator
+    a transaction of ours ──TX_SUBMIT──► the leader and the next one; after a while, not ordered: everyone
     PRE_PREPARE, PREPARE, COMMIT, VIEW_CHANGE, NEW_VIEW ──► `consensus.bft.replica` ──► effects, carried out here
 
 Any member submits; those with a vote take part. What is submitted is repeated until the chain shows it or it cannot
@@ -17,14 +17,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import IntEnum
 
 from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
 from consensus.bft.replica import MESSAGES, Replica
 from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
-from consensus.validators import Validator
 from mesh.protocol.context import Context
 from mesh.protocol.effects import Halt, RecordKind, SaveFile
+from mesh.protocol.expiry import Expiry
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
 from mesh.protocol.messages import BlockRecord, ChainBlocks
@@ -42,13 +43,21 @@ from wire.types import Channel, MessageType
 CONSENSUS = MESSAGES
 
 
+class Reach(IntEnum):
+    """Whom a transaction is sent to; wider each time that it has to be said again."""
+
+    LEADER = 1
+    LEADERS = 2  # and the next view's
+    ALL = 3
+
+
 @dataclass(slots=True)
 class _Submitted:
     """A transaction that this node wants ordered."""
 
     tx: bytes
-    since: Instant
     next_try: Instant
+    reach: Reach
 
 
 class Deciding:
@@ -62,6 +71,7 @@ class Deciding:
         self._served: dict[SwarmId, tuple[int, Instant]] = {}
         self._startup = startup
         self._witness = Witness(context)
+        self._expiry = Expiry(context)
         self._abstains_until: int | None = None  # a height
         self._abstained: int | None = None  # the epoch of its block
         self._signing = False
@@ -84,7 +94,8 @@ class Deciding:
         for after every event, so its block is read once."""
         until, chain = self._abstains_until, self._context.chain
         if self._abstained is None and until is not None and chain.height >= until:
-            self._abstained = cbor.decode_as(chain.blocks(until, 0)[0][0], Block, MAX_BLOCK).epoch
+            held, _ = chain.blocks(max(until, chain.first), 0)[0]
+            self._abstained = cbor.decode_as(held, Block, MAX_BLOCK).epoch
         return self._abstained
 
     def records(self) -> list[bytes]:
@@ -119,14 +130,14 @@ class Deciding:
 
     # submitting
 
-    def submit(self, tx: bytes, now: Instant, out: Outbox, *, to_all: bool = False) -> None:
-        """Have `tx` ordered; `to_all` validators at once where each has to know of it. Raises RemoteError when it can
-        be in no block that follows."""
+    def submit(self, tx: bytes, now: Instant, out: Outbox, reach: Reach = Reach.LEADERS) -> None:
+        """Have `tx` ordered. What everybody has to know of goes to all at once, and what is about that to the leader
+        alone, since its failing is noticed anyway. Raises RemoteError when it can be in no block that follows."""
         if sha256(tx) in self._submitted:
             return
         self._take_in(tx, now, out)
-        self._submitted[sha256(tx)] = _Submitted(tx, now, now)
-        self._urge(self._submitted[sha256(tx)], now, out, to_all)
+        self._submitted[sha256(tx)] = _Submitted(tx, now, reach)
+        self._urge(self._submitted[sha256(tx)], now, out)
 
     def waits(self, tx: bytes) -> bool:
         """`tx` was submitted here, and is neither ordered yet nor refused."""
@@ -161,16 +172,15 @@ class Deciding:
         if self.replica.voting and not self.abstaining:
             self._carry_out(self.replica.submit(tx, now, self._context.wall_ms(now)), now, out)
 
-    def _urge(self, submitted: _Submitted, now: Instant, out: Outbox, to_all: bool = False) -> None:
-        """Send it to who can order it: the leader and its successor, and after a while to all."""
-        config = self._context.config
-        submitted.next_try = now + config.submit_retry
-        late = to_all or now >= submitted.since + 2 * config.submit_retry
-        chosen: Iterable[Validator] = (
-            self.replica.validators.validators if late else (self.replica.leader(), self.replica.leader(1))
-        )
-        swarms = dict.fromkeys(validator.swarm for validator in chosen)
-        self._send(swarms, Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
+    def _urge(self, submitted: _Submitted, now: Instant, out: Outbox) -> None:
+        """Send it to who can order it, and to more the next time."""
+        submitted.next_try = now + self._context.config.submit_retry
+        if submitted.reach is Reach.ALL:
+            swarms = self._voters()
+        else:
+            swarms = [self.replica.leader(ahead).swarm for ahead in range(submitted.reach)]
+            submitted.reach = Reach(submitted.reach + 1)
+        self._send(dict.fromkeys(swarms), Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
 
     def tell(self, channel: Channel, kind: MessageType, body: bytes, out: Outbox) -> None:
         """Send something to every other validator that is linked."""
@@ -229,12 +239,19 @@ class Deciding:
         """Timers of the replica, and what has to be said again."""
         if self._context.chain.governed and not self.abstaining:
             self._carry_out(self.replica.tick(now, self._context.wall_ms(now)), now, out)
+            self._expire(now, out)
         for digest, submitted in list(self._submitted.items()):
             if now >= submitted.next_try:
                 if self._over(submitted.tx, now):
                     del self._submitted[digest]
                 else:
                     self._urge(submitted, now, out)
+
+    def _expire(self, now: Instant, out: Outbox) -> None:
+        """As one who votes: have it ordered that a certificate has ended."""
+        for tx in self._expiry.due(now) if self.replica.voting else ():
+            with suppress(RemoteError, Overloaded):  # the chain knows better, or too much waits: tried again later
+                self.submit(tx, now, out)
 
     def next_deadline(self, now: Instant) -> Instant | None:
         """When `tick` has something to do: nothing as long as the creator governs. Asked for after every event."""
@@ -244,6 +261,9 @@ class Deciding:
         timer = None if self.abstaining else self.replica.next_deadline(now, self._context.wall_ms(now))
         if timer is not None:
             due.append(timer)
+        expiry = self._expiry.next_deadline(now) if self.replica.voting and not self.abstaining else None
+        if expiry is not None:
+            due.append(expiry)
         return min(due, default=None)
 
     # carrying out
@@ -293,7 +313,8 @@ class Deciding:
         height = self._context.chain.height
         last = self._served.get(swarm)
         recently = last is not None and last[0] == height and now < last[1] + self._context.config.submit_retry // 4
-        if link is None or recently or from_height > height:
+        far = height - from_height >= self._context.config.leap_from  # it sees our height, and asks for a leap
+        if link is None or recently or far or from_height > height:
             return
         self._served[swarm] = (height, now)
         self._greeting.send_blocks(link, from_height, out)

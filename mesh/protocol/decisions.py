@@ -30,6 +30,12 @@ def find(context: Context, beginning: str) -> Outcome:
     """One decision, by the beginning of its id, with the proof that convinces anyone who has the genesis."""
     standing = context.chain.standing
     found = [proposal for proposal in standing.outcomes if proposal.hex().startswith(beginning)]
+    if len(found) == 1 and standing.outcomes[found[0]].height < context.chain.first:
+        message = (
+            f"this node caught up by a checkpoint, and holds no block before height {context.chain.first} that would"
+            " prove it: ask on the node of another member"
+        )
+        return Failure(kind=FailureKind.REJECTED, message=message)
     if len(found) == 1:
         return Success(result=proofs.document(context.chain, found[0]))
     if found:

@@ -45,6 +45,7 @@ class Health(StrEnum):
     SUSPENDED = "suspended"
     TAKING_OVER = "taking over"
     QUARANTINED = "quarantined"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

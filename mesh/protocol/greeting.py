@@ -13,10 +13,12 @@ The transport has proven the peer id, so HELLO proves nothing: it says where eac
 from __future__ import annotations
 
 from consensus.blocks import MAX_BLOCK, Block
+from consensus.history import Record
 from consensus.membership import MemberState
 from crdt.ops import Author
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind, Trust
+from mesh.protocol.leaping import CHAIN_BYTES, Leaping
 from mesh.protocol.links import Link
 from mesh.protocol.messages import (
     PROTOCOL_VERSION,
@@ -41,7 +43,6 @@ SOFTWARE = "zenmesh/0.1"
 OTHER_FEDERATION = "other-federation"
 NOT_A_MEMBER = "not-a-member"
 OTHER_VERSION = "other-version"
-_CHAIN_BYTES = 1024 * 1024
 
 
 class Greeting:
@@ -49,6 +50,7 @@ class Greeting:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self.leaping = Leaping(context)
         self.foreign: dict[PeerId, bytes] = {}  # peers that turned out to belong to another federation (bounded)
 
     # links
@@ -139,27 +141,38 @@ class Greeting:
 
     def request_chain(self, link: Link, out: Outbox) -> None:
         """Ask for the blocks that we lack."""
-        request = ChainRequest(from_height=self._context.chain.height + 1)
-        out.send(link.peer, Channel.MESH, MessageType.CHAIN_REQUEST, request)
+        out.send(link.peer, Channel.MESH, MessageType.CHAIN_REQUEST, self.leaping.request(link.peer))
 
     def on_chain_request(self, link: Link, request: ChainRequest, out: Outbox) -> None:
         """Serve blocks: to members freely, to a stranger that speaks of our federation just as well (no secret)."""
         if link.swarm is None and link.asked_chain and not self._context.chain.belonged(link.peer):
             raise ProtocolViolation("a stranger asked for the chain twice")
         link.asked_chain = True
-        self.send_blocks(link, request.from_height, out)
+        course = self.leaping.course(request)
+        if course:
+            self._send_records(link, course, out)
+        else:
+            self.send_blocks(link, request.from_height, out)
 
     def send_blocks(self, link: Link, from_height: int, out: Outbox) -> None:
         """As many blocks as a message takes."""
-        chain = self._context.chain
-        blocks = chain.blocks(from_height, _CHAIN_BYTES)
-        records = tuple(BlockRecord(block=block, certificate=certificate) for block, certificate in blocks)
-        out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, ChainBlocks(height=chain.height, blocks=records))
+        blocks = self._context.chain.blocks(from_height, CHAIN_BYTES)
+        self._send_records(link, [Record(block, certificate) for block, certificate in blocks], out)
+
+    def _send_records(self, link: Link, records: list[Record], out: Outbox) -> None:
+        blocks = tuple(BlockRecord(*record) for record in records)
+        news = ChainBlocks(height=self._context.chain.height, blocks=blocks)
+        out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
 
     def on_chain_blocks(self, link: Link, message: ChainBlocks, out: Outbox) -> bool:
         """Append what is new, durably; True when the chain grew. Who is told of a later block asks first."""
         chain = self._context.chain
         link.height = max(link.height, message.height)
+        if self.leaping.concerns(link.peer, message):
+            grew, more = self.leaping.take(link.peer, message, out)
+            if more:
+                self.request_chain(link, out)
+            return grew
         grew = False
         first = cbor.decode_as(message.blocks[0].block, Block, MAX_BLOCK).height if message.blocks else 0
         if first > chain.height + 1:

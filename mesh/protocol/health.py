@@ -4,8 +4,9 @@
     suspected ──accused by more than half of the weight──► failed, wherever that is known
     failed ──a SUSPEND on the chain──► suspended
     contradicted itself ──a QUARANTINE on the chain──► quarantined
+    its certificate has ended ──an EXPIRE on the chain──► expired
 
-The first three are what this node makes of others (`mesh.protocol.detector`): two nodes may differ. The last two are
+The first three are what this node makes of others (`mesh.protocol.detector`): two nodes may differ. The others are
 what the chain says: everybody's. Nobody watches who has no vote, and nobody watches at all while the creator governs:
 then there is nothing to say.
 
@@ -54,6 +55,7 @@ class Verdicts:
     def read(self) -> None:
         """Read the blocks that came since the last time."""
         while self._height < self._chain.height:
+            self._height = max(self._height, self._chain.first - 1)
             for raw, _ in self._chain.blocks(self._height + 1, _READ_AT_ONCE):
                 self._height += 1
                 block = cbor.decode_as(raw, Block, MAX_BLOCK)
@@ -71,12 +73,13 @@ class Verdicts:
             case _:
                 pass
 
-    def against(self, member: Member) -> Verdict:
-        """What made a member SUSPENDED or QUARANTINED."""
+    def against(self, member: Member) -> Verdict | None:
+        """What made a member SUSPENDED or QUARANTINED; None where that is before the blocks that are held here."""
         if member.state is MemberState.SUSPENDED:
-            return self._suspended[member.swarm]
+            return self._suspended.get(member.swarm)
         keys = [term.queen_key for term in member.terms.values()]  # in whatever term it was: it may have another now
-        return max((self._quarantined[key] for key in keys if key in self._quarantined), key=attrgetter("time_ms"))
+        said = [self._quarantined[key] for key in keys if key in self._quarantined]
+        return max(said, key=attrgetter("time_ms"), default=None)
 
 
 HealthOf = Callable[[Member, Instant], dict[str, object] | None]
@@ -96,7 +99,10 @@ class HealthBook:
             case MemberState.SUSPENDED | MemberState.QUARANTINED:
                 self._verdicts.read()
                 found = self._verdicts.against(member)
-                return self._row(Health[member.state.name], found.time_ms, found.accusers)
+                word = Health[member.state.name]
+                return self._row(word, None, ()) if found is None else self._row(word, found.time_ms, found.accusers)
+            case MemberState.EXPIRED:
+                return self._row(Health.EXPIRED, member.not_after_ms, ())
             case MemberState.ACTIVE | MemberState.TAKING_OVER if self._context.chain.governed:
                 health, since = self._detector.condition(member.swarm, now)
                 if health is Health.ACTIVE:

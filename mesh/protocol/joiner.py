@@ -34,7 +34,8 @@ from mesh.protocol.events import (
     WallClock,
 )
 from mesh.protocol.intent import P2P, JoinIntent, parse_intent
-from mesh.protocol.messages import ChainBlocks, ChainRequest
+from mesh.protocol.leaping import asked
+from mesh.protocol.messages import ChainBlocks, Leaps
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire import cbor
@@ -83,6 +84,7 @@ class Joiner:
         except RemoteError as error:
             self._progress.counters[f"offence_{error.offence}"] += 1
             if isinstance(event, MessageReceived):
+                self._mistrust(event.peer)
                 self._retry(event.peer, error.detail, now)
                 out.add(Disconnect(peer=event.peer, reason=error.detail))
         return out.effects
@@ -181,6 +183,12 @@ class Joiner:
             target.error = cause
             target.next_try = now + self._config.join_retry
 
+    def _mistrust(self, peer: PeerId) -> None:
+        """What it showed of the chain may not be: it begins anew, and block by block."""
+        target = self._targets.get(peer)
+        if target is not None and target.told is not None:
+            target.told, target.plain = None, True
+
     def _answered(self, peer: PeerId, message: bytes, now: Instant, out: Outbox) -> None:
         code, payload = unpack_message(message)
         target = self._targets.get(peer)
@@ -223,8 +231,8 @@ class Joiner:
             return
         chain = target.told
         news = cbor.decode_as(payload, ChainBlocks)
-        grew = [record for record in news.blocks if chain.append(record.block, record.certificate)]
-        if chain.anchored and self._applicant.belongs(chain):
+        grew = [record for record in news.blocks if chain.append(record.block, record.certificate, record.state)]
+        if chain.anchored and chain.whole and self._applicant.belongs(chain):
             certificate = b"" if self._applicant.backup else self._applicant.certify(chain.federation_id)
             out.add(Joined(genesis=chain.genesis.raw, certificate=certificate, anchor=self._anchor()))
         elif grew and news.height > chain.height:
@@ -236,7 +244,8 @@ class Joiner:
             self._progress.reason = f"{peer}: {target.error}"
 
     def _ask_chain(self, peer: PeerId, chain: Chain, out: Outbox) -> None:
-        out.send(peer, Channel.MESH, MessageType.CHAIN_REQUEST, ChainRequest(from_height=chain.height + 1))
+        leaps = Leaps.NONE if self._targets[peer].plain else Leaps.FAR
+        out.send(peer, Channel.MESH, MessageType.CHAIN_REQUEST, asked(chain, leaps, chain.anchor_height))
 
     def _anchor(self) -> Anchor | None:
         ticket = self._intent.ticket if self._intent else None

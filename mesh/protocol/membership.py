@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from consensus.membership import Member
+from mesh.protocol import expiry
 from mesh.protocol.context import Context
 from mesh.protocol.health import HealthOf
 from mesh.protocol.proofs import name_of
@@ -24,6 +25,7 @@ def membership(context: Context, health: HealthOf, now: Instant) -> dict[str, ob
         "members": [
             _row(context, member, health, now) for _, member in sorted(chain.state.membership.everyone.items())
         ],
+        "warnings": expiry.warnings(context, now),
     }
 
 

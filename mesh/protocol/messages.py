@@ -6,6 +6,7 @@ stands behind the fields it knows, so that a federation can be upgraded node by 
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Annotated
 
 import msgspec
@@ -126,21 +127,33 @@ class ProbeReport(Struct, frozen=True, array_like=True):
     swarm: Bytes16
 
 
+class Leaps(IntEnum):
+    """Whether the asker takes the image of a state in place of the blocks that made it."""
+
+    NONE = 0
+    FAR = 1  # where it lacks many
+    WANTED = 2  # it has leaped already, and stands on an image that is light
+
+
 class ChainRequest(Struct, frozen=True, array_like=True):
-    """Send me blocks from `from_height` on."""
+    """Send me blocks from `from_height` on, or what leads over them: over no more than the block of `pass_not`."""
 
     from_height: Natural
+    leaps: Leaps = Leaps.NONE
+    pass_not: Natural | None = None
 
 
 class BlockRecord(Struct, frozen=True, array_like=True):
-    """A block and the COMMIT_CERT that decided it; also the body of a BLOCK record on disk."""
+    """A block and the COMMIT_CERT that decided it; with the image of the state before it, where blocks before it are
+    left out. Also the body of a BLOCK record on disk."""
 
     block: bytes
     certificate: bytes
+    state: bytes | None = None
 
 
 class ChainBlocks(Struct, frozen=True, array_like=True):
-    """Consecutive blocks, lowest first. `height` is the sender's own."""
+    """Blocks, lowest first, each the next one, or with the state before it. `height` is the sender's own."""
 
     height: Natural
     blocks: Annotated[tuple[BlockRecord, ...], Meta(max_length=256)]

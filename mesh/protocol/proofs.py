@@ -1,43 +1,50 @@
 """A decision as a document that convinces whoever has the genesis, on a machine that is no member.
 
-Everything in it follows from the genesis and the blocks up to the decision, which it holds with their certificates:
-who replays them knows who could decide, and writes the very same document. So nothing in it can be changed, and
-there are no names in it that a swarm may have changed since: swarms are named by their ids.
+Everything in it follows from the genesis and the blocks up to the decision, which it holds with their certificates,
+or leaps over with a state that they certify: who replays them knows who could decide, and writes the very same
+document. So nothing in it can be changed, and there are no names in it that a swarm may have changed since: swarms
+are named by their ids.
 
     chain = replay(genesis, proof)         # raises RemoteError where a block does not follow, or is not certified
-    document(chain, proposal) == what was handed over
+    document(chain, proposal, proof) == what was handed over
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from consensus.chain import Chain
 from consensus.governance.proposals import Proposal, ProposalId
 from consensus.governance.standing import Outcome
 from consensus.governance.tally import Tally
+from consensus.history import Record
 from wire import cbor
 from wire.ids import SwarmId
 
 
-def document(chain: Chain, proposal: ProposalId) -> dict[str, object]:
-    """The decision on `proposal`, which `chain` remembers, with its proof."""
+def document(chain: Chain, proposal: ProposalId, proof: Sequence[Record] | None = None) -> dict[str, object]:
+    """The decision on `proposal`, which `chain` remembers, with its proof: a short one, unless another is given."""
     outcome = chain.standing.outcomes[proposal]
-    blocks = chain.all_blocks()[: outcome.height]
     return {
         "federation_id": chain.federation_id.hex(),
         "federation_name": chain.genesis.name,
         **proposal_facts(outcome.proposal),
         **outcome_facts(chain, outcome),
-        "proof": [{"block": block.hex(), "certificate": certificate.hex()} for block, certificate in blocks],
+        "proof": [_entry(record) for record in (chain.way_to(outcome.height) if proof is None else proof)],
     }
 
 
-def replay(genesis: bytes, proof: Iterable[tuple[bytes, bytes]]) -> Chain:
-    """The chain of these blocks and certificates, each judged. Raises RemoteError."""
+def _entry(record: Record) -> dict[str, str]:
+    """A block with its certificate; and with the state before it, where the blocks that made that are left out."""
+    entry = {"block": record.block.hex(), "certificate": record.certificate.hex()}
+    return entry if record.state is None else {**entry, "state": record.state.hex()}
+
+
+def replay(genesis: bytes, proof: Iterable[Record]) -> Chain:
+    """The chain of these records, each judged. Raises RemoteError."""
     chain = Chain.from_genesis(genesis)
-    for block, certificate in proof:
-        chain.append(block, certificate)
+    for record in proof:
+        chain.append(*record)
     return chain
 
 
@@ -57,14 +64,14 @@ def proposal_facts(proposal: Proposal) -> dict[str, object]:
 
 def outcome_facts(chain: Chain, outcome: Outcome) -> dict[str, object]:
     """What became of it."""
-    _, certificate = chain.blocks(outcome.height, 0)[0]
+    held = chain.blocks(outcome.height, 0) if outcome.height >= chain.first else []
     return {
         "status": outcome.status.value,
         "void": outcome.void or None,
         "height": outcome.height,
         "decided_ms": outcome.time_ms,
         "tally": tally_facts(outcome.tally),
-        "certificate": certificate.hex(),
+        "certificate": held[0][1].hex() if held else None,
     }
 
 

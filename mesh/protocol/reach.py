@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from consensus.membership import MemberState
+from consensus.membership import SILENT
 from consensus.validators import ValidatorSet
 from mesh.protocol.context import Context
 from wire.ids import SwarmId
@@ -56,7 +56,7 @@ class Reach:
     total: int
     needed: int  # weight that decides
     silent: tuple[str, ...]  # names of voters out of reach
-    suspended: tuple[str, ...] = ()  # names of those that count in the total, and do not vote
+    votes_away: tuple[str, ...] = ()  # who counts in the total and does not vote, with the reason
 
     @property
     def reason(self) -> str:
@@ -64,7 +64,7 @@ class Reach:
         here = f"{self.weight} of {self.total} weight is in reach"
         if self.state is QuorumState.QUORATE:
             return f"{here}: decisions can be made"
-        away = [*self.silent, *(f"{name} (suspended)" for name in self.suspended)]
+        away = [*self.silent, *self.votes_away]
         return f"{here} and a decision takes {self.needed}: waiting for {', '.join(away)}"
 
     @property
@@ -85,14 +85,14 @@ def reach(context: Context, now: Instant) -> Reach:
     voters = context.chain.validators()
     heard = [v.swarm for v in voters.validators if in_reach(context, v.swarm, now)]
     silent = tuple(context.name_of(v.swarm) for v in voters.validators if v.swarm not in heard)
-    suspended = [m.name for m in context.chain.members() if m.state is MemberState.SUSPENDED and m.weight]
+    counted = [m for m in context.chain.members() if m.state in SILENT and m.weight]
     return Reach(
         state=_state(voters, heard),
         weight=voters.weight(heard),
         total=voters.total,
         needed=voters.rule.needed(voters.total),
         silent=silent,
-        suspended=tuple(suspended),
+        votes_away=tuple(f"{m.name} ({m.state.name.lower()})" for m in counted),
     )
 
 

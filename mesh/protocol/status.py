@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mesh.protocol import expiry
 from mesh.protocol.announcing import Announcing
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
@@ -58,7 +59,7 @@ def status(
         "sync": {"received": progress[0], "expected": progress[1]},
         "uptime_s": (now - context.started) // SECOND,
         "counters": dict(sorted(context.counters.items())),
-        "warnings": warnings(context),
+        "warnings": [*expiry.warnings(context, now), *warnings(context)],
     }
 
 

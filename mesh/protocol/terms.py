@@ -161,7 +161,7 @@ class Terms:
             head = context.replica.head(Author(me.swarm, member.term))
             close = (head.seq, head.hash) if head else (0, ZERO_DIGEST)
             return term_bump_tx(chain.federation_id, me.certificate, me.queen_key, close[0], close[1])
-        if member.state in _RETURNING and in_step:
+        if member.state in _RETURNING and in_step and member.not_after_ms > context.wall_ms(now):
             return promote_tx(chain.federation_id, me.swarm, chain.height, chain.head_hash, me.queen_key)
         return None
 
@@ -175,7 +175,8 @@ class Terms:
             if member is not None and member.not_after_ms >= cert.body.not_after_ms:
                 del self._requests[request_id]
                 result = {"swarm": member.name, "term": member.term, "height": self._context.chain.height}
-                outcome = Success(result={**result, "backups": backups_of(member)})
+                held = {"state": member.state.name, "expires_ms": member.not_after_ms}
+                outcome = Success(result={**result, **held, "backups": backups_of(member)})
                 out.add(Reply(request_id=request_id, outcome=outcome))
 
     def _left(self, out: Outbox) -> None:

@@ -28,6 +28,7 @@ class TraceKind(StrEnum):
     SYNC_STARTED = "sync_started"
     SYNC_FINISHED = "sync_finished"
     BLOCK_APPLIED = "block_applied"
+    LEAPT = "leapt"
     CONSENSUS = "consensus"
     EQUIVOCATION = "equivocation"
     PROPOSAL = "proposal"

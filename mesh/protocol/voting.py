@@ -29,7 +29,7 @@ from consensus.governance.proposals import (
 from mesh.protocol import decisions
 from mesh.protocol.commands import Failure, FailureKind, Outcome, Propose, Success, Vote
 from mesh.protocol.context import Context
-from mesh.protocol.deciding import Deciding
+from mesh.protocol.deciding import Deciding, Reach
 from mesh.protocol.effects import Deliberate, Persist, RecordKind, Reply
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
@@ -125,7 +125,7 @@ class Voting:
         raw = seal_proposal(body, context.me.queen_key)
         transaction = encode_tx(ProposalTx(raw))
         context.chain.check_transaction(transaction, created_ms)
-        self._deciding.submit(transaction, now, out, to_all=True)
+        self._deciding.submit(transaction, now, out, Reach.ALL)
         out.trace(TraceKind.PROPOSAL, proposal=body.proposal.hex(), action=action, step="proposed")
         self._consider(Proposal(body, raw), now, out)
         return body.proposal
@@ -319,7 +319,7 @@ class Voting:
         )
         transaction = encode_tx(BallotTx(seal_ballot(body, context.me.queen_key)))
         before = len(out.effects)
-        self._deciding.submit(transaction, now, out)
+        self._deciding.submit(transaction, now, out, Reach.LEADER)
         out.effects.insert(before, Persist(kind=RecordKind.BALLOT, body=transaction))
         self._ballots[proposal.id] = transaction
         out.trace(TraceKind.PROPOSAL, proposal=proposal.id.hex(), action=proposal.body.action, step=choice.name)

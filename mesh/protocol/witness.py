@@ -43,7 +43,7 @@ class Witness:
         """The chain has more blocks: what their ballots contradict."""
         chain, found = self._context.chain, []
         while self._height < chain.height:
-            self._height += 1
+            self._height = max(self._height + 1, chain.first)
             block = cbor.decode_as(chain.blocks(self._height, 0)[0][0], Block, MAX_BLOCK)
             found += [contradiction for tx in block.txs if (contradiction := self.heard(tx)) is not None]
         return found

@@ -35,6 +35,7 @@ LEVELS: dict[TraceKind, int] = {
     TraceKind.SYNC_STARTED: logging.DEBUG,
     TraceKind.SYNC_FINISHED: logging.DEBUG,
     TraceKind.BLOCK_APPLIED: logging.INFO,
+    TraceKind.LEAPT: logging.INFO,
     TraceKind.CONSENSUS: logging.DEBUG,
     TraceKind.EQUIVOCATION: logging.ERROR,
     TraceKind.PROPOSAL: logging.INFO,

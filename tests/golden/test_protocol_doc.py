@@ -15,7 +15,7 @@ import base58
 import msgspec
 import pytest
 
-from consensus import admission, blocks, certificates, genesis, tickets
+from consensus import admission, blocks, certificates, genesis, image, tickets
 from consensus.bft import messages as bft
 from consensus.governance import proposals
 from crdt import batch, ops
@@ -31,9 +31,10 @@ from wire.types import REGISTRY, ContentType, MessageType
 
 DOCUMENTS = documents()
 BLOCKS = [(document, block) for document in DOCUMENTS for block in blocks_of(document.read_text())]
+SPOKEN = (messages, sync, admission, blocks, certificates, genesis, image, tickets, batch, ops, bft, proposals)
 STRUCTS = [
     struct
-    for module in (messages, sync, admission, blocks, certificates, genesis, tickets, batch, ops, bft, proposals)
+    for module in SPOKEN
     for struct in vars(module).values()
     if isinstance(struct, type) and issubclass(struct, msgspec.Struct) and struct.__module__ == module.__name__
 ]

@@ -213,3 +213,41 @@ def test_a_leader_is_expelled_at_its_own_height() -> None:
 def test_the_creator_hands_over_and_all_go_on(handover: bool) -> None:
     with_all = story(*(propose(4_000 + 500 * n, f"s{1 + n % 4}", n) for n in range(8)), handover=handover)
     held(run(with_all))
+
+
+@pytest.mark.parametrize(
+    ("ends", "expired"),
+    [({"s4": 3}, 1), ({"s1": 2, "s2": 3, "s3": 3, "s4": 4}, 1), ({"s1": 4, "s2": 5, "s3": 5, "s5": 6, "s7": 7}, 2)],
+    ids=["one of four", "all of four", "five of seven"],
+)
+def test_certificates_end_while_queens_decide(
+    ends: dict[str, int], expired: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many lose their votes as the others can do without; the rest keep theirs, and decisions go on."""
+    size = 7 if "s7" in ends else 4
+    motions = [propose(2_000 + 3_000 * number, f"s{1 + number % size}", number) for number in range(8)]
+    scenario = story(*motions, swarms=size, expire_s=tuple(ends.items()))
+    with witnessed(monkeypatch) as (_, worlds):
+        held(run(scenario))
+    (world,) = worlds
+    chains = [host.process.node.context.chain for host in world.hosts.values() if host.process is not None]
+    assert {len(chain.validators()) for chain in chains} == {size - expired}
+    assert {chain.validators().total for chain in chains} == {size}
+    assert min(len(chain.standing.outcomes) for chain in chains) >= 6, "all but what the expired proposed too late"
+
+
+@pytest.mark.parametrize("every", [4, 10])
+def test_who_was_away_leaps_to_what_the_others_decided(every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One host is down for most of the time, another one's disk is lost in between; both hold in the end what replay
+    leads to, as the checkers see to."""
+    motions = [propose(1_500 + 900 * number, f"s{1 + number % 2}", number) for number in range(30)]
+    down = Crash(at_ms=2_000, host="s4"), Start(at_ms=29_000, host="s4")
+    again = Crash(at_ms=30_000, host="s4"), Start(at_ms=31_000, host="s4")
+    scenario = story(*motions, *down, *again, faults_s=35, checkpoint_every=every)
+    with witnessed(monkeypatch) as (_, worlds):
+        report = run(scenario)
+        held(report)
+    (world,) = worlds
+    chain = world.hosts["s4"].process.node.context.chain  # type: ignore[union-attr]
+    assert chain.first > world.colony.verified.height
+    assert heights(world) == {chain.height}

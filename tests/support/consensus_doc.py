@@ -19,6 +19,7 @@ from consensus.quorum import QuorumRule, QuorumSetting
 from mesh.protocol.config import PROFILES, NodeConfig
 from mesh.protocol.detector import Health
 from mesh.protocol.reach import QuorumState
+from tests.support.explored import rows
 from tests.support.protocol_tables import table
 from wire import keys
 from wire.errors import RemoteError
@@ -28,7 +29,10 @@ from wire.types import REGISTRY, MessageType
 
 _NOWHERE = "–"
 _SAYS = {
-    MessageType.TX_SUBMIT: ("whoever wants something ordered", "the leader and the next one; a proposal: everyone"),
+    MessageType.TX_SUBMIT: (
+        "whoever wants something ordered",
+        "the leader and the next one; a proposal: everyone; a ballot: the leader",
+    ),
     MessageType.PRE_PREPARE: ("the leader", "everyone"),
     MessageType.PREPARE: ("who accepts the block", "everyone; from 17 on the leader"),
     MessageType.COMMIT: ("who saw a quorum prepare it", "everyone; from 17 on the leader"),
@@ -95,12 +99,14 @@ def diagram() -> str:
                 arrows.append(f"    {state.name} --> {after}: {name}")
     arrows.append(f"    {MemberState.LEFT.name} --> {MemberState.LEARNER.name}: JOIN, in a later term")
     for state in VOTING:
+        arrows.append(f"    {state.name} --> {MemberState.EXPIRED.name}: EXPIRE")
         arrows.append(f"    {state.name} --> {MemberState.SUSPENDED.name}: SUSPEND")
         arrows.append(f"    {state.name} --> {MemberState.TAKING_OVER.name}: FAILOVER")
     arrows += [
         f"    {state.name} --> {MemberState.QUARANTINED.name}: QUARANTINE"
-        for state in (MemberState.LEARNER, MemberState.SUSPENDED, *VOTING)
+        for state in (MemberState.LEARNER, MemberState.SUSPENDED, MemberState.EXPIRED, *VOTING)
     ]
+    arrows.append(f"    {MemberState.EXPIRED.name} --> {MemberState.ACTIVE.name}: RENEW, TERM_BUMP")
     return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```", ""])
 
 
@@ -165,8 +171,14 @@ def health() -> str:
         Health.SUSPENDED: ("it has no vote", "PROMOTE: it proves that it is alive"),
         Health.TAKING_OVER: ("a backup is its queen, and votes", "PROMOTE: it is in step"),
         Health.QUARANTINED: ("it has no vote", "`reinstate`, by decision"),
+        Health.EXPIRED: ("it has no vote: its certificate has ended", "RENEW, by the root key"),
     }
     return table(["health", "meaning", "what ends it"], [[word.value, *rows[word]] for word in Health])
+
+
+def explored() -> str:
+    """How much of what may happen to four queens, one of them doubled, is tried out."""
+    return table(["explored by", "in", "schedules", "states"], list(rows()))
 
 
 CONSENSUS_TABLES: dict[str, Callable[[], str]] = {
@@ -178,6 +190,7 @@ CONSENSUS_TABLES: dict[str, Callable[[], str]] = {
     "consensus-powers": powers,
     "consensus-durations": durations,
     "consensus-health": health,
+    "consensus-explored": explored,
 }
 
 

@@ -21,10 +21,17 @@ NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 URGENT = {"kind": "task", "target": "t1", "priority": "critical"}
 
 
-def town_of(size: int, default: Choice | None = Choice.APPROVE, *, seed: int = 1, **rules: Choice | None) -> Town:
+def town_of(
+    size: int,
+    default: Choice | None = Choice.APPROVE,
+    *,
+    seed: int = 1,
+    lives_ms: Mapping[str, int] | None = None,
+    **rules: Choice | None,
+) -> Town:
     """A federation of so many, governed by its queens, who vote by one policy."""
     config = NodeConfig(voting=VotingPolicy(rules=rules, default=default))
-    town = Town(*NAMES[:size], seed=seed, config=config)
+    town = Town(*NAMES[:size], seed=seed, config=config, lives_ms=lives_ms)
     town.form()
     town.world.run_until(lambda: all(voting(node) for node in town.nodes()))
     return town

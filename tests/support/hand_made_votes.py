@@ -67,6 +67,7 @@ class Paper:
         self.governed = True
         self.standing = Standing(params=Params(), governed=True)
         self.states: list[Any] = []
+        self.first = 1
 
     @property
     def height(self) -> int:
@@ -83,8 +84,8 @@ class Paper:
     def blocks(self, from_height: int, _: int) -> list[tuple[bytes, bytes]]:
         return self.pages[from_height - 1 :][:1]
 
-    def all_blocks(self) -> list[tuple[bytes, bytes]]:
-        return list(self.pages)
+    def tail(self, from_height: int) -> list[tuple[bytes, bytes]]:
+        return self.pages[from_height - 1 :]
 
     def members(self) -> list[Any]:
         return self.states

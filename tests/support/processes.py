@@ -240,8 +240,9 @@ class Home:
 class Federation:
     """A group of homes below one directory; everything still running is killed at the end of the block."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, launch: Launch = subprocess.Popen) -> None:
         self.directory = directory
+        self.launch = launch
         self.homes: list[Home] = []
 
     def __enter__(self) -> Federation:
@@ -254,9 +255,9 @@ class Federation:
             if home.process is not None:
                 home.kill()
 
-    def home(self, name: str, launch: Launch = subprocess.Popen) -> Home:
+    def home(self, name: str, launch: Launch | None = None) -> Home:
         """A new home, not initialized yet."""
-        home = Home(self.directory / name, name, launch)
+        home = Home(self.directory / name, name, launch or self.launch)
         self.homes.append(home)
         return home
 

@@ -7,7 +7,7 @@ town.world.ask(town["beta"], MemoryPut(key="plan", value=b"1"))
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consensus.certificates import YEAR_MS, Backup, make_member_cert
@@ -44,6 +44,7 @@ class Swarm:
     intent: JoinIntent | None = None
     anchor: Anchor | None = None
     boots: int = 0
+    lives_ms: int = YEAR_MS  # how long its certificates hold, from the beginning of the world
 
     @property
     def root(self) -> SigningKey:
@@ -68,7 +69,7 @@ class Swarm:
                 term=self.term,
                 queen_key=self.queen().public,
                 peer=self.peer,
-                not_after_ms=WALL_START_MS + YEAR_MS,
+                not_after_ms=WALL_START_MS + self.lives_ms,
             )
         return made
 
@@ -106,13 +107,20 @@ class Town:
     """A small world with named swarms; the first created the federation."""
 
     def __init__(
-        self, *names: str, seed: int = 1, params: Params | None = None, config: NodeConfig | None = None
+        self,
+        *names: str,
+        seed: int = 1,
+        params: Params | None = None,
+        config: NodeConfig | None = None,
+        lives_ms: Mapping[str, int] | None = None,
     ) -> None:
         self.world = World(seed)
         self.config = config or NodeConfig()
         self.limits = Limits()
         self.swarms = {name: Swarm(name, name.encode() + bytes([seed % 256])) for name in names}
         self.hosts: dict[str, Host] = {}
+        for name, lives in (lives_ms or {}).items():
+            self.swarms[name].lives_ms = lives
         creator = self.swarms[names[0]]
         creator.genesis = make_genesis(
             "meadow", params or Params(), creator.certify(None), WALL_START_MS - 1000, creator.root

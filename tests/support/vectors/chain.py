@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from consensus.blocks import (
     Core,
+    ExpireTx,
     FailoverStatement,
     LeaveStatement,
     PromoteStatement,
@@ -231,6 +232,12 @@ def _successions() -> Sequence[Vector]:
             about="The root key says anew who may take over.",
             given={"kind": int(TxKind.RENEW), "certificate": certificate},
             out={"transaction": encode_tx(RenewTx(certificate))},
+        ),
+        Vector(
+            name="EXPIRE",
+            about="A certificate has ended, by the time of the block; nobody signs this.",
+            given={"kind": int(TxKind.EXPIRE), "swarm": _JOINER, "not_after_ms": CREATED_MS + YEAR_MS},
+            out={"transaction": encode_tx(ExpireTx(_JOINER, CREATED_MS + YEAR_MS))},
         ),
     ]
 

@@ -14,6 +14,8 @@ import pytest
 from bootstrap.cli import deciding
 from bootstrap.cli.deciding import Asked, await_decision
 from bootstrap.cli.governing import ACTIONS
+from bootstrap.cli.members import _show_members
+from bootstrap.keyfiles import ROOT, write_key
 from consensus.governance import actions
 from consensus.governance.proposals import Choice
 from mesh.api.client import CallFailed, Client
@@ -304,3 +306,29 @@ def test_status_says_who_governs_and_what_is_open(town: Town, alpha: Machine, be
     assert "governed    by its queens, led by " in told
     assert " open: `zenmesh proposals`\n" in told
     assert "this queen votes" in told
+
+
+# certificates
+
+
+def test_the_root_key_renews_a_certificate(town: Town, alpha: Machine, tmp_path: Path) -> None:
+    write_key(tmp_path, ROOT, town.swarms["alpha"].root)
+    file = str(tmp_path / ROOT.file)
+    ends = alpha.json("members")["members"][0]["expires_ms"]
+    renewed = alpha.json("renew", "--root-key", file, "--expires", "1d")
+    assert renewed["swarm"] == "alpha"
+    assert renewed["expires_ms"] == ends + 1, "none ends before the one that it replaces"
+    assert "The certificate of alpha in term 1 holds until" in alpha("renew", "--root-key", file).out
+    (row,) = [row for row in alpha.json("members")["members"] if row["swarm"] == "alpha"]
+    assert row["expires_ms"] > ends + 1
+
+
+def test_another_swarms_root_key_renews_nothing(town: Town, alpha: Machine, tmp_path: Path) -> None:
+    write_key(tmp_path, ROOT, town.swarms["beta"].root)
+    ran = alpha("renew", "--root-key", str(tmp_path / ROOT.file))
+    assert (ran.code, "not the root key of alpha" in ran.err) == (2, True)
+
+
+def test_members_shows_what_soon_ends(capsys: pytest.CaptureFixture[str], alpha: Machine) -> None:
+    _show_members({**alpha.json("members"), "warnings": ["the certificate of beta ends in 3 day(s)"]})
+    assert "warning: the certificate of beta ends in 3 day(s)\n" in capsys.readouterr().out

@@ -13,7 +13,7 @@ from tests.support.chamber import Chamber
 from tests.support.council import ballot_tx, proposal_tx
 from tests.support.realm import CREATOR, Realm, queen, swarm
 from wire.errors import RemoteError
-from wire.ids import tagged_hash
+from wire.ids import sha256, tagged_hash
 
 
 @pytest.fixture
@@ -111,24 +111,30 @@ def test_the_states_hash_is_of_the_members_and_once_the_queens_govern_of_their_d
     assert state.hash == tagged_hash("zenmesh/state", state.membership.state_hash, state.standing.hash)
 
 
-def test_proposals_are_tallied_in_the_order_in_which_they_were_opened() -> None:
-    """Two on one thing, decided by one block: the later one stands."""
-    for first, second in (("low", "high"), ("high", "low")):
-        chamber = Chamber()
-        opened = [
-            proposal_tx(
-                chamber.federation, "alpha", number, chamber.wall_ms, kind="task", target="t", priority=priority
-            )
-            for number, priority in enumerate((first, second))
-        ]
-        chamber.grow(chamber.block(1, *(tx for tx, _ in opened)))
-        ballots = [
-            ballot_tx(chamber.federation, name, number, opened[number][1], Choice.APPROVE)
-            for number in (1, 0)
-            for name in chamber.order
-        ]
-        chamber.grow(chamber.block(1, *ballots))
-        assert chamber.chain.standing.priorities == {("task", "t"): second}
+@pytest.mark.parametrize("apart", [False, True], ids=["in one block", "in two"])
+@pytest.mark.parametrize("turned", [False, True], ids=["by id", "against it"])
+def test_proposals_are_tallied_by_height_and_within_a_block_by_id(apart: bool, turned: bool) -> None:
+    """Two on one thing, decided by one block: the later one stands. The order follows from what is hashed."""
+    chamber = Chamber()
+    words = ("low", "high")
+    opened = [
+        proposal_tx(chamber.federation, "alpha", number, chamber.wall_ms, kind="task", target="t", priority=priority)
+        for number, priority in enumerate(words)
+    ]
+    ids = [sha256(b"proposal %d" % number)[:16] for number in (0, 1)]
+    order = sorted((0, 1), key=lambda number: ids[number])
+    order = order[::-1] if turned else order
+    txs = [opened[number][0] for number in order]
+    for block in [[tx] for tx in txs] if apart else [txs]:
+        chamber.grow(chamber.block(1, *block))
+    ballots = [
+        ballot_tx(chamber.federation, name, number, opened[number][1], Choice.APPROVE)
+        for number in (1, 0)
+        for name in chamber.order
+    ]
+    chamber.grow(chamber.block(1, *ballots))
+    last = order[-1] if apart or not turned else order[0]
+    assert chamber.chain.standing.priorities == {("task", "t"): words[last]}
 
 
 def test_who_leaves_in_the_block_that_tallies_still_counts() -> None:

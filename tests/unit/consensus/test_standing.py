@@ -147,9 +147,10 @@ def test_of_too_many_the_oldest_goes(
     assert len(kept(change(3)(standing))) == 3
 
 
-def test_a_priority_that_is_decided_again_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_priorities_the_one_whose_target_sorts_first_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "MAX_PRIORITIES", 2)
     standing = EMPTY
     for target, priority in (("t1", "low"), ("t2", "low"), ("t1", "high"), ("t3", "low")):
         standing = standing.prioritized(("task", target), priority)
-    assert standing.priorities == {("task", "t1"): "high", ("task", "t3"): "low"}
+    assert standing.priorities == {("task", "t2"): "low", ("task", "t3"): "low"}
+    assert standing.prioritized(("task", "t2"), "high").priorities == {("task", "t2"): "high", ("task", "t3"): "low"}

@@ -16,7 +16,7 @@ from mesh.protocol import proofs
 from mesh.protocol.commands import Failure, FailureKind, GetDecisions, Leave, Outcome, Propose, Success, Vote
 from mesh.protocol.config import NodeConfig, VotingPolicy
 from mesh.protocol.effects import Send
-from mesh.protocol.messages import BlockRecord, ChainBlocks, ChainRequest
+from mesh.protocol.messages import BlockRecord, ChainBlocks, ChainRequest, Leaps
 from mesh.protocol.outbox import Outbox, pack
 from tests.support.governed import (
     NAMES,
@@ -192,7 +192,7 @@ def test_who_is_told_of_a_later_block_asks_for_those_before_it() -> None:
         out = Outbox()
         assert greeting.on_chain_blocks(link, news, out) is not missing
         asked = [effect.message for effect in out.effects if isinstance(effect, Send)]
-        request = pack(MessageType.CHAIN_REQUEST, ChainRequest(from_height=1))
+        request = pack(MessageType.CHAIN_REQUEST, ChainRequest(from_height=1, leaps=Leaps.FAR))
         assert asked == ([request] if missing else [])
         for known, proof in whole.all_blocks()[:-1]:
             context.chain.append(known, proof)
