@@ -19,7 +19,7 @@ def health_text(health: dict[str, Any] | None, now_ms: float) -> str | None:
     words = str(health["state"])
     if health["since_ms"] is not None:
         words += f" for {duration_text(max(0.0, now_ms - health['since_ms']) / 1000)}"
-    if health["accused_by"]:
+    if health["accused_by"] and health["state"] != "active":  # who answers us has somebody's word against it, no more
         words += f", by {', '.join(health['accused_by'])}"
     return words
 

@@ -30,6 +30,7 @@ from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOutcome
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.reach import reach
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.voting import Secrets, Voting
 from wire import cbor
@@ -245,6 +246,8 @@ class Admission:
         if len(self._applicants) < _MAX_FORWARDED:
             self._applicants[swarm] = _Applicant(peer, now + self._context.config.forward_deadline)
         self.chain_grew(out)
+        if swarm in self._applicants and (refusal := reach(self._context, now).refusal):
+            self._respond(peer, self._pending_response(f"the members cannot decide now: {refusal}"), out)
 
     def chain_grew(self, out: Outbox) -> None:
         """Some who applied may belong now."""

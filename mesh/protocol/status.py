@@ -157,7 +157,7 @@ def version_vector(context: Context) -> dict[str, object]:
 
 def quorum(context: Context, now: Instant) -> dict[str, object]:
     """The epoch's rule, what it survives, and how much is in reach."""
-    rule = context.chain.quorum_rule()
+    voters = context.chain.validators()
     seen = reach(context, now)
     return {
         "state": seen.state.value,
@@ -167,9 +167,9 @@ def quorum(context: Context, now: Instant) -> dict[str, object]:
         "weight": seen.weight,
         "needed": seen.needed,
         "total": seen.total,
-        "rule": rule.name.value,
-        "crash_faults_tolerated": rule.crash_faults_tolerated,
-        "byzantine_faults_tolerated": rule.byzantine_faults_tolerated,
+        "rule": voters.rule.name.value,
+        "crash_faults_tolerated": voters.crashes_tolerated,
+        "byzantine_faults_tolerated": voters.liars_tolerated,
     }
 
 

@@ -2,7 +2,7 @@
 
     alpha, beta, gamma = unpack(directory)      # stopped, as they were left; `expected()` says what is in them
 
-`tests/old_homes/homes.tar.gz` holds them, with all their keys: **they are for tests only, and known to everybody.**
+`elders/homes.tar.gz` holds them, with all their keys: **they are for tests only, and known to everybody.**
 They came out of the code of `COMMIT`, the last one without consensus, by `python -m tests.support.old_homes`, which
 needs the history of the repository and makes others each time. Their clock stood at the beginning of 2025: they are
 of the past wherever the tests run. What happened to them:
@@ -35,7 +35,7 @@ WRITTEN = {
     "gone": {},
 }
 
-_PLACE = Path(__file__).resolve().parents[1] / "old_homes"
+_PLACE = Path(__file__).resolve().with_name("elders")
 _ARCHIVE, _EXPECTED = _PLACE / "homes.tar.gz", _PLACE / "expected.json"
 _BEGAN_S = 1_735_689_600  # 2025-01-01
 _CLOCK = "import time\n_real = time.time_ns\ntime.time_ns = lambda: _real() - {shift_ns}\n"

@@ -164,7 +164,7 @@ def test_a_member_is_expelled_and_reinstated() -> None:
     assert chain.member_by_name("delta") is None
     assert result(propose(town, "beta", "reinstate", swarm=gone, reason="mended"))["status"] == "APPROVED"
     town.world.run_until(lambda: state_of(chain, "delta") is MemberState.ACTIVE)
-    assert chain.quorum_rule().members == 4
+    assert chain.validators().rule.members == 4
 
 
 def state_of(chain: Chain, name: str) -> MemberState | None:
@@ -177,7 +177,7 @@ def test_a_member_leaves_and_the_rule_stays() -> None:
     assert isinstance(town.world.ask(town["delta"], Leave()), Success)
     chain = town.node("alpha").context.chain
     town.world.run_until(lambda: chain.member_by_name("delta") is None)
-    assert (len(chain.members()), chain.quorum_rule().members) == (3, 4)
+    assert (len(chain.members()), chain.validators().rule.members) == (3, 4)
 
 
 def test_who_is_told_of_a_later_block_asks_for_those_before_it() -> None:

@@ -78,7 +78,9 @@ def test_any_member_invites() -> None:
     ("config", "why"),
     [
         pytest.param(CREATORS_RULE, "the creator of the federation is out of reach", id="while it governs"),
-        pytest.param(NodeConfig(), "the members have not decided yet", id="one of two queens"),
+        pytest.param(
+            NodeConfig(), "the members cannot decide now: 1 of 2 weight is in reach", id="one of two queens"
+        ),
     ],
 )
 def test_a_join_waits_while_the_creator_is_away_and_says_so(config: NodeConfig, why: str) -> None:
