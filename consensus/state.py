@@ -27,7 +27,7 @@ from consensus.membership import VOTING, Membership, MemberState
 from consensus.validators import ValidatorSet
 from consensus.view import View
 from wire import keys
-from wire.errors import Offence, ProtocolViolation, RemoteError
+from wire.errors import Offence, Overtaken, ProtocolViolation, RemoteError
 from wire.ids import Digest, SwarmId, tagged_hash
 
 MOST_CHANGED = 6  # a block changes voters of at most such a part of the weight, or a single one
@@ -200,7 +200,7 @@ class Step:
         if not voters.validators:
             raise ProtocolViolation("nobody would be left who has a vote, and so nothing could be decided any more")
         if not voters.is_quorum(voter.swarm for voter in voters.validators):
-            raise ProtocolViolation(
+            raise Overtaken(  # what one node could do with, another one that is a block further may not
                 "those who would be left with a vote could decide nothing any more: first bring back, or expel, who"
                 " is suspended or expired"
             )

@@ -58,6 +58,7 @@ NEEDS: dict[str, Need] = {
     "netns": Need("network namespaces", "run as root; on Debian: apt install iproute2 nftables", netns.missing),
     "node": Need("Node.js and npm", "on Debian: apt install nodejs npm", functools.partial(_no_tools, "node", "npm")),
     "chromium": Need("Chromium", "on Debian: apt install chromium", functools.partial(_no_tools, "chromium")),
+    "java": Need("Java", "on Debian: apt install default-jre-headless", functools.partial(_no_tools, "java")),
     "systemd": Need(
         "systemd's tools", "on Debian: apt install systemd", functools.partial(_no_tools, "systemd-analyze")
     ),

@@ -2,7 +2,7 @@
 
 A queen's PRE_PREPARE, PREPARE, COMMIT, VIEW_CHANGE, NEW_VIEW and ballot are on its disk, byte for byte, before anyone
 hears them. A COMMIT is kept with the block and the certificate of the quorum that prepared it. Blocks that a node
-hands on, and those below the height that it votes on, are durable.
+hands on, and those below the height that it votes on, are durable; or a leap over them is.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from chaos.checkers.statements import (
     wrong_with,
 )
 from consensus.bft.safety import MAX_RECORD, Record
-from consensus.blocks import block_hash
+from consensus.blocks import MAX_BLOCK, Block, block_hash
 from mesh.protocol.effects import Effect, Persist, RecordKind, Send, Subscribe
-from mesh.protocol.messages import ChainBlocks
+from mesh.protocol.messages import BlockRecord, ChainBlocks
 from wire import cbor
 from wire.frame import code_of, unpack_message
 from wire.types import REGISTRY, ContentType, MessageType
@@ -59,7 +59,10 @@ class VoteFirst(Checker):
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
         kept = self._kept.of(process)
         if record.kind is RecordKind.BLOCK:
-            kept.height += 1
+            known = cbor.decode_as(record.body, BlockRecord, 1 << 24)
+            height = cbor.decode_as(known.block, Block, MAX_BLOCK).height
+            if height == kept.height + 1 or known.state is not None:
+                kept.height = max(kept.height, height)
         elif record.kind is RecordKind.BALLOT:
             kept.ballots[record.body] = None
         vote = kept_in(record)

@@ -37,9 +37,10 @@ class Expiry:
         return found
 
     def next_deadline(self, now: Instant) -> Instant | None:
-        """When the next certificate has surely ended; None where no queen votes. Always to come: who got its vote in
-        this very moment sees in the next what ended meanwhile."""
-        return min((max(at, now + 1) for at, _ in self._due(now)), default=None)
+        """When the next certificate has surely ended; right after `now` where one has, and it was not said yet; None
+        where no queen votes."""
+        soonest = min((at for at, _ in self._due(now)), default=None)
+        return None if soonest is None else max(soonest, now + 1)
 
     def _due(self, now: Instant) -> list[tuple[Instant, bytes]]:
         """When each transaction is to be handed in: those that could be by now, and the next one."""

@@ -11,6 +11,7 @@ from chaos.checkers.onward import Onward
 from chaos.checkers.vote_first import VoteFirst
 from consensus.bft.messages import Phase, ViewChange
 from consensus.bft.safety import Record, Signed
+from consensus.blocks import Block
 from consensus.governance.proposals import Choice
 from mesh.protocol.effects import RecordKind, Subscribe
 from mesh.protocol.messages import BlockRecord, ChainBlocks
@@ -124,6 +125,12 @@ CAST = ballot(ASKED, "s1")
 LAST = BlockRecord(*CHAIN.blocks(CHAIN.height, 0)[0])
 
 
+def page(height: int, state: bytes | None = None) -> bytes:
+    """A block on disk; with the state before it, one that was leapt to."""
+    block = Block(height, 0, bytes(32), 0, bytes(32), ())
+    return cbor.encode_struct(BlockRecord(cbor.encode_struct(block), b"", state))
+
+
 def told(height: int) -> bytes:
     return cbor.encode_struct(ChainBlocks(height=height, blocks=(LAST,)))
 
@@ -166,10 +173,17 @@ VOTE_FIRST = {
         good=(
             STARTS,
             sent("s1", MessageType.CHAIN_BLOCKS, told(CHAIN.height)),
-            Persists("s1", b"one more", RecordKind.BLOCK),
+            Persists("s1", page(HEIGHT), RecordKind.BLOCK),
+            sent("s1", MessageType.CHAIN_BLOCKS, told(HEIGHT)),
+            Persists("s1", page(HEIGHT + 9, b"leapt"), RecordKind.BLOCK),
+            Persists("s1", page(HEIGHT + 3), RecordKind.BLOCK),
+            sent("s1", MessageType.CHAIN_BLOCKS, told(HEIGHT + 9)),
+        ),
+        bad=(
+            STARTS,
+            Persists("s1", page(HEIGHT + 1), RecordKind.BLOCK),
             sent("s1", MessageType.CHAIN_BLOCKS, told(HEIGHT)),
         ),
-        bad=(STARTS, sent("s1", MessageType.CHAIN_BLOCKS, told(HEIGHT))),
         said=("it speaks of block 8, and what is durable ends with 7",),
     ),
     "a beginning that is public may be handed on by who forgot it": Rule(

@@ -62,7 +62,7 @@ REFUSED: list[object] = [
         lambda c: c.pre_prepare(c.block(prev_state_hash=bytes(32))), "another state than ours", id="another state"
     ),
     pytest.param(
-        lambda c: c.pre_prepare(c.block(1, c.realm.leave("beta", 2))),
+        lambda c: c.pre_prepare(c.block(1, c.realm.leave("eve"))),
         "did not sign",
         id="a transaction that may not be",
     ),
