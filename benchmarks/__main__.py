@@ -14,6 +14,7 @@ MODULES = (
     "consensus",
     "council",
     "detection",
+    "false_alarms",
     "world",
 )
 

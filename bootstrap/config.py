@@ -65,7 +65,7 @@ class Config:
     metrics: tuple[str, int] | None = None
     capabilities: Capabilities = field(default_factory=Capabilities)
     limits: Limits = field(default_factory=Limits)
-    govern: bool = False
+    govern: bool = True
     voting: VotingPolicy = field(default_factory=VotingPolicy)
     hook: Hook = field(default_factory=Hook)
 
@@ -210,7 +210,7 @@ FIELDS: dict[str, _Field] = {
     "mdns": _Field(_switch, True, "Find others on this LAN, and be found."),
     "metrics": _Field(_metrics, "", 'Serve Prometheus metrics on HOST:PORT too; "" for the control socket only.'),
     "govern": _Field(
-        _switch, False, "Ready to decide together with the other queens: once all are, the creator hands over."
+        _switch, True, "Ready to govern with the other queens. false holds back the handover of an older federation."
     ),
     "voting.rules": _Field(
         _rules, {}, 'How this queen votes by itself, by action: { set_priority = "approve", expel = "reject" }.'

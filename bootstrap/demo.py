@@ -7,6 +7,7 @@ through the control sockets.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -14,17 +15,20 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from bootstrap.live.swarm import Swarm
+from bootstrap.live.swarm import INVITES, Swarm
 from wire.errors import Unavailable
 
 NAMES = ("atlas", "boreas", "ceres", "daphne", "eos", "faunus", "gaia", "helios")
 STEP_S = 30.0
 POLL_S = 0.05
+URGENT = ("PRIORITY_CHANGE", "--action", "set_priority")
+WISH = {"kind": "swarm", "priority": "high"}
 LISTEN = ("--listen", "/ip4/127.0.0.1/tcp/0")
 
 
@@ -88,8 +92,10 @@ def _play(story: _Story, swarms: list[Swarm]) -> list[dict[str, Any]]:
     with story.step(f"{first.name} runs, and invites the others by one-line tickets"):
         first.start()
         _until(lambda: _operational([first], 1), f"{first.name} is operational")
-        for swarm in swarms[1:]:
-            swarm.zenmesh("join", first.zenmesh("invite"))
+        for number, swarm in enumerate(swarms[1:]):
+            inviter = swarms[number // INVITES]
+            _until(partial(_runs, inviter), f"{inviter.name} is operational")
+            swarm.zenmesh("join", inviter.zenmesh("invite"))
             swarm.start()
     with story.step("everyone is a member and holds the same state"):
         _until(lambda: _operational(swarms, len(swarms)), "all members are operational")
@@ -99,6 +105,13 @@ def _play(story: _Story, swarms: list[Swarm]) -> list[dict[str, Any]]:
         last.zenmesh("memory", "put", "plan", '{"step": 1, "goal": "ship"}')
         _until(lambda: _reads(first, "plan"), "the write arrives")
     story.say(f"    {first.zenmesh('memory', 'get', 'plan', '--json')}")
+    with story.step(f"{last.name} asks for priority; the queens vote, and it is decided"):
+        _until(lambda: all(map(_has_vote, swarms)), "every queen has a vote")
+        last.zenmesh("propose", *URGENT, "--details", json.dumps({**WISH, "target": last.name}))
+        _until(lambda: all(list(map(_voted, swarms))), "the decision")
+    (decided,) = first.call("decisions")["decisions"]
+    tally = decided["tally"]
+    story.say(f"    {decided['action']}: {decided['status']}, with {tally['approve']} of {tally['total']} votes")
     with story.step(f"{last.name} is killed (kill -9); the others write on"):
         last.end(signal.SIGKILL)
         first.zenmesh("memory", "put", "while-away", '"you were gone"')
@@ -113,6 +126,21 @@ def _row(swarm: Swarm) -> dict[str, Any]:
     status = swarm.call("status")
     shown = {key: status[key] for key in ("lifecycle", "state_root", "height", "rss_bytes")}
     return {"swarm": swarm.name, **shown, "links": len(status["peers"])}
+
+
+def _runs(swarm: Swarm) -> bool:
+    return bool(swarm.ask("status").get("lifecycle") == "OPERATIONAL")
+
+
+def _has_vote(swarm: Swarm) -> bool:
+    return bool(swarm.ask("status").get("consensus", {}).get("voting"))
+
+
+def _voted(swarm: Swarm) -> bool:
+    """Approve of the one proposal that is open, unless enough others did."""
+    for row in swarm.ask("proposals").get("proposals", ()):
+        swarm.ask("vote", proposal=row["proposal"], choice="approve")
+    return bool(swarm.ask("decisions").get("decisions"))
 
 
 def _operational(swarms: list[Swarm], members: int) -> bool:

@@ -42,11 +42,13 @@ from wire.errors import ConfigError, DecodeError, UsageError
 from wire.ids import sha256
 from wire.keys import SigningKey
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT_HOME = "~/.zenmesh"
 
 Migration = Callable[[Path], None]
-MIGRATIONS: dict[int, Migration] = {}  # from this format to the next; a step cut short is run again
+# From this format to the next; a step cut short is run again. Format 2 may hold votes and ballots of a queen. In the
+# same files: but who does not know them would forget them, and could vote twice.
+MIGRATIONS: dict[int, Migration] = {1: lambda path: None}
 
 _RESTORE = "put back a backup with `zenmesh home restore`"
 
@@ -100,15 +102,26 @@ class Home:
         return home
 
     @classmethod
+    def find(cls, path: Path) -> Home:
+        """The home at `path` as it is: of this version's format, or of an older one whose node may run.
+
+        Raises:
+            ConfigError: there is none, its format is newer, or its format file is damaged.
+        """
+        home = cls(path.expanduser().resolve())
+        home.check_format()
+        return home
+
+    @classmethod
     def open(cls, path: Path) -> Home:
         """The home at `path`, brought to this version's format.
 
         Raises:
-            ConfigError: there is none, its format is newer, or its format file is damaged.
+            ConfigError: as `find`.
             HomeInUse: it is of an older format, and its node runs.
         """
-        home = cls(path.expanduser().resolve())
-        if home.check_format() < FORMAT:
+        home = cls.find(path)
+        if home.format < FORMAT:
             home._migrate()
         return home
 

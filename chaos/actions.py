@@ -164,6 +164,32 @@ class Lie(Action, frozen=True, kw_only=True, tag="lie"):
     for_ms: Millis
 
 
+class Deceit(StrEnum):
+    """What a queen may lie about (see `chaos.deceits`)."""
+
+    TWO_BLOCKS = "two-blocks"
+    TWO_VOTES = "two-votes"
+    TWO_BALLOTS = "two-ballots"
+    HEAVY_BALLOTS = "heavy-ballots"
+    NO_CERTIFICATES = "no-certificates"
+    NO_BODIES = "no-bodies"
+    FALSE_LOCK = "false-lock"
+    DENIED_LOCK = "denied-lock"
+    FALSE_BASE = "false-base"
+    OLD_VIEW = "old-view"
+    UNBOUND_VIEW = "unbound-view"
+    ACCUSES = "accuses"
+
+
+class Deceive(Action, frozen=True, kw_only=True, tag="deceive"):
+    """A queen lies where her vote counts, under her own seal: one kind of lie, at this rate for each listener."""
+
+    host: str
+    lie: Deceit
+    for_ms: Millis
+    rate: Probability = 1.0
+
+
 class Write(Action, frozen=True, kw_only=True, tag="write"):
     """A user writes a value of `size` bytes."""
 
@@ -229,6 +255,7 @@ AnyAction = (
     | Twin
     | Silence
     | Lie
+    | Deceive
     | Write
     | Remove
     | Propose

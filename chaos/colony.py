@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from chaos.clocks import WALL_START_MS
+from chaos.scenario import spares_of
 from consensus.blocks import GovernTx, block_hash, encode_tx, join_tx, promote_tx, sign_core
 from consensus.certificates import YEAR_MS, Backup, make_member_cert
 from consensus.chain import Chain
@@ -96,19 +97,21 @@ def found(
     expire_s: Sequence[tuple[str, int]] = (),
 ) -> Colony:
     """Keys for all, a genesis by the first, and blocks that let everyone in who is not `late`; the queens of
-    `backups` have one each; certificates hold for a year, or for `expire_s` seconds from the start."""
+    `backups` have one for each time that they are named; certificates hold for a year, or for `expire_s` seconds from
+    the start."""
+    spares = spares_of(backups)
     ends = {name: WALL_START_MS + seconds * 1_000 for name, seconds in expire_s}
-    creator = _home(names[0], None, rng, names[0] in backups, ends.get(names[0]))
+    creator = _home(names[0], None, rng, spares.get(names[0], ()), ends.get(names[0]))
     params = Params(admission="open", profile=profile.value)
     genesis = make_genesis("chaos", params, creator.certificate, _FOUNDED_MS, creator.root)
     chain = Chain.from_genesis(genesis, verify)
-    others = (_home(name, chain.federation_id, rng, name in backups, ends.get(name)) for name in names[1:])
+    others = (_home(name, chain.federation_id, rng, spares.get(name, ()), ends.get(name)) for name in names[1:])
     homes = (creator, *others)
     (_by_queens if by_queens else _by_creator)(chain, homes, [home for home in homes[1:] if home.name not in late])
     records = [BlockRecord(block=block, certificate=certificate) for block, certificate in chain.all_blocks()]
     on_disk = tuple(Record(RecordKind.BLOCK, cbor.encode_struct(record)) for record in records)
-    spares = tuple(_spare(home, rng) for home in homes if home.name in backups)
-    return Colony(genesis, chain.federation_id, (*homes, *spares), on_disk, chain)
+    seconds = tuple(_spare(spare, home, rng) for home in homes for spare in spares.get(home.name, ()))
+    return Colony(genesis, chain.federation_id, (*homes, *seconds), on_disk, chain)
 
 
 def _by_creator(chain: Chain, homes: Sequence[Home], others: Sequence[Home]) -> None:
@@ -139,19 +142,24 @@ def _promotion(chain: Chain, home: Home) -> bytes:
 
 
 def _spare_keys(name: str, rng: Rng) -> tuple[SigningKey, SigningKey]:
-    """(node key, key as a queen) of the backup of a swarm's queen."""
-    node, key = (SigningKey(rng.split(f"{name}b/{purpose}").bytes(32)) for purpose in ("node", "queen"))
+    """(node key, key as a queen) of the backup with that name."""
+    node, key = (SigningKey(rng.split(f"{name}/{purpose}").bytes(32)) for purpose in ("node", "queen"))
     return node, key
 
 
-def _spare(home: Home, rng: Rng) -> Home:
-    node, key = _spare_keys(home.name, rng)
-    return Home(f"{home.name}b", home.root, node, key, b"", term=0, owner=home.name)
-
-
-def _home(name: str, federation: FederationId | None, rng: Rng, has_backup: bool, ends_ms: int | None = None) -> Home:
+def _spare(name: str, home: Home, rng: Rng) -> Home:
     node, key = _spare_keys(name, rng)
-    backup = Backup(key.public, peer_id_of(node.public), 0, WALL_START_MS + YEAR_MS)
+    return Home(name, home.root, node, key, b"", term=0, owner=home.name)
+
+
+def _backup(name: str, rank: int, rng: Rng) -> Backup:
+    node, key = _spare_keys(name, rng)
+    return Backup(key.public, peer_id_of(node.public), rank, WALL_START_MS + YEAR_MS)
+
+
+def _home(
+    name: str, federation: FederationId | None, rng: Rng, spares: Sequence[str], ends_ms: int | None = None
+) -> Home:
     keys = {purpose: SigningKey(rng.split(f"{name}/{purpose}").bytes(32)) for purpose in ("root", "node", "queen")}
     certificate = make_member_cert(
         federation=federation,
@@ -162,6 +170,6 @@ def _home(name: str, federation: FederationId | None, rng: Rng, has_backup: bool
         queen_key=keys["queen"].public,
         peer=peer_id_of(keys["node"].public),
         not_after_ms=WALL_START_MS + YEAR_MS if ends_ms is None else ends_ms,
-        backups=(backup,) if has_backup else (),
+        backups=tuple(_backup(spare, rank, rng) for rank, spare in enumerate(spares)),
     )
     return Home(name, keys["root"], keys["node"], keys["queen"], certificate)

@@ -9,48 +9,39 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from chaos.actions import (
     Action,
     AnyAction,
     Clock,
-    Clog,
     Crash,
-    Cut,
     Disk,
     DiskFault,
-    Hangup,
     Lag,
-    Lie,
-    Link,
     Pause,
     Remove,
-    Silence,
     Start,
     Stop,
-    Twin,
     Write,
 )
 from chaos.affairs import AFFAIRS
 from chaos.disk import SimulatedDisk
 from chaos.host import Host
-from chaos.links import Conditions
+from chaos.hostility import HOSTILITY
 from chaos.scenario import hosts_of
 from chaos.trace import Kind
+from chaos.ways import MILLISECOND, WAYS, restore, sides
 from chaos.world import World
 from mesh.protocol.commands import MemoryPut, MemoryRemove
 
-MILLISECOND = 1_000
 _USER: tuple[type[Action], ...] = (Write, Remove, *AFFAIRS)
-
-_Way = tuple[Host, Host, Conditions]  # from whom to whom, and how it is
 
 
 def perform(world: World, action: AnyAction) -> None:
     """Let `action` happen now; hosts that do not exist (yet) are left out."""
     if not isinstance(action, _USER):
-        named = " ".join(hosts_of(action)) if not isinstance(action, Cut | Clog | Link) else _sides(action)
+        named = sides(action) or " ".join(hosts_of(action))
         world.trace.note(world.now, "", Kind.FAULT, type(action).__name__.lower(), named)
     DEEDS[type(action)](world, action)
 
@@ -60,6 +51,7 @@ def heal(world: World, core: Sequence[Host]) -> None:
     for host in core:
         host.lag = 0
         world.rules.lies.pop(host.name, None)
+        world.rules.deceivers.pop(host.name, None)
         host.clocks.mend(world.now)
         host.disk.failing.clear()
         host.disk.capacity = host.disk.crash_at = None
@@ -67,22 +59,12 @@ def heal(world: World, core: Sequence[Host]) -> None:
             host.process.fuse = None
         for other in core:
             if other is not host:
-                _restore(world, host, other)
+                restore(world, host, other)
     for host in core:
         if host.process is None:
             world.start(host)
         elif host.process.paused:
             host.process.resume()
-
-
-def _restore(world: World, source: Host, target: Host) -> None:
-    """The way from `source` to `target` is as good as new, whatever lay over it."""
-    way = world.links.conditions(source, target)
-    was_open = way.open
-    _set(way, Conditions())
-    way.cuts, way.clogs, way.healed = 0, 0, True
-    if not was_open:
-        world.links.healed(source, target)
 
 
 # processes
@@ -140,65 +122,6 @@ def _lag(world: World, action: Lag) -> None:
             host.process.resume()
 
     world.later(action.for_ms * MILLISECOND, catch_up)
-
-
-# the network
-
-
-def _cut(world: World, action: Cut) -> None:
-    _close(world, _breakable(world, action.sources, action.targets, action.both), "cuts", action.for_ms)
-
-
-def _clog(world: World, action: Clog) -> None:
-    _close(world, _breakable(world, action.sources, action.targets, both=False), "clogs", action.for_ms)
-
-
-def _close(world: World, ways: Sequence[_Way], what: Literal["cuts", "clogs"], for_ms: int) -> None:
-    """Lay one more cut or clog over each of the ways; after its time a way is open if nothing else lies over it."""
-    for _, _, way in ways:
-        setattr(way, what, getattr(way, what) + 1)
-
-    def lift() -> None:
-        for source, target, way in ways:
-            if left := getattr(way, what):
-                setattr(way, what, left - 1)
-                if way.open:
-                    world.links.healed(source, target)
-
-    world.later(for_ms * MILLISECOND, lift)
-
-
-def _link(world: World, action: Link) -> None:
-    worse = Conditions(
-        delay=action.delay_ms * MILLISECOND,
-        jitter=action.jitter_ms * MILLISECOND,
-        bytes_per_s=action.bytes_per_s,
-        loss=action.loss,
-        corrupt=action.corrupt,
-        duplicate=action.duplicate,
-        reorder=action.reorder,
-    )
-    ways = _breakable(world, action.sources, action.targets, both=True)
-    for _, _, way in ways:
-        _set(way, worse)
-
-    def mend() -> None:
-        for _, _, way in ways:
-            _set(way, Conditions())
-
-    world.later(action.for_ms * MILLISECOND, mend)
-
-
-def _set(way: Conditions, to: Conditions) -> None:
-    """Give a way the qualities of another; cuts over it stay."""
-    way.delay, way.jitter, way.bytes_per_s = to.delay, to.jitter, to.bytes_per_s
-    way.loss, way.corrupt, way.duplicate, way.reorder = to.loss, to.corrupt, to.duplicate, to.reorder
-
-
-def _hangup(world: World, action: Hangup) -> None:
-    host, other = world.hosts.get(action.host), world.hosts.get(action.other)
-    if host is not None and other is not None:
-        world.links.hang_up(host, other)
 
 
 # disks and clocks
@@ -259,40 +182,6 @@ def _set_clock(world: World, host: Host, action: Clock) -> None:
         world.trace.note(world.now, host.name, Kind.FAULT, "clock set", "")
 
 
-# hostility
-
-
-def _twin(world: World, action: Twin) -> None:
-    host = world.hosts.get(action.host)
-    name = f"{action.host}'"
-    if host is None or name in world.hosts:
-        return
-    twin = world.settle_in(host.home, name)
-    twin.disk = SimulatedDisk.holding(host.disk.image(), twin.disk.rng)
-    twin.boots = host.boots
-    twin.byzantine = host.byzantine = True
-    world.start(twin)
-
-
-def _silence(world: World, action: Silence) -> None:
-    host = world.hosts.get(action.host)
-    if host is not None:
-        host.byzantine = True
-        _cut(world, Cut(at_ms=0, sources=(action.host,), targets=action.towards, for_ms=action.for_ms, both=False))
-
-
-def _lie(world: World, action: Lie) -> None:
-    host = world.hosts.get(action.host)
-    if host is not None:
-        host.byzantine = True
-        world.rules.lies[host.name] = action.rate
-
-        def repent() -> None:
-            world.rules.lies.pop(action.host, None)
-
-        world.later(action.for_ms * MILLISECOND, repent)
-
-
 # users
 
 
@@ -309,41 +198,16 @@ def _remove(world: World, action: Remove) -> None:
         world.ask(host, MemoryRemove(key=action.key))
 
 
-def _breakable(world: World, sources: Sequence[str], targets: Sequence[str], both: bool) -> list[_Way]:
-    """The ways from all sources to all targets (and back) that are not healed for good."""
-    pairs = [
-        (world.hosts[source], world.hosts[target])
-        for source in sources
-        for target in targets
-        if source != target and source in world.hosts and target in world.hosts
-    ]
-    if both:
-        pairs += [(target, source) for source, target in pairs]
-    ways = [(source, target, world.links.conditions(source, target)) for source, target in pairs]
-    return [way for way in ways if not way[2].healed]
-
-
-def _sides(action: Cut | Clog | Link) -> str:
-    one_way = isinstance(action, Clog) or (isinstance(action, Cut) and not action.both)
-    arrow = "->" if one_way else "|"
-    return f"{' '.join(action.sources)} {arrow} {' '.join(action.targets)}"
-
-
 DEEDS: dict[type[Action], Callable[[World, Any], None]] = {
     Crash: _crash,
     Start: _start,
     Stop: _stop,
     Pause: _pause,
     Lag: _lag,
-    Cut: _cut,
-    Clog: _clog,
-    Link: _link,
-    Hangup: _hangup,
+    **WAYS,
     Disk: _disk,
     Clock: _clock,
-    Twin: _twin,
-    Silence: _silence,
-    Lie: _lie,
+    **HOSTILITY,
     Write: _write,
     Remove: _remove,
     **AFFAIRS,

@@ -30,8 +30,9 @@ from chaos.actions import (
     Twin,
     Write,
 )
+from chaos.intrigues import lies, moments, successions
 from chaos.motions import Way, motions, way_of
-from chaos.scenario import Scenario
+from chaos.scenario import Scenario, spares_of
 from consensus.quorum import SMALL_FEDERATION
 from mesh.protocol.config import ProfileName
 from wire.rng import Rng
@@ -49,9 +50,15 @@ Draw = Callable[[Rng, list[str], int], list[AnyAction]]
 
 
 def generate(
-    seed: int, swarms: int, *, faults_s: int = 60, settle_s: int | None = None, govern: bool | None = None
+    seed: int,
+    swarms: int,
+    *,
+    faults_s: int = 60,
+    settle_s: int | None = None,
+    govern: bool | None = None,
+    backups: tuple[str, ...] | None = None,
 ) -> Scenario:
-    """The scenario of a seed, which decides whether the queens govern unless that is given."""
+    """The scenario of a seed, which decides whether the queens govern, and who has a backup, unless that is given."""
     rng = Rng(seed).split("scenario")
     hosts = [f"s{number}" for number in range(1, swarms + 1)]
     kinds = [kind for kind in KINDS if rng.random() < 0.5] or [rng.choice(list(KINDS))]
@@ -59,7 +66,10 @@ def generate(
     council = rng.split("council")
     governed = council.random() < GOVERNED if govern is None else govern
     way = way_of(council.split("way"), hosts) if governed else Way()
-    late = way.get("late", ())
+    if backups is not None:
+        way = {**way, "handover": False, "backups": backups}
+    late, backed = way.get("late", ()), way.get("backups", ())
+    everyone = [*hosts, *(spare for spares in spares_of(backed).values() for spare in spares)]
     groups = {
         "hostile": rng.sample(hosts, rng.randbelow((swarms - 1) // _HOSTILE_SHARE + 1)),
         "frail": rng.sample(hosts, (swarms - 1) // 2),
@@ -71,12 +81,15 @@ def generate(
     at = 0
     while (at := at + rng.randbelow(2 * MEAN_PAUSE_MS)) < faults_s * 1_000:
         kind = rng.choice(weighted)
-        among = groups.get(AMONG.get(kind, ""), hosts)
+        among = groups.get(AMONG.get(kind, ""), everyone)
         if among:
             actions += KINDS[kind](rng.split(f"{kind}/{at}"), among, at)
     actions += users(rng.split("users"), hosts, faults_s)
     if governed:
-        actions += motions(council.split("motions"), hosts, late, faults_s)
+        failures = moments(council.split("moments"), backed, faults_s)
+        actions += motions(council.split("motions"), hosts, late, faults_s, [at for _, at in failures])
+        actions += lies(council.split("lies"), groups["hostile"], faults_s)
+        actions += successions(council.split("successions"), hosts, backed, failures, faults_s)
     default_s = GOVERNED_SETTLE_S if governed else SETTLE_S
     return Scenario(
         name=NAME,

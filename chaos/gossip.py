@@ -96,7 +96,7 @@ class Gossip:
             if len(way.behind) < MAX_WAITING:
                 way.behind.append(partial(self._pass, source, target, letter))
             return
-        for message in world.rules.spoken(source, letter.message):
+        for message in world.rules.spoken(source, letter.message, target.name):
             copies = 2 if way.duplicate and self._rng.random() < way.duplicate else 1
             sent = (
                 letter if message is letter.message else Letter(world.number(), letter.author, letter.topic, message)

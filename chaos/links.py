@@ -164,7 +164,7 @@ class Links:
         self, host: Host, other: Host, connection: Connection, channel: Channel, message: bytes, number: int
     ) -> None:
         world, way = self._world, connection.ways[host.name]
-        for forged in world.rules.spoken(host, message):
+        for forged in world.rules.spoken(host, message, other.name):
             message = forged
             delay = self.delay(way, len(message))
             corrupted = bool(way.corrupt) and self._rng.random() < way.corrupt

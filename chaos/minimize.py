@@ -20,7 +20,7 @@ from msgspec.structs import asdict, replace
 from chaos.actions import AnyAction
 from chaos.checkers import Violation
 from chaos.runner import Report, run
-from chaos.scenario import Scenario, hosts_of
+from chaos.scenario import SPARES, Scenario, hosts_of
 
 T = TypeVar("T")
 
@@ -143,10 +143,10 @@ def _checker(violation: Violation | None) -> str:
 
 def without(scenario: Scenario, number: int) -> dict[str, object]:
     """What changes when swarm `number` was never there: later ones move up, a core without majority is drawn anew."""
-    gone = {f"s{number}{what}" for what in ("", "'", "b")}  # itself, its twin, its backup
+    gone = {f"s{number}{what}" for what in ("", "'", *SPARES)}  # itself, its twin, its backups
 
     def renamed(host: str) -> str:
-        digits = host.strip("s'b")
+        digits = host.strip(f"s'{SPARES}")
         return f"s{int(digits) - 1}{host[1 + len(digits) :]}" if int(digits) > number else host
 
     def moved(action: AnyAction) -> AnyAction | None:

@@ -3,8 +3,10 @@
     scenario = named("partition", seed=7, swarms=5, faults_s=60)
     again(scenario)          # the command that runs exactly this again
 
-The seed decides when users write what, and every delay; the story is the same. In the end all who are not hostile are
-healed and must converge. `random` has no story: it is what fuzzing draws for a seed.
+The seed decides when users write what, what operators propose and how queens vote, and every delay; the story is the
+same. The queens govern, but where one of three is hostile: no federation of three survives that, only what it shares.
+In the end all who are not hostile are healed and must converge. `random` has no story: it is what fuzzing draws for a
+seed.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ from dataclasses import dataclass
 import msgspec
 
 from chaos.actions import AnyAction, Crash, Cut, Left, Lie, Link, Silence, Start, Twin
-from chaos.generator import NAME, generate, users
-from chaos.scenario import MAX_SWARMS, Scenario
+from chaos.generator import GOVERNED_SETTLE_S, NAME, SETTLE_S, generate, users
+from chaos.motions import questions
+from chaos.scenario import MAX_SWARMS, Policy, Scenario
+from consensus.quorum import SMALL_FEDERATION
 from wire.errors import UsageError
 from wire.rng import Rng
 
@@ -82,11 +86,17 @@ def _told(name: str, seed: int, count: int, faults_s: int) -> Scenario:
     hosts = [f"s{number}" for number in range(1, count + 1)]
     actions = entry.story(rng.split("story"), hosts, faults_s * 1_000)
     actions += users(rng.split("users"), hosts, faults_s, entry.per_s)
+    governed = not entry.hostile or count > SMALL_FEDERATION
+    if governed:
+        actions += questions(rng.split("questions"), hosts, faults_s)
     return Scenario(
         name=name,
         seed=seed,
         swarms=count,
         faults_s=faults_s,
+        settle_s=GOVERNED_SETTLE_S if governed else SETTLE_S,
+        govern=governed,
+        policy=Policy.DRAWN if governed else Policy.APPROVE,
         core=tuple(hosts[: count - entry.hostile]),
         actions=tuple(sorted(actions, key=lambda action: action.at_ms)),
     )

@@ -22,6 +22,7 @@ from chaos.checkers import ALL, Broken, Checker, Panel, Violation
 from chaos.checkers.convergence import converged, forked
 from chaos.checkers.prompt import calm
 from chaos.checkers.statements import promised
+from chaos.checkers.succession import awaited
 from chaos.faults import heal, perform
 from chaos.host import Host
 from chaos.rules import Rules
@@ -159,7 +160,7 @@ def _settle(world: World, panel: Panel, core: list[Host], progress: Callable[[in
     began, limit = world.now, world.now + world.scenario.settle_s * SECOND
     heal(world, core)
     world.core = core
-    while world.now < limit and not (converged(world, core) and calm(world, core)):
+    while world.now < limit and not (converged(world, core) and calm(world, core) and not awaited(world, core)):
         world.run(world.now + _LOOK)
         progress(world.now)
     panel.ended(world, core)

@@ -6,6 +6,7 @@ the rest stays in its faults, and within `settle_s` the core must converge: the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from mesh.protocol.config import ProfileName
 from wire.errors import UsageError
 
 MAX_SWARMS = 2_000
+SPARES = "bc"  # what is added to the name of a host for those of its backups
 
 
 class Policy(StrEnum):
@@ -45,7 +47,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: Policy = Policy.APPROVE
     votes_to_all: Annotated[int, Meta(ge=0)] = 16  # up to so many voters, votes go to everyone; else to the leader
     late: tuple[str, ...] = ()  # who belongs only once the queens have admitted it, and starts then
-    backups: tuple[str, ...] = ()  # with `govern`: whose queens have a backup, on the host of that name and "b"
+    backups: tuple[str, ...] = ()  # with `govern`: whose queens have a backup (`spares_of`); who is named twice, two
     expire_s: tuple[tuple[str, Annotated[int, Meta(ge=0)]], ...] = ()  # whose certificates end how soon
     checkpoint_every: Annotated[int, Meta(ge=1)] = 100  # heights; who lacks a quarter more leaps to the last one
     memo: bool = True  # signatures are verified once in the world; without, by every node
@@ -61,7 +63,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("faults_s and settle_s are not negative")
         self._check_council()
         known = {name for number in range(1, self.swarms + 1) for name in (f"s{number}", f"s{number}'")}
-        known |= {f"{host}b" for host in self.backups}
+        known |= {spare for spares in spares_of(self.backups).values() for spare in spares}
         for host in (
             *self.late,
             *self.backups,
@@ -76,11 +78,18 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("handover, late and backups are for federations that govern themselves: govern is false")
         if self.backups and self.handover:
             raise ValueError("backups: who hands over names nobody yet")
+        if any(self.backups.count(host) > len(SPARES) for host in self.backups):
+            raise ValueError(f"backups: a queen has {len(SPARES)} at most")
         if "s1" in self.late or (self.late and self.handover):
             raise ValueError("late: s1 founds the federation, and who hands over founds it with all")
         for action in self.actions:
             if isinstance(action, Propose) and action.action not in ACTIONS:
                 raise ValueError(f"no action is called {action.action!r}: there are {', '.join(ACTIONS)}")
+
+
+def spares_of(backups: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The hosts of the backups of each queen, in the order of their ranks: `s1b`, and `s1c` where there are two."""
+    return {host: tuple(f"{host}{letter}" for letter in SPARES[: backups.count(host)]) for host in backups}
 
 
 def hosts_of(action: AnyAction) -> tuple[str, ...]:

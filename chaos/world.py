@@ -162,9 +162,14 @@ class World:
         """Its swarm belongs, as far as anybody knows."""
         return self.ledger.chain.member(host.home.swarm) is not None
 
+    def speaks(self, host: Host) -> bool:
+        """It is the queen of its swarm, as far as anybody knows: not a backup, and not one that was replaced."""
+        member = self.ledger.chain.member(host.home.swarm)
+        return member is not None and member.peer == host.peer
+
     def quorate(self, hosts: Sequence[Host]) -> bool:
-        """Those of `hosts` who can be counted on decide: honest ones, on whose disks nothing rotted."""
-        sound = [host.home.swarm for host in hosts if host.honest and not host.rotten]
+        """Those of `hosts` who can be counted on decide: honest queens, on whose disks nothing rotted."""
+        sound = [host.home.swarm for host in hosts if host.honest and not host.rotten and self.speaks(host)]
         voters = self.ledger.chain.validators()
         return voters.weight(sound) >= quorum(voters)
 

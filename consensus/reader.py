@@ -74,9 +74,6 @@ class Reader:
     def member_by_name(self, name: str) -> Member | None:
         return self.state.membership.by_name(name)
 
-    def quorum_rule(self) -> QuorumRule:
-        return self.state.membership.rule()
-
     def queen_key(self, swarm: SwarmId, term: int) -> PublicKey | None:
         """The key that signs for `swarm` in `term`, past members included."""
         member = self.state.membership.everyone.get(swarm)

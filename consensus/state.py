@@ -65,8 +65,11 @@ class State:
         """The state after `block`.
 
         Raises:
-            RemoteError: a transaction may not be, or the block changes too many voters, or nothing at all.
+            RemoteError: a transaction may not be, or the block changes too many voters, or nothing at all; or rules
+                hold by now that this code does not know.
         """
+        if beyond := self.standing.beyond_us:
+            raise ProtocolViolation(beyond)
         step = Step(self, block.height, block.time_ms, context)
         step.expire()
         for raw in block.txs:

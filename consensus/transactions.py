@@ -135,11 +135,14 @@ def _promote(view: View, tx: PromoteTx) -> Membership:
         tx.statement, ContentType.PROMOTE, view.federation, limit=MAX_STATEMENT, verify=view.verify
     )
     statement = cbor.decode_as(envelope.payload, PromoteStatement)
-    if envelope.kid != member.queen_key or (statement.federation, statement.swarm) != (view.federation, tx.swarm):
+    about = (statement.federation, statement.swarm) == (view.federation, tx.swarm)
+    if about and statement.height > view.height:  # which may have made another one its queen
+        raise Overtaken("a promotion that names a block which this chain does not have yet")
+    if envelope.kid != member.queen_key or not about:
         _check_fenced(member, envelope.kid, "a promotion")
         raise BadSignature("a promotion that the learner's queen did not sign")
     known = view.block_hash_at(statement.height)  # none: from before what is held here, and a quorum has judged it
-    if statement.height > view.height or known not in (None, statement.block_hash):
+    if known not in (None, statement.block_hash):
         raise ProtocolViolation("a promotion that names no recent block of this chain")
     if statement.height < view.height - PROMOTE_HEIGHTS:
         raise Overtaken("a promotion that names no recent block of this chain: it has grown since")
@@ -172,12 +175,19 @@ def _check_fenced(member: Member | None, signer: bytes, what: str) -> None:
         raise Overtaken(f"{what} by a queen of the term before: another one speaks for the swarm since")
 
 
+def _check_known(member: Member | None, term: int, what: str) -> None:
+    """Raises Overtaken for a term that is still to come here: whoever is ahead knows its queen."""
+    if member is not None and term > member.term:
+        raise Overtaken(f"{what} in term {term} of {member.name}, of which this chain does not know yet")
+
+
 def _leave(view: View, tx: LeaveTx) -> Membership:
     envelope = cose.open_as(tx.statement, ContentType.LEAVE, view.federation, limit=MAX_STATEMENT, verify=view.verify)
     statement = cbor.decode_as(envelope.payload, LeaveStatement)
     member = view.membership.everyone.get(SwarmId(statement.swarm))
     if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
         _check_fenced(member, envelope.kid, "a leave")
+        _check_known(member, statement.term, "a leave")
         raise BadSignature("a leave that the member's queen did not sign")
     if statement.federation != view.federation:
         raise BadSignature("a leave of another federation")
@@ -250,6 +260,7 @@ def _check_voter(view: View, swarm: SwarmId, term: int, signer: bytes, what: str
     member = view.membership.everyone.get(swarm)
     if member is not None and term in member.terms and member.terms[term].queen_key == signer:
         raise Overtaken(f"{what} of {member.name}, which has no vote in this epoch")
+    _check_known(member, term, what)
     raise BadSignature(f"{what} that no queen of its swarm signed")
 
 

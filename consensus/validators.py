@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from consensus.blocks import Core, make_certificate, open_certificate
-from consensus.quorum import QuorumRule, reaches_majority, reaches_weak_quorum
+from consensus.quorum import QuorumName, QuorumRule, reaches_majority, reaches_weak_quorum
 from wire import keys
 from wire.errors import Offence, ProtocolViolation
 from wire.ids import PublicKey, SwarmId
@@ -90,6 +90,36 @@ class ValidatorSet:
     def is_majority(self, swarms: Iterable[SwarmId]) -> bool:
         """More than half."""
         return reaches_majority(self.weight(swarms), self.total)
+
+    # what it survives
+
+    @property
+    def crashes_tolerated(self) -> int:
+        """How many may be down, whoever they are, while the others decide."""
+        left, count = self.total - self.silent, 0
+        for weight in self._heaviest:
+            left -= weight
+            if not self.rule.reached(left, self.total):
+                break
+            count += 1
+        return count
+
+    @property
+    def liars_tolerated(self) -> int:
+        """How many may lie, whoever they are, while the others decide and agree."""
+        if self.rule.name is QuorumName.MAJORITY:
+            return 0
+        lying, count = 0, 0
+        for weight in self._heaviest:
+            lying += weight
+            if reaches_weak_quorum(lying, self.total):
+                break
+            count += 1
+        return min(count, self.crashes_tolerated)
+
+    @property
+    def _heaviest(self) -> list[int]:
+        return sorted((validator.weight for validator in self.validators), reverse=True)
 
     # certificates
 

@@ -22,6 +22,7 @@ import trio.testing
 from hypothesis import settings
 
 from bootstrap.live import netns
+from tests.support import earlier
 
 SOAK = os.environ.get("ZENMESH_SOAK") == "1"
 
@@ -53,9 +54,11 @@ def _no_tools(*tools: str) -> str | None:
 
 NEEDS: dict[str, Need] = {
     "soak": Need("full counts", "make soak", _no_soak),
+    "history": Need("the commit before this one", "git fetch --unshallow", earlier.missing),
     "netns": Need("network namespaces", "run as root; on Debian: apt install iproute2 nftables", netns.missing),
     "node": Need("Node.js and npm", "on Debian: apt install nodejs npm", functools.partial(_no_tools, "node", "npm")),
     "chromium": Need("Chromium", "on Debian: apt install chromium", functools.partial(_no_tools, "chromium")),
+    "java": Need("Java", "on Debian: apt install default-jre-headless", functools.partial(_no_tools, "java")),
     "systemd": Need(
         "systemd's tools", "on Debian: apt install systemd", functools.partial(_no_tools, "systemd-analyze")
     ),

@@ -93,7 +93,8 @@ class ProtocolViolation(RemoteError):
 
 
 class Overtaken(RemoteError):
-    """Right when it was sent, and settled since; who repeats until he sees the outcome sends some of these."""
+    """Right when it was sent, and settled since, or about what is not known here yet: who repeats until he sees the
+    outcome sends some of these, and so does who is ahead."""
 
     offence = Offence.REPLAY
 

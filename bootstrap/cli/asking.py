@@ -34,6 +34,18 @@ def client_of(home: Home) -> Client:
     return Client(find_socket(home.path))
 
 
+def client_to(option: str | None) -> Client:
+    """A client of the node of the home that the command line means, which may be older than this command.
+
+    Raises:
+        ConfigError: this is no home.
+        NotRunning: no node has ever listened there.
+    """
+    from bootstrap.home import Home
+
+    return client_of(Home.find(Home.locate(option)))
+
+
 def ask(option: str | None, operation: str, fields: Mapping[str, object] | None = None) -> dict[str, Any]:
     """What the running node answers.
 
@@ -42,7 +54,7 @@ def ask(option: str | None, operation: str, fields: Mapping[str, object] | None 
         CallFailed: it said no.
         ConfigError: this is no home.
     """
-    return client_of(home_of(option)).call(operation, fields)
+    return client_to(option).call(operation, fields)
 
 
 def hand_over(result: Result, as_json: bool, show: Callable[[Result], None]) -> None:

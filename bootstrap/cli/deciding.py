@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from bootstrap.cli.asking import Result, client_of, hand_over, home_of
+from bootstrap.cli.asking import Result, client_to, hand_over
 from bootstrap.cli.decision_text import NAMED, Names, decision_facts, is_swarm_id, names_in
 from mesh.api.client import CallFailed, Client
 from mesh.protocol.commands import FailureKind
@@ -34,7 +34,7 @@ class Asked:
     @classmethod
     def of(cls, home: str | None, subject: str, action: str, details: Mapping[str, object], deadline_s: int) -> Asked:
         """Propose it. Raises NotRunning, CallFailed, ConfigError."""
-        client = client_of(home_of(home))
+        client = client_to(home)
         fields = {"subject": subject, "action": action, "details": details, "deadline_s": deadline_s}
         taken = client.call("propose", fields)
         return cls(client, str(taken["proposal"]), int(taken["height"]), deadline_s)
@@ -98,7 +98,7 @@ def details_of(home: str | None, text: str) -> dict[str, object]:
         raise UsageError('--details is a JSON object, such as \'{"kind": "task"}\'')
     named = {name: value for name, value in details.items() if name in NAMED and isinstance(value, str)}
     if any(not is_swarm_id(value) for value in named.values()):
-        rows = client_of(home_of(home)).call("members")["members"]
+        rows = client_to(home).call("members")["members"]
         details |= {name: swarm_id(rows, value) for name, value in named.items()}
     return details
 

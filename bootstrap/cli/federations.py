@@ -60,10 +60,14 @@ def admit(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say yes to a swarm that asked without a ticket (on the creator's node; `status` lists who waits)."""
-    hand_over(
-        ask(home, "admit", {"swarm": swarm}), as_json, lambda result: print(f"{result['admitted']} is admitted.")
-    )
+    """Say yes to a swarm whose admission waits for this queen's vote (`status` lists who waits)."""
+    hand_over(ask(home, "admit", {"swarm": swarm}), as_json, lambda result: print(_ADMITTED[result["state"]] % swarm))
+
+
+_ADMITTED = {
+    "admitted": "%s is admitted.",
+    "approved": "this queen approves; %s is admitted once enough others do: see `zenmesh proposals`",
+}
 
 
 def genesis(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from bootstrap.cli.asking import Result, ask, client_of, hand_over, home_of
+from bootstrap.cli.asking import Result, ask, client_to, hand_over
 from bootstrap.cli.deciding import Asked, details_of, tell_decision
 from bootstrap.cli.decision_text import Names, decision_facts, details_text, names_in, shown_id
 from bootstrap.cli.health_text import duration_text
@@ -47,7 +47,7 @@ def propose(
 
 def proposals(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show what is open, and how the ballots stand."""
-    client = client_of(home_of(home))
+    client = client_to(home)
     hand_over(client.call("proposals"), as_json, lambda result: _show_proposals(result, names_in(client)))
 
 
@@ -105,7 +105,7 @@ def decisions(
     """Show what was decided; with --id one decision, with what proves it to anyone."""
     if output is not None and proposal is None:
         raise UsageError("--output writes one decision: name it with --id")
-    client = client_of(home_of(home))
+    client = client_to(home)
     if proposal is None:
         found: Result = {"since": since, **client.call("decisions", {"since": since})}
         hand_over(found, as_json, lambda result: _show_decisions(result, names_in(client)))

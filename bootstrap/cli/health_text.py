@@ -19,13 +19,16 @@ def health_text(health: dict[str, Any] | None, now_ms: float) -> str | None:
     words = str(health["state"])
     if health["since_ms"] is not None:
         words += f" for {duration_text(max(0.0, now_ms - health['since_ms']) / 1000)}"
-    if health["accused_by"]:
+    if health["accused_by"] and health["state"] != "active":  # who answers us has somebody's word against it, no more
         words += f", by {', '.join(health['accused_by'])}"
     return words
 
 
-def quorum_facts(quorum: dict[str, Any]) -> dict[str, object]:
-    """Rows for `facts`: the rule and how much is in reach, what that allows, and what would mend it."""
+def quorum_facts(quorum: dict[str, Any], governed_by: str) -> dict[str, object]:
+    """Rows for `facts`: the rule and how much is in reach, what that allows, and what would mend it. None where the
+    creator governs: it decides alone, whoever is in reach."""
+    if governed_by == "creator":
+        return {}
     crashed, hostile = quorum["crash_faults_tolerated"], quorum["byzantine_faults_tolerated"]
     return {
         "quorum": f"{quorum['state']}: {quorum['reason']}",

@@ -36,7 +36,7 @@ def _show_members(result: Result) -> None:
         {
             "federation": f"{result['federation_name']} {result['federation_id']}, governed by {governor}",
             "chain": f"height {result['height']}, epoch {result['epoch']}",
-            **quorum_facts(result["quorum"]),
+            **quorum_facts(result["quorum"], result["governed_by"]),
         }
     )
     say("")

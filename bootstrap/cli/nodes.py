@@ -89,6 +89,9 @@ def show_status(status: Result) -> None:
 
 def _facts_of(status: Result) -> dict[str, object]:
     quorum, federation = status["quorum"], status["federation_id"]
+    shown = {} if quorum is None else quorum_facts(quorum, status["consensus"]["governed_by"])
+    if status["read_only"]:
+        shown.pop("it can", None)  # the others can
     name = f"{status['federation_name']} " if status["federation_name"] else ""
     return {
         "swarm": f"{status['swarm']} (project {status['project']}), {status['role']} in term {status['term']}",
@@ -97,7 +100,7 @@ def _facts_of(status: Result) -> dict[str, object]:
         "lifecycle": f"{status['lifecycle']}: {status['lifecycle_reason']}",
         "federation": None if federation is None else f"{name}{federation}",
         "chain": f"height {status['height']}, epoch {status['epoch']}",
-        **({} if quorum is None else quorum_facts(quorum)),
+        **shown,
         "governed": _government(status),
         "read-only": status["read_only"] and status["read_only"].removeprefix("read-only: "),
         "state root": status["state_root"],
@@ -111,7 +114,8 @@ def _government(status: Result) -> str | None:
     if consensus is None:
         return None
     if consensus["governed_by"] == "creator":
-        return "by its creator alone"
+        handover = consensus["handover"]
+        return f"by its creator alone; {handover['reason']}: {handover['remedy']}"
     voting = "this queen votes" if consensus["voting"] else "this queen does not vote"
     count = consensus["open_proposals"]
     found = f"{count} open: `zenmesh proposals`" if count else "nothing is open"

@@ -15,7 +15,7 @@ from typing import Any
 
 from bootstrap.live.checks import Evidence, Finding, Sighting, Status, caught
 from bootstrap.live.grounds import Ground
-from bootstrap.live.swarm import LIAR, Swarm
+from bootstrap.live.swarm import INVITES, LIAR, Swarm
 from bootstrap.live.timeline import Deed
 from bootstrap.live.ways import Way
 from bootstrap.live.writers import Writer
@@ -58,9 +58,10 @@ class Stage:
             swarm.launch = self._ground.launch(number)
         first.zenmesh("federation", "create", "--name", "chaos")
         self._start(first)
-        self.until(lambda looks: looks[first.name]["lifecycle"] == "OPERATIONAL", "the founder runs", [first])
-        for swarm in others:
-            swarm.zenmesh("join", first.zenmesh("invite"))
+        for number, swarm in enumerate(others):
+            inviter = self.swarms[number // INVITES]
+            self.until(lambda looks: all(map(_operational, looks.values())), f"{inviter.name} runs", [inviter])
+            swarm.zenmesh("join", inviter.zenmesh("invite"))
             self._start(swarm)
         self.agree()
 
@@ -283,6 +284,10 @@ class Stage:
     def _ended(self) -> list[Finding]:
         ended = [(swarm.name, swarm.process.poll()) for swarm in self.honest if swarm.process is not None]
         return [(name, f"ended with exit code {code}") for name, code in ended if code is not None]
+
+
+def _operational(look: Status) -> bool:
+    return bool(look["lifecycle"] == "OPERATIONAL")
 
 
 def _agreed(looks: Mapping[str, Status], honest: Sequence[str], count: int) -> bool:

@@ -18,11 +18,13 @@ from typing import Any
 
 from bootstrap.home import Home
 from bootstrap.socket_place import find_socket
+from consensus.genesis import Params
 from mesh.api.client import CallFailed, Client
 from wire.errors import NotRunning, Unavailable
 
 ZENMESH = (sys.executable, "-m", "bootstrap.cli")
 LIAR = (sys.executable, "-m", "bootstrap.live.liar")
+INVITES = Params().max_unvouched_per_inviter  # members that one brings in without a vote
 ANSWER_S = 10.0
 STOP_S = 10.0
 

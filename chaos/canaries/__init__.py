@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from chaos.actions import AnyAction, Cut, Write
+from chaos.actions import AnyAction, Crash, Cut, Write
 from chaos.canaries.durability import Overtaking, Scribbling, Trusting
 from chaos.canaries.liveness import Sleeping
 from chaos.canaries.memory import Hoarding
 from chaos.canaries.state import Forgetful, Repeating
-from chaos.canaries.succession import Undead
+from chaos.canaries.succession import Shy, Undead
 from chaos.canaries.tallying import Gullible, Unpunctual
 from chaos.canaries.trust import Credulous, Numb, Timeless
 from chaos.canaries.voting import (
@@ -36,12 +36,13 @@ from wire.rng import Rng
 
 FEWEST = 3  # swarms of a federation in which something can go wrong
 WITH_A_LIAR, WITH_A_FORK = 4, 5  # and in which one of them may be hostile
-WITH_MUCH_TO_SAY = 8  # few of a liar's words are batches, and few of its bits are signatures
+WITH_MUCH_TO_SAY = 10  # few of a liar's words are batches, and few of its bits are signatures
 MOST_SEEDS = 100
 REPLACED: tuple[AnyAction, ...] = (  # a queen is cut off, writes what nobody hears, is replaced, and comes back
     Cut(at_ms=8_000, sources=("s1",), targets=("s2", "s3", "s1b"), for_ms=25_000),
     *(Write(at_ms=8_500 + 500 * number, host="s1", key=f"late{number}") for number in range(4)),
 )
+KILLED: tuple[AnyAction, ...] = (Crash(at_ms=59_000, host="s1"),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +55,13 @@ class Canary:
     swarms: int = FEWEST
     govern: bool = False
     plot: tuple[AnyAction, ...] = ()  # what happens besides what the seed draws, to the queen of s1 and her backup
+    core: tuple[str, ...] | None = None  # who is healed, if not whom the seed draws
 
     def scenario(self, seed: int) -> Scenario:
         """What is run for a seed."""
-        drawn = generate(seed, self.swarms, govern=self.govern)
-        if not self.plot:
-            return replace(drawn, canary=self.name)
+        drawn = generate(seed, self.swarms, govern=self.govern, backups=("s1",) if self.plot else None)
         actions = sorted([*drawn.actions, *self.plot], key=lambda action: action.at_ms)
-        return replace(drawn, canary=self.name, actions=tuple(actions), backups=("s1",), handover=False)
+        return replace(drawn, canary=self.name, actions=tuple(actions), core=self.core)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ CANARIES: dict[str, Canary] = {
             name="version-vector-ignores-hash",
             what="logs of one length are taken for one log",
             rules=Numb,
-            swarms=WITH_A_FORK,
+            swarms=WITH_A_LIAR,
         ),
         Canary(
             name="signature-not-checked",
@@ -143,6 +143,14 @@ CANARIES: dict[str, Canary] = {
             rules=Undead,
             govern=True,
             plot=REPLACED,
+        ),
+        Canary(
+            name="successor-never-comes",
+            what="a backup never takes over",
+            rules=Shy,
+            govern=True,
+            plot=KILLED,
+            core=("s2", "s3", "s1b"),
         ),
     )
 }

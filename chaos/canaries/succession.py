@@ -16,3 +16,10 @@ class Undead(Rules):
     def booted(self, process: Process) -> None:
         chain = process.node.context.chain
         chain.close_of = lambda swarm, term: None  # type: ignore[method-assign]
+
+
+class Shy(Rules):
+    """A backup never takes over."""
+
+    def booted(self, process: Process) -> None:
+        process.node.understudy._take_over = lambda *arguments: None  # type: ignore[method-assign]

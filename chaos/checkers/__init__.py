@@ -29,6 +29,7 @@ from chaos.checkers.onward import Onward
 from chaos.checkers.panel import OWN_INVARIANTS, Broken, Panel
 from chaos.checkers.prompt import Prompt
 from chaos.checkers.punctual import Punctual
+from chaos.checkers.succession import Succession
 from chaos.checkers.tallied import Tallied
 from chaos.checkers.vote_first import VoteFirst
 
@@ -56,6 +57,7 @@ ALL: tuple[type[Checker], ...] = (
     Bounds,
     Acknowledged,
     Prompt,
+    Succession,
     Convergence,
 )
 

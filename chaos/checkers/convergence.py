@@ -33,7 +33,7 @@ def expected(world: World, core: Sequence[Host]) -> list[Host]:
 def converged(world: World, core: Sequence[Host]) -> bool:
     """All run, are OPERATIONAL, and hold the same."""
     hosts = expected(world, core)
-    return all(host.process is not None and _in_service(world, host) for host in hosts) and len(_held(hosts)) <= 1
+    return all(host.process is not None and in_service(world, host) for host in hosts) and len(_held(hosts)) <= 1
 
 
 class Convergence(Checker):
@@ -48,7 +48,7 @@ class Convergence(Checker):
         for host in hosts:
             if host.process is None:
                 yield f"{host.name} is down although nothing is wrong with it"
-            elif not _in_service(world, host):
+            elif not in_service(world, host):
                 node = host.process.node
                 unsigned = node.read_only_reason(host.clocks.monotonic(world.now))
                 yield f"{host.name} is {node.lifecycle}: {node.lifecycle_reason()}; {unsigned or 'it may sign'}"
@@ -56,7 +56,7 @@ class Convergence(Checker):
         yield f"the core does not hold the same: {held}"
 
 
-def _in_service(world: World, host: Host) -> bool:
+def in_service(world: World, host: Host) -> bool:
     """OPERATIONAL, unless it has to fear that it forgot what it signed: then it reads, and waits for a new term. One
     that was replaced as queen is RECOVERING, for good."""
     assert host.process is not None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from chaos.checkers.base import Checker
 from chaos.checkers.statements import VOTES, kept_in
 from mesh.protocol.effects import Persist
-from wire.ids import SwarmId
+from wire.ids import PublicKey
 from wire.types import MessageType
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ class Onward(Checker):
     name = "onward"
 
     def __init__(self) -> None:
-        self._places: dict[SwarmId, _Place] = {}
+        self._places: dict[PublicKey, _Place] = {}
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
         kept = kept_in(record)
         if kept is None or not process.host.honest:
             return
-        said, me = kept[1], process.node.context.me.swarm
+        said, me = kept[1], process.node.context.me.queen_key.public
         place = self._places.setdefault(me, _Place())
         if said.epoch > place.epoch:
             place.epoch, place.view = said.epoch, 0

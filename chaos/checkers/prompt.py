@@ -1,9 +1,7 @@
 """L1, L2: once all is healed, what was submitted is decided, and what was proposed is closed soon after its deadline.
 
 Judged where a quorum of the weight is in the core. It has its whole time for that (a scenario's `settle_s`), and no
-more than views may take: each lasts twice as long as the one before it, beginning with those that have failed since
-the last decision, and there are as many of them as there are voters that cannot lead, and two. And whenever a view
-fails, the next one gets no more time than so.
+more than views may take (`patience`). And whenever a view fails, the next one gets no more time than so.
 """
 
 from __future__ import annotations
@@ -13,15 +11,14 @@ from typing import TYPE_CHECKING
 
 from chaos.checkers.base import Checker
 from chaos.checkers.convergence import expected
-from chaos.checkers.statements import kept_in
+from chaos.checkers.patience import MOST_DOUBLINGS, Patience
 from consensus.bft.effects import NoteKind
 from consensus.bft.pacemaker import Pace
 from mesh.protocol.commands import Operation, Propose
-from mesh.protocol.effects import Effect, Persist, RecordKind, Trace
+from mesh.protocol.effects import Effect, Persist, Trace
 from mesh.protocol.events import InEvent
 from mesh.protocol.trace import TraceKind
 from wire.time import SECOND
-from wire.types import MessageType
 
 if TYPE_CHECKING:
     from chaos.host import Host
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
     from chaos.world import World
 
 _SLACK = 20 * SECOND  # to find each other again, and for clocks that were wrong when something was proposed
-_MOST_DOUBLINGS = 16
 
 
 def calm(world: World, core: Sequence[Host]) -> bool:
@@ -48,14 +44,14 @@ def _left(host: Host) -> list[str]:
 
 
 class Prompt(Checker):
-    """Counts the views that failed, by host, and remembers when somebody in the core last waited for a decision."""
+    """Counts the views that failed, and remembers when somebody in the core last waited for a decision."""
 
     name = "prompt"
     every = 16
     judges = (Trace,)
 
     def __init__(self) -> None:
-        self._failed: dict[str, int] = {}  # since the last decision
+        self._patience = Patience()
         self._deadline = 0  # of what was proposed, at the latest
         self._limit: int | None = None  # until when all has to be decided
         self._restless = 0
@@ -66,12 +62,7 @@ class Prompt(Checker):
         return iter(())
 
     def persisted(self, world: World, process: Process, record: Persist) -> Iterator[str]:
-        name = process.host.name
-        if record.kind is RecordKind.BLOCK:
-            self._failed[name] = 0
-        kept = kept_in(record)
-        if kept is not None and kept[1].kind is MessageType.VIEW_CHANGE:
-            self._failed[name] = self._failed.get(name, 0) + 1
+        self._patience.kept(process, record)
         return iter(())
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
@@ -80,29 +71,18 @@ class Prompt(Checker):
         fields = effect.record.fields
         if fields["step"] != NoteKind.VIEW_LEFT or process.host.byzantine:
             return
-        given, failed = int(str(fields["detail"]).split()[0]), self._failed.get(process.host.name, 0)
-        most = min(Pace().cap, process.node.deciding.replica.patience << min(failed, _MOST_DOUBLINGS))
+        given, failed = int(str(fields["detail"]).split()[0]), self._patience.failed(process.host)
+        most = min(Pace().cap, process.node.deciding.replica.patience << min(failed, MOST_DOUBLINGS))
         if given > most:
             yield f"it gives the next view {given / SECOND:.0f} s, though {failed} failed since the last decision"
 
     def stepped(self, world: World, process: Process, event: InEvent) -> Iterator[str]:
         if world.core and world.scenario.govern:
             if self._limit is None:
-                self._limit = max(world.now, self._deadline) + self._longest(world) + _SLACK
+                self._limit = max(world.now, self._deadline) + self._patience.longest(world, world.core) + _SLACK
             if not calm(world, world.core):
                 self._restless = world.now
         return iter(())
-
-    def _longest(self, world: World) -> int:
-        """How long the views may take that are needed at most, from now on."""
-        core = [host for host in world.core if host.process is not None]
-        base = max((host.process.node.deciding.replica.patience for host in core if host.process), default=0)
-        failed = max((self._failed.get(host.name, 0) for host in core), default=0)
-        able = [host.home.swarm for host in core if host.honest and not host.rotten]
-        voters = world.ledger.chain.validators().validators
-        unable = sum(voter.swarm not in able for voter in voters)
-        doublings = (min(failed + number, _MOST_DOUBLINGS) for number in range(unable + 2))
-        return sum(min(Pace().cap, base << power) for power in doublings)
 
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
         if not calm(world, core):

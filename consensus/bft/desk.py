@@ -46,6 +46,7 @@ class Round:
     proposal: Digest | None = None  # accepted in the present view
     began: Instant | None = None
     bodies: dict[Digest, bytes] = field(default_factory=dict)  # blocks, of any view
+    neighbours: set[tuple[SwarmId, Phase, int]] = field(default_factory=set)  # what was said about the heights beside
 
 
 class Desk:
@@ -91,8 +92,9 @@ class Desk:
 
     @property
     def voting(self) -> bool:
-        """This swarm has a vote in the present epoch, the queens govern, and it does not abstain."""
-        return self.chain.governed and not self.abstains and self.validators.position(self.me) is not None
+        """This swarm has a vote in this epoch and does not abstain; the queens govern, by rules that we know."""
+        able = self.chain.governed and not self.abstains and not self.chain.standing.beyond_us
+        return able and self.validators.position(self.me) is not None
 
     def leader(self, ahead: int = 0) -> Validator:
         """Who proposes next in this view, or `ahead` views later."""
@@ -116,6 +118,16 @@ class Desk:
             self.fetch(sender)
             return False
         return True
+
+    def place_vote(self, sender: SwarmId, phase: Phase, core: Core) -> None:
+        """Likewise for a vote. Rounds overlap: the last votes on a block come when it is decided, the first on the
+        next one before. So one height off, only what is said a second time shows that a side is behind.
+        """
+        said = (sender, phase, core.height)
+        if abs(core.height - self.height) == 1 and said not in self.round.neighbours:
+            self.round.neighbours.add(said)
+        else:
+            self.place(sender, core.epoch, core.height)
 
     # hearing
 

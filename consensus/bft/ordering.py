@@ -34,7 +34,7 @@ class Ordering:
         """A leader proposes a block. Raises RemoteError for what no honest one proposes."""
         desk = self._desk
         core = open_core(message.core, desk.federation)
-        here = desk.place(sender, core.epoch, core.height)
+        here = core.height != desk.height + 1 and desk.place(sender, core.epoch, core.height)  # the next one waits
         begun = here and (core.view < desk.view or (core.view == desk.view and desk.entered))
         if not begun and core.epoch == desk.validators.epoch and core.height >= desk.height:
             desk.held.add(sender, MessageType.PRE_PREPARE, body)
@@ -52,7 +52,7 @@ class Ordering:
         """Somebody's PREPARE or COMMIT. Raises RemoteError when it is forged."""
         desk = self._desk
         core = open_core(message.core, desk.federation)
-        desk.place(sender, core.epoch, core.height)
+        desk.place_vote(sender, phase, core)
         swarm = SwarmId(message.voter)
         if swarm == desk.me or not desk.votes.wanted(core, desk.view, desk.chain.height):
             return

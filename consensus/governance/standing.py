@@ -20,6 +20,7 @@ from consensus.governance.tally import Status, Tally
 from wire import cbor
 from wire.ids import ZERO_DIGEST, Digest, SwarmId, tagged_hash
 
+RULES = 1  # the newest version of the federation's rules that this code knows
 MAX_OPEN = 1024
 MAX_OPEN_OF_ONE = 16
 MAX_OUTCOMES = 1024  # the newest; older ones are in the blocks
@@ -82,6 +83,11 @@ class Standing:
     policies: Mapping[SwarmId | None, Policy] = field(default_factory=dict)
     priorities: Mapping[tuple[str, str], str] = field(default_factory=dict)
     directives: Mapping[ProposalId, Directive] = field(default_factory=dict)
+
+    @property
+    def beyond_us(self) -> str:
+        """Why this code cannot judge what follows; empty when it can."""
+        return unknown_rules(self.protocol_version, RULES)
 
     def open_of(self, proposer: SwarmId) -> int:
         """How many proposals of one swarm are open."""
@@ -156,6 +162,14 @@ class Standing:
 
     def activated(self) -> Standing:
         return replace(self, governed=True)
+
+
+def unknown_rules(decided: int, known: int) -> str:
+    """A sentence for whoever runs code that knows rules up to version `known`; empty when that is enough."""
+    if decided <= known:
+        return ""
+    what = f"the federation's rules are of version {decided}, and this zenmesh knows versions up to {known}"
+    return f"{what}: install a newer zenmesh and start it again; nothing is lost"
 
 
 def _after(history: Digest, outcome: Outcome) -> Digest:

@@ -30,6 +30,7 @@ from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOutcome
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.reach import reach
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.voting import Secrets, Voting
 from wire import cbor
@@ -160,9 +161,6 @@ class Admission:
 
     def admit(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
         """The creator's operator says yes to a waiting request, while it governs."""
-        if self._context.chain.governed:
-            message = "the queens govern, and vote on whom to admit: see `zenmesh proposals`"
-            return Failure(kind=FailureKind.USAGE, message=message)
         request = self._waiting.pop(swarm, None)
         if request is None:
             names = ", ".join(sorted(self._waiting)) or "none"
@@ -175,11 +173,11 @@ class Admission:
         except RemoteError as error:
             return Failure(kind=FailureKind.REJECTED, message=f"{swarm} cannot be admitted: {error.detail}")
         self._order(transaction, now, out)
-        return Success(result={"admitted": swarm, "height": self._context.chain.height})
+        return Success(result={"admitted": swarm, "state": "admitted", "height": self._context.chain.height})
 
-    def pending(self) -> list[dict[str, str]]:
-        """Requests that wait for this node's operator."""
-        return [{"swarm": name} for name in sorted(self._waiting)]
+    def pending(self) -> list[str]:
+        """Whose requests wait for this node's operator."""
+        return list(self._waiting)
 
     # time
 
@@ -248,6 +246,8 @@ class Admission:
         if len(self._applicants) < _MAX_FORWARDED:
             self._applicants[swarm] = _Applicant(peer, now + self._context.config.forward_deadline)
         self.chain_grew(out)
+        if swarm in self._applicants and (refusal := reach(self._context, now).refusal):
+            self._respond(peer, self._pending_response(f"the members cannot decide now: {refusal}"), out)
 
     def chain_grew(self, out: Outbox) -> None:
         """Some who applied may belong now."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from consensus.bft import replica as consensus_replica
 from consensus.bft.safety import SafetyRules
 from consensus.chain import Chain
+from consensus.governance.standing import unknown_rules
 from consensus.tickets import Anchor
 from crdt import batch
 from crdt.ops import Author
@@ -33,7 +34,7 @@ from mesh.protocol.startup import FAR_FUTURE_MS, FORGOTTEN_FILE, DiskReport
 from mesh.protocol.verifier import MemoVerifier
 from mesh.protocol.voting import Secrets
 from wire import cbor, keys
-from wire.errors import RemoteError
+from wire.errors import ConfigError, RemoteError
 from wire.rng import Rng
 from wire.time import Instant
 
@@ -74,12 +75,13 @@ def assemble(
 
     Raises:
         RemoteError: the genesis itself is damaged: nothing can be said without it.
+        ConfigError: the federation has rules by now that this code does not know.
     """
     memo = verify if isinstance(verify, MemoVerifier) else MemoVerifier(verify)  # nodes of one world share theirs
     chain = Chain.from_genesis(genesis, memo, anchor=anchor) if verified is None else verified.copy(memo)
     chain.landmarks.spacing = config.checkpoint_every
     skipped_blocks = load_chain(chain, recovered) if verified is None else 0
-    me = me.on(chain)
+    me = me.on(_judged(chain, config))
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(
         config=config,
@@ -112,6 +114,14 @@ def assemble(
         with suppress(RemoteError):
             node.detector.restore(incarnation)
     return node
+
+
+def _judged(chain: Chain, config: NodeConfig) -> Chain:
+    """The chain, if its rules are known here; before anything is written, for what lies beyond could not be read."""
+    decided = chain.standing.protocol_version
+    if rule := unknown_rules(decided, config.rules):
+        raise ConfigError("protocol_version", decided, rule)
+    return chain
 
 
 def _signed(recovered: Recovered, name: str, kind: RecordKind) -> tuple[list[bytes], int]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from consensus.bft.desk import ReplicaConfig
 from consensus.governance.proposals import Choice
+from consensus.governance.standing import RULES
 from mesh.protocol.messages import Capabilities
 from wire.time import SECOND, seconds
 
@@ -28,7 +29,7 @@ class Profile:
     """How fast a node probes, speaks and gives up."""
 
     probe: int  # one ping to each member per period; a lost one is noticed after one period
-    missed_probes: int  # in a row, before a link is closed and dialled anew
+    missed_probes: int  # in a row: then a member is suspected, and after twice as many its link is dialled anew
     pings_per_second: int  # of one node; with more links the period over each is longer
     heartbeat: int  # signed digest on gossip
     announce: int  # DISCOVERY on gossip, though nothing changed: each new link is told anyway
@@ -143,8 +144,9 @@ class NodeConfig:
     indirect_probes: int = 3  # how many others are asked to probe a member that does not answer
     accuse_again: int = seconds(30)  # a failed member is accused anew, since words against it grow old
     suspend_after: int = seconds(60)  # how long a member stays failed before it is suspended
-    submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again; after the second time to all
-    govern: bool = False  # this node is ready to govern with the others
+    submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again, to more each time
+    rules: int = RULES  # the newest version of the federation's rules that this node knows
+    govern: bool = True  # this node is ready to govern with the others; else it holds that back
     govern_patience: int = seconds(60)  # the creator waits so long for the last ones to be ready
     checkpoint_every: int = 100  # heights; who is far behind leaps to the last checkpoint but one, or the last
     leap_from: int = 256  # so many blocks are replayed rather than leapt over

@@ -1,6 +1,6 @@
 """This node's part in deciding: it drives the replica, and sees that what it submits is ordered.
 
-    a transaction of ours ──TX_SUBMIT──► the leader and the next one; after a while, not ordered: every validator
+    a transaction of ours ──TX_SUBMIT──► the leader and the next one; after a while, not ordered: everyone
     PRE_PREPARE, PREPARE, COMMIT, VIEW_CHANGE, NEW_VIEW ──► `consensus.bft.replica` ──► effects, carried out here
 
 Any member submits; those with a vote take part. What is submitted is repeated until the chain shows it or it cannot
@@ -17,14 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import IntEnum
 
 from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
 from consensus.bft.replica import MESSAGES, Replica
 from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
-from consensus.validators import Validator
 from mesh.protocol.context import Context
-from mesh.protocol.effects import RecordKind, SaveFile
+from mesh.protocol.effects import Halt, RecordKind, SaveFile
 from mesh.protocol.expiry import Expiry
 from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
@@ -32,6 +32,7 @@ from mesh.protocol.messages import BlockRecord, ChainBlocks
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import FORGOTTEN_FILE, Startup
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.versions import outdated
 from mesh.protocol.witness import Witness
 from wire import cbor
 from wire.errors import Overloaded, Overtaken, RemoteError
@@ -42,13 +43,21 @@ from wire.types import Channel, MessageType
 CONSENSUS = MESSAGES
 
 
+class Reach(IntEnum):
+    """Whom a transaction is sent to; wider each time that it has to be said again."""
+
+    LEADER = 1
+    LEADERS = 2  # and the next view's
+    ALL = 3
+
+
 @dataclass(slots=True)
 class _Submitted:
     """A transaction that this node wants ordered."""
 
     tx: bytes
-    since: Instant
     next_try: Instant
+    reach: Reach
 
 
 class Deciding:
@@ -121,14 +130,14 @@ class Deciding:
 
     # submitting
 
-    def submit(self, tx: bytes, now: Instant, out: Outbox, *, to_all: bool = False) -> None:
-        """Have `tx` ordered; `to_all` validators at once where each has to know of it. Raises RemoteError when it can
-        be in no block that follows."""
+    def submit(self, tx: bytes, now: Instant, out: Outbox, reach: Reach = Reach.LEADERS) -> None:
+        """Have `tx` ordered. What everybody has to know of goes to all at once, and what is about that to the leader
+        alone, since its failing is noticed anyway. Raises RemoteError when it can be in no block that follows."""
         if sha256(tx) in self._submitted:
             return
         self._take_in(tx, now, out)
-        self._submitted[sha256(tx)] = _Submitted(tx, now, now)
-        self._urge(self._submitted[sha256(tx)], now, out, to_all)
+        self._submitted[sha256(tx)] = _Submitted(tx, now, reach)
+        self._urge(self._submitted[sha256(tx)], now, out)
 
     def waits(self, tx: bytes) -> bool:
         """`tx` was submitted here, and is neither ordered yet nor refused."""
@@ -163,16 +172,15 @@ class Deciding:
         if self.replica.voting and not self.abstaining:
             self._carry_out(self.replica.submit(tx, now, self._context.wall_ms(now)), now, out)
 
-    def _urge(self, submitted: _Submitted, now: Instant, out: Outbox, to_all: bool = False) -> None:
-        """Send it to who can order it: the leader and its successor, and after a while to all."""
-        config = self._context.config
-        submitted.next_try = now + config.submit_retry
-        late = to_all or now >= submitted.since + 2 * config.submit_retry
-        chosen: Iterable[Validator] = (
-            self.replica.validators.validators if late else (self.replica.leader(), self.replica.leader(1))
-        )
-        swarms = dict.fromkeys(validator.swarm for validator in chosen)
-        self._send(swarms, Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
+    def _urge(self, submitted: _Submitted, now: Instant, out: Outbox) -> None:
+        """Send it to who can order it, and to more the next time."""
+        submitted.next_try = now + self._context.config.submit_retry
+        if submitted.reach is Reach.ALL:
+            swarms = self._voters()
+        else:
+            swarms = [self.replica.leader(ahead).swarm for ahead in range(submitted.reach)]
+            submitted.reach = Reach(submitted.reach + 1)
+        self._send(dict.fromkeys(swarms), Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
 
     def tell(self, channel: Channel, kind: MessageType, body: bytes, out: Outbox) -> None:
         """Send something to every other validator that is linked."""
@@ -207,7 +215,10 @@ class Deciding:
             submitted.next_try = min(submitted.next_try, now)
 
     def chain_grew(self, now: Instant, out: Outbox) -> None:
-        """Blocks came; what is ordered, or cannot be any more, need not be repeated."""
+        """Blocks came; what is ordered, or cannot be any more, need not be repeated. One may be the last for us."""
+        if reason := outdated(self._context):
+            out.add(Halt(reason=reason))
+            return
         self.replica.abstain(self.abstaining)
         self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
         self._accuse(self._witness.grew(), now, out)

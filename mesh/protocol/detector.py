@@ -8,6 +8,10 @@ An accusation is a signed word (`consensus.accusations`). Whoever hears one agai
 carries a higher incarnation, durable before it is told, and what was said of lower ones is void. An accusation holds
 in its epoch; what still holds true is said anew in the next one.
 
+Who hears from so few that they could not confirm it together accuses nobody. It would be in vain, and it is rather
+this node that is cut off, or has no time for what the others answer (Lifeguard: who finds fault with many doubts
+itself). So a starved machine is not drawn into accusing all that live.
+
 All this is about voters alone, since who has no weight stops nobody; and it rests while the creator governs alone.
 """
 
@@ -144,9 +148,11 @@ class Detector:
         others = [voter.swarm for voter in voters.validators if voter.swarm != own]
         self.watching.look(others, now, out)
         self._follow(voters)
+        heard = [self._context.me.swarm, *(swarm for swarm in others if not self.watching.watched(swarm, now))]
         for swarm in others:
             if self.watching.suspected(swarm, now):
-                self._accuse(swarm, voters, now, out)
+                if confirmed(swarm, heard, voters):
+                    self._accuse(swarm, voters, now, out)
             elif self.watching.silence(swarm, now) == 0 and swarm in self._cases:
                 self._answered(swarm, out)
         for swarm, case in self._cases.items():

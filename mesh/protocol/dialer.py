@@ -10,7 +10,7 @@ Of all that are wanted, few are idle (not linked, not being dialled, an address 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from consensus.membership import Member
@@ -112,6 +112,12 @@ class Dialer:
         """Those not linked that have no address, or could not be reached at any."""
         missing = ((peer, self._book.get(peer)) for peer in self._missing)
         return [peer for peer, contact in missing if contact is None or contact.failures or not contact.addresses]
+
+    def unwanted(self, now: Instant | None) -> Iterator[PeerId]:
+        """Peers with an address that nobody wants to reach; with `now`, those that may be dialled again."""
+        for peer, contact in self._book.items():
+            if contact.addresses and peer not in self._wanted and (now is None or contact.next_dial <= now):
+                yield peer
 
     # attempts
 

@@ -27,9 +27,7 @@ class Expiry:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._read_at = -1  # the chain's height at which `_ends` was read; it is asked for after every event
-        self._ends: list[
-            tuple[int, bytes]
-        ] = []  # (when it has surely ended, the transaction that says so), ascending
+        self._ends: list[tuple[int, bytes]] = []  # when each has surely ended, and what says so; ascending
         self._asked: dict[bytes, Instant] = {}  # when it was handed in last
 
     def due(self, now: Instant) -> list[bytes]:

@@ -32,6 +32,7 @@ from mesh.protocol.messages import (
 )
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.versions import outdated
 from wire import cbor
 from wire.errors import ProtocolViolation
 from wire.ids import PeerId, SwarmId
@@ -182,6 +183,8 @@ class Greeting:
                 out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
                 out.trace(TraceKind.BLOCK_APPLIED, height=chain.height, epoch=chain.epoch)
                 grew = True
+            if outdated(self._context):
+                return grew
         if grew and link.height > chain.height:
             self.request_chain(link, out)
         return grew

@@ -3,12 +3,15 @@
     member, ACTIVE: SUPPORT, sealed by its queen ──► creator: GOVERN on the chain, once every active member is ready,
                                                      or after a while a quorum of them
 
-A federation of one governs itself from its first moment. Who was not ready learns again, and has its weight back as
-soon as it proves to be alive. A node whose operator holds back (`govern = false`) gives no support and hands nothing
-over: so all are updated first.
+A federation of one governs itself from its first moment, so that most never see this: it is for those that were
+founded before queens could decide, and for those whose nodes are not all of a version that can. Who was not ready
+learns again, and has its weight back as soon as it proves to be alive. A node whose operator holds back
+(`govern = false`) gives no support and hands nothing over: so all are updated first.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from consensus.blocks import GovernTx, encode_tx, support
 from consensus.membership import MemberState
@@ -22,6 +25,21 @@ from wire.time import Instant
 from wire.types import KIB, Channel, ContentType, MessageType
 
 _LIMIT = 1 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why the creator still governs, and what would mend that: for people."""
+
+    reason: str
+    remedy: str
+
+
+_HELD_BACK = Wait(
+    "this node holds the handover back", "once all nodes are updated, set `govern = true` in config.toml and restart"
+)
+_SOON = Wait("this node is about to hand over", "where `read-only` stands in `zenmesh status`, mend that first")
+_READY = "start their nodes, updated and without `govern = false`"
 
 
 class Handover:
@@ -60,7 +78,7 @@ class Handover:
         chain = context.chain
         if chain.governed or not context.config.govern or chain.creator.swarm != context.me.swarm:
             return None
-        active = [m.swarm for m in chain.members() if m.state is MemberState.ACTIVE and m.swarm != context.me.swarm]
+        active = self._others()
         ready = [swarm for swarm in active if swarm in self._supports]
         if len(ready) < len(active):
             if self._patience is None:
@@ -70,8 +88,31 @@ class Handover:
                 return None
         return encode_tx(GovernTx(tuple(self._supports[swarm] for swarm in ready)))
 
-    def next_deadline(self) -> Instant | None:
-        return None if self._context.chain.governed else self._patience
+    def wait(self) -> Wait | None:
+        """What the handover waits for, as far as this node knows; None once the queens govern."""
+        context = self._context
+        chain, creator = context.chain, context.chain.creator
+        if chain.governed:
+            return None
+        if not context.config.govern:
+            return _HELD_BACK
+        if creator.swarm == context.me.swarm:
+            late = ", ".join(sorted(context.name_of(one) for one in self._others() if one not in self._supports))
+            return Wait(f"waiting for {late} to be ready", _READY) if late else _SOON
+        if context.links.of_swarm(creator.swarm) is None:
+            return Wait(f"waiting for {creator.name} to hand over, which is out of reach", "start its node")
+        return Wait(f"waiting for {creator.name} to hand over", "`zenmesh status` there says what it waits for")
+
+    def next_deadline(self, now: Instant) -> Instant | None:
+        """When the patience with the last ones ends; after that, whoever gets ready is noticed as it says so."""
+        waits = self._patience is not None and self._patience > now and not self._context.chain.governed
+        return self._patience if waits else None
+
+    def _others(self) -> list[SwarmId]:
+        """Everyone else who has a vote."""
+        context = self._context
+        active = (member.swarm for member in context.chain.members() if member.state is MemberState.ACTIVE)
+        return [swarm for swarm in active if swarm != context.me.swarm]
 
     def _ready(self) -> bool:
         context = self._context

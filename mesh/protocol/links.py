@@ -5,8 +5,12 @@ member's when the chain maps the peer id to a swarm. Each period one ping passes
 at most `pings_per_second`; with more links the period is longer, so that the cost per node is constant). The two ends
 take turns, because a ping shows as much as its pong: that the other lives, how far its chain is, whether its state
 differs. So who was asked asks back a period later, and who was answered waits a quarter longer for that; where the
-other's turn passes in silence, this end asks, and a lost pong is asked for again each period. `missed_probes` in a
-row close the link, and the dialer starts over.
+other's turn passes in silence, this end asks, and a lost pong is asked for again each period.
+
+`missed_probes` in a row make a member suspected; only twice as many close its link, and the dialer starts over. To
+make a link anew costs both ends a hundred times what a probe does. Where whole machines are short of time, that would
+take the rest of it from those whose answers are late, and so on until nobody answers. So too a node that comes to its
+pings late counts no miss: the answer may have been here for long, unread.
 
 A link's standing changes through `Links` alone, so that nobody has to look through all links to find the few that
 are in question: those established, those that are not, and a heap of pings by the time at which they are due.
@@ -26,6 +30,8 @@ from wire.time import Instant
 CLOCK_SAMPLES = 8
 _GRACE = 4  # who was answered gives the other's ping a period and such a part of it
 _LONGEST_TURN = 3  # periods between two pings of ours, however often the other side asks
+_PATIENCE = 2  # times the misses that make a member suspected
+_LATE = 4  # a node that comes to a ping later than such a part of the period was away itself
 _TOGETHER = 8  # pings due within such a part of a period are sent together: a node with many links wakes less often
 
 
@@ -199,8 +205,8 @@ class Links:
             link.next_ping = max(at, now) + self._config.profile.probe  # unless an answer comes
             self._plan(link)
             if link.ping_sent is not None:
-                link.missed += 1
-                if link.missed >= self._config.profile.missed_probes:
+                link.missed += now - at < period // _LATE
+                if link.missed >= _PATIENCE * self._config.profile.missed_probes:
                     lost.append(link)
                     continue
             link.ping_nonce += 1

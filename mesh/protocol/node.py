@@ -87,7 +87,7 @@ class Node:
             self._signing_deadline,
             self.admission.next_deadline,
             self.terms.next_deadline,
-            self.handover.next_deadline,
+            lambda: self.handover.next_deadline(self._latest),
         )
         queens = self.voting.next_deadline, self.detector.next_deadline, self.understudy.next_deadline
         self._queens_deadlines = (*self._deadlines, lambda: self.deciding.next_deadline(self._latest), *queens)
@@ -104,6 +104,7 @@ class Node:
         out = Outbox()
         out.add(Subscribe(topic=state_topic(self.context.federation)))
         self.chain_grew(now, out)
+        self._advance_terms(now, out)  # a federation of one governs itself from here on
         self._after(now, out)
         return out.effects
 

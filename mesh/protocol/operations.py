@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from consensus.blocks import RenewTx, encode_tx, leave_tx
+from consensus.governance.proposals import Choice
 from consensus.membership import MemberState
 from crdt.ops import Op
 from mesh.protocol import decisions, membership, memory, status
+from mesh.protocol.applications import applications
 from mesh.protocol.commands import (
     Admit,
     Failure,
@@ -66,7 +68,8 @@ class Operations:
                     self._node.voting.propose(request_id, operation, now, out)
             case Vote():
                 if self._may(request_id, self._governed_refusal("no vote was cast", now), out):
-                    self._node.voting.vote(request_id, operation, now, out)
+                    outcome = self._node.voting.vote(operation, now, out)
+                    out.add(Reply(request_id=request_id, outcome=outcome))
             case Leave():
                 if self._may(request_id, self._leave_refusal(now), out):
                     self._node.terms.leave(request_id, now)
@@ -110,13 +113,20 @@ class Operations:
             node.announcing,
             node.deciding,
             self.health.of,
+            handover=node.handover.wait(),
             lifecycle=node.lifecycle,
             reason=node.lifecycle_reason(),
             read_only=node.read_only_reason(now),
-            pending_joins=node.admission.pending(),
+            pending_joins=self._pending_joins(),
             progress=node.syncing.progress(),
             now=now,
         )
+
+    def _pending_joins(self) -> list[dict[str, str]]:
+        """Swarms that wait for this node's operator."""
+        chain = self._node.context.chain
+        names = applications(self._node.context) if chain.governed else self._node.admission.pending()
+        return [{"swarm": name} for name in sorted(names)]
 
     @staticmethod
     def _may(request_id: int, refusal: Failure | None, out: Outbox) -> bool:
@@ -130,9 +140,9 @@ class Operations:
         context = self._node.context
         if reason := self._node.read_only_reason(now):
             return Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}", retry_after_s=1.0)
-        if not context.chain.governed:
-            reason = "the creator governs alone until all members are ready: `govern = true` in their config.toml"
-            return Failure(kind=FailureKind.REJECTED, message=f"{what}: {reason}, and a restart", retry_after_s=1.0)
+        if (wait := self._node.handover.wait()) is not None:
+            message = f"{what}: the creator still governs; {wait.reason}: {wait.remedy}"
+            return Failure(kind=FailureKind.REJECTED, message=message, retry_after_s=1.0)
         if reason := reach(context, now).refusal:
             return Failure(kind=FailureKind.NO_QUORUM, message=f"{what}: {reason}", retry_after_s=1.0)
         return None
@@ -198,6 +208,24 @@ class Operations:
     def _admit(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
         if reason := self._node.read_only_reason(now):
             return Failure(kind=FailureKind.REJECTED, message=f"nobody was admitted: {reason}", retry_after_s=1.0)
+        if self._node.context.chain.governed:
+            return self._approve(swarm, now, out)
         outcome = self._node.admission.admit(swarm, now, out)
         self._node.chain_grew(now, out)
         return outcome
+
+    def _approve(self, swarm: str, now: Instant, out: Outbox) -> Outcome:
+        """This queen's yes to a swarm on whose admission the queens vote."""
+        context = self._node.context
+        waiting = applications(context)
+        if swarm not in waiting:
+            message = f"no request of {swarm!r} waits for this queen's vote; waiting: {', '.join(waiting) or 'none'}"
+            return Failure(kind=FailureKind.USAGE, message=message)
+        if refusal := self._governed_refusal("nobody was admitted", now):
+            return refusal
+        for proposal in waiting[swarm]:
+            outcome = self._node.voting.vote(Vote(proposal=proposal.id.hex(), choice=Choice.APPROVE.name), now, out)
+            if isinstance(outcome, Failure):
+                return outcome
+        state = "approved" if context.chain.member_by_name(swarm) is None else "admitted"
+        return Success(result={"admitted": swarm, "state": state, "height": context.chain.height})

@@ -6,6 +6,8 @@ period, and a new link at once. A question says how new the announcement is that
 node that merely waits for a partition to end is empty. In a federation at rest nobody asks anything; a newcomer with
 one link knows all after one answer. (Telling every new link of everyone is n³ messages when n nodes start.) In a
 large federation the members that a node has addresses of may not be its neighbours: with few links it calls on any.
+Who has no link at all calls on whoever its book names: a home whose disk was lost knows its founder alone, and if it
+was replaced meanwhile nobody looks for it.
 """
 
 from __future__ import annotations
@@ -40,6 +42,8 @@ class Seeking:
             return
         self._next = now + self._context.config.profile.probe
         context = self._context
+        if self._lost():
+            context.dialer.visit(context.dialer.unwanted(now), out)
         if not context.dialer.missing:
             return
         links = context.links.members()
@@ -50,7 +54,12 @@ class Seeking:
 
     def next_deadline(self) -> Instant | None:
         """When to ask next; None while nobody is missing."""
-        return self._next if self._context.dialer.missing else None
+        return self._next if self._context.dialer.missing or self._lost() else None
+
+    def _lost(self) -> bool:
+        """No member is linked, and the book names peers that the chain held here does not."""
+        context = self._context
+        return not context.links.established and any(context.dialer.unwanted(None))
 
     def on_seek(self, link: Link, seek: Seek, now: Instant, out: Outbox) -> None:
         """Answer with what is newer than what the asker holds, a link's questions at a steady pace at most."""

@@ -6,6 +6,7 @@ from mesh.protocol import expiry
 from mesh.protocol.announcing import Announcing
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
+from mesh.protocol.handover import Wait
 from mesh.protocol.health import HealthOf
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.reach import reach
@@ -22,6 +23,7 @@ def status(
     deciding: Deciding,
     health: HealthOf,
     *,
+    handover: Wait | None,
     lifecycle: Lifecycle,
     reason: str,
     read_only: str,
@@ -51,7 +53,7 @@ def status(
         "epoch": chain.epoch,
         "height": chain.height,
         "quorum": quorum(context, now),
-        "consensus": consensus(context, deciding),
+        "consensus": consensus(context, deciding, handover),
         "pending_join": None,
         "pending_joins": pending_joins,
         "sync": {"received": progress[0], "expected": progress[1]},
@@ -155,7 +157,7 @@ def version_vector(context: Context) -> dict[str, object]:
 
 def quorum(context: Context, now: Instant) -> dict[str, object]:
     """The epoch's rule, what it survives, and how much is in reach."""
-    rule = context.chain.quorum_rule()
+    voters = context.chain.validators()
     seen = reach(context, now)
     return {
         "state": seen.state.value,
@@ -165,17 +167,18 @@ def quorum(context: Context, now: Instant) -> dict[str, object]:
         "weight": seen.weight,
         "needed": seen.needed,
         "total": seen.total,
-        "rule": rule.name.value,
-        "crash_faults_tolerated": rule.crash_faults_tolerated,
-        "byzantine_faults_tolerated": rule.byzantine_faults_tolerated,
+        "rule": voters.rule.name.value,
+        "crash_faults_tolerated": voters.crashes_tolerated,
+        "byzantine_faults_tolerated": voters.liars_tolerated,
     }
 
 
-def consensus(context: Context, deciding: Deciding) -> dict[str, object]:
-    """Who governs, and how far the present height is."""
+def consensus(context: Context, deciding: Deciding, handover: Wait | None) -> dict[str, object]:
+    """Who governs, what a handover waits for, and how far the present height is."""
     replica = deciding.replica
     return {
         "governed_by": "queens" if context.chain.governed else "creator",
+        "handover": handover and {"reason": handover.reason, "remedy": handover.remedy},
         "view": replica.view,
         "leader": context.name_of(replica.leader().swarm),
         "voting": replica.voting and not deciding.abstaining,

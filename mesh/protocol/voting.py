@@ -27,12 +27,13 @@ from consensus.governance.proposals import (
     seal_proposal,
 )
 from mesh.protocol import decisions
-from mesh.protocol.commands import Failure, FailureKind, Propose, Success, Vote
+from mesh.protocol.commands import Failure, FailureKind, Outcome, Propose, Success, Vote
 from mesh.protocol.context import Context
-from mesh.protocol.deciding import Deciding
+from mesh.protocol.deciding import Deciding, Reach
 from mesh.protocol.effects import Deliberate, Persist, RecordKind, Reply
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
+from mesh.protocol.versions import beyond_us
 from wire.errors import Overloaded, RemoteError, UsageError
 from wire.time import SECOND, Instant
 
@@ -124,7 +125,7 @@ class Voting:
         raw = seal_proposal(body, context.me.queen_key)
         transaction = encode_tx(ProposalTx(raw))
         context.chain.check_transaction(transaction, created_ms)
-        self._deciding.submit(transaction, now, out, to_all=True)
+        self._deciding.submit(transaction, now, out, Reach.ALL)
         out.trace(TraceKind.PROPOSAL, proposal=body.proposal.hex(), action=action, step="proposed")
         self._consider(Proposal(body, raw), now, out)
         return body.proposal
@@ -135,14 +136,13 @@ class Voting:
         self._askers[opened] = _Asker(request_id, now + patience * SECOND, command.wait)
         self._answer(out)
 
-    def vote(self, request_id: int, command: Vote, now: Instant, out: Outbox) -> None:
+    def vote(self, command: Vote, now: Instant, out: Outbox) -> Outcome:
         """The operator's answer to an open proposal. Saying the same again is no fault: it is sent again."""
         try:
             choice = _choice(command.choice)
             proposal = self._meant(command.proposal)
         except UsageError as error:
-            self._fail(request_id, FailureKind.USAGE, f"no vote was cast: {error}", out)
-            return
+            return Failure(kind=FailureKind.USAGE, message=f"no vote was cast: {error}")
         said = self._said(proposal.id)
         reason = self._no_vote()
         if not reason and self._deciding.abstaining:
@@ -150,6 +150,8 @@ class Voting:
         if said not in (None, choice):
             reason = f"this queen has voted {said.name} on it already: a vote is final"
         try:
+            if not reason and choice is Choice.APPROVE:
+                reason = beyond_us(self._context, proposal.body)
             if not reason and said is None:
                 self._cast(proposal, choice, command.reason, now, out)
             elif not reason:
@@ -157,10 +159,9 @@ class Voting:
         except (RemoteError, Overloaded) as error:
             reason = str(error)
         if reason:
-            self._fail(request_id, FailureKind.REJECTED, f"no vote was cast: {reason}", out)
-            return
+            return Failure(kind=FailureKind.REJECTED, message=f"no vote was cast: {reason}")
         result = {"proposal": proposal.id.hex(), "choice": choice.name, "reason": command.reason or None}
-        out.add(Reply(request_id=request_id, outcome=Success(result=result)))
+        return Success(result=result)
 
     # events
 
@@ -290,6 +291,8 @@ class Voting:
             return
         choice = self._context.config.voting.choice(proposal.body.action)
         try:
+            if choice is Choice.APPROVE and beyond_us(self._context, proposal.body):
+                choice = None
             if self._said(proposal.id) is not None:
                 self._repeat(proposal.id, now, out)
             elif choice is not None:
@@ -316,7 +319,7 @@ class Voting:
         )
         transaction = encode_tx(BallotTx(seal_ballot(body, context.me.queen_key)))
         before = len(out.effects)
-        self._deciding.submit(transaction, now, out)
+        self._deciding.submit(transaction, now, out, Reach.LEADER)
         out.effects.insert(before, Persist(kind=RecordKind.BALLOT, body=transaction))
         self._ballots[proposal.id] = transaction
         out.trace(TraceKind.PROPOSAL, proposal=proposal.id.hex(), action=proposal.body.action, step=choice.name)

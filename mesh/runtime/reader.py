@@ -57,6 +57,7 @@ class Reader:
         self._inbox = inbox
         self._stats = stats
         self._trusted = trusted
+        self._ahead = bytearray()  # what was read with the frame before
         self._within_frame = False
 
     async def run(self, stream: Any, bucket: Bucket) -> None:
@@ -75,16 +76,14 @@ class Reader:
             await _reset(stream)
 
     async def _frame(self, stream: Any, bucket: Bucket) -> None:
-        first = await stream.read(LENGTH_SIZE)
-        if not first:
-            raise EOFError
+        if not self._ahead:
+            await self._more(stream)
         self._within_frame = True
         with trio.fail_after(FRAME_S):
-            prefix = first + await _exactly(stream, LENGTH_SIZE - len(first))
-            size = body_size(prefix, self._limit())
+            size = body_size(await self._exactly(LENGTH_SIZE, stream), self._limit())
             if not self._trusted() and bucket.stranger.take(size, trio.current_time()):
                 raise DecodeError("a stranger sends faster than it may", Offence.FLOOD)
-            body = await _exactly(stream, size)
+            body = await self._exactly(size, stream)
         self._within_frame = False
         self._stats["frames_received"] += 1
         self._stats["bytes_received"] += size
@@ -93,6 +92,21 @@ class Reader:
             await self._inbox.put(self._peer, event)
             if self._trusted() and self._channel is not Channel.SYNC:  # which has its own bounds: what was asked for
                 await self._keep_pace(len(message), bucket.member)
+
+    async def _more(self, stream: Any) -> None:
+        """As much as has come: a frame is small, and each read costs. Raises EOFError at the end of the stream."""
+        part = await stream.read(READ_CHUNK)
+        if not part:
+            raise EOFError
+        self._ahead += part
+
+    async def _exactly(self, size: int, stream: Any) -> bytes:
+        """The next `size` bytes; raises EOFError when the stream ends before."""
+        while len(self._ahead) < size:
+            await self._more(stream)
+        taken = bytes(memoryview(self._ahead)[:size])
+        del self._ahead[:size]
+        return taken
 
     async def _keep_pace(self, size: int, tokens: Tokens) -> None:
         debt = tokens.take(1 + size // MESSAGE_UNIT, trio.current_time())
@@ -108,17 +122,6 @@ class Reader:
     async def _report(self, offence: Offence, detail: str) -> None:
         self._stats[f"offence_{offence}"] += 1
         await self._inbox.put(self._peer, StreamOffence(peer=self._peer, offence=offence, detail=detail))
-
-
-async def _exactly(stream: Any, size: int) -> bytes:
-    """`size` bytes, in as many reads as it takes; raises EOFError when the stream ends before."""
-    parts = bytearray()
-    while len(parts) < size:
-        part = await stream.read(min(size - len(parts), READ_CHUNK))
-        if not part:
-            raise EOFError
-        parts += part
-    return bytes(parts)
 
 
 async def _reset(stream: Any) -> None:

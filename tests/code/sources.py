@@ -14,7 +14,7 @@ PURE = ("wire", "crdt", "consensus", "mesh/protocol")
 
 # Made by tools, or someone else's interface: nothing of style to judge there.
 _FOREIGN = ("packaging/fastecdsa-shim/",)
-_MADE_BY_TOOLS = ("package-lock.json", "requirements.lock", "requirements-dev.lock")
+_MADE_BY_TOOLS = ("package-lock.json", "requirements.lock", "requirements-dev.lock", ".tar.gz")
 
 
 @dataclass(frozen=True)

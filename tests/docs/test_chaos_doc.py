@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from enum import StrEnum
 from typing import Any, get_args
 
@@ -11,8 +12,8 @@ import pytest
 
 from bootstrap.live.plans import WORSE, Trouble
 from bootstrap.live.stories import STORIES
-from chaos.actions import AnyAction, DiskFault, Left
-from chaos.checkers import ALL, OWN_INVARIANTS
+from chaos.actions import AnyAction, Deceit, DiskFault, Left
+from chaos.checkers import ALL, OWN_INVARIANTS, Checker
 from chaos.named import NAMED
 from chaos.runner import run
 from chaos.scenario import Scenario, load
@@ -50,7 +51,11 @@ def test_there_is_no_other_action() -> None:
     assert set(rows("`do`")) == {action.__struct_config__.tag for action in ACTIONS}
 
 
-@pytest.mark.parametrize(("head", "values"), [("`leaves`", Left), ("`fault`", DiskFault)], ids=["crash", "disk"])
+@pytest.mark.parametrize(
+    ("head", "values"),
+    [("`leaves`", Left), ("`fault`", DiskFault), ("`lie` of `deceive`", Deceit)],
+    ids=["crash", "disk", "deceive"],
+)
 def test_every_word_is_explained(head: str, values: type[StrEnum]) -> None:
     assert list(rows(head)) == [value.value for value in values]
 
@@ -73,6 +78,32 @@ def test_every_field_of_a_scenario_is_explained_with_its_default() -> None:
 
 def test_every_checker_is_explained() -> None:
     assert set(rows("checker")) == {checker.name for checker in ALL} | {OWN_INVARIANTS}
+
+
+def promises(checker: type[Checker]) -> list[str]:
+    """The promises that the module of a checker says it watches."""
+    first = (sys.modules[checker.__module__].__doc__ or "").partition(":")[0]
+    return re.findall(r"\b[SL]\d+\b", first)
+
+
+def test_every_promise_is_shown_with_who_watches_it() -> None:
+    """Each module says so in its first line."""
+    watched: dict[str, set[str]] = {}
+    for checker in ALL:
+        for promise in promises(checker):
+            watched.setdefault(promise, set()).add(checker.name)
+    table = GUIDE.partition("\n| promise |")[2].partition("\n\n")[0]
+    shown = {
+        promise: re.findall(r"`([\w-]+)`", names)
+        for promise, names in re.findall(r"^\| `([SL]\d+)` \| .*? \| (.*?) \|$", table, re.MULTILINE)
+    }
+    assert {promise: sorted(names) for promise, names in watched.items()} == shown
+
+
+def test_what_consensus_and_failover_promise_is_all_watched() -> None:
+    numbers = [*range(1, 10), 12, 15]
+    wanted = {f"S{number}" for number in numbers} | {f"L{number}" for number in (1, 2, 4, 6, 7)}
+    assert wanted <= {promise for checker in ALL for promise in promises(checker)}
 
 
 SCENARIOS = re.findall(r"^```json\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)

@@ -74,5 +74,5 @@ def test_states_and_limits_are_those_of_the_code() -> None:
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(#([\w-]+)\)", GUIDE))
 def test_a_section_that_is_linked_is_there(link: str) -> None:
-    titles = [title.lower().replace(" ", "-") for title in re.findall(r"^## (.+)$", GUIDE, re.MULTILINE)]
+    titles = [title.lower().replace(" ", "-") for title in re.findall(r"^##+ (.+)$", GUIDE, re.MULTILINE)]
     assert link in titles

@@ -24,5 +24,5 @@ def test_the_story_as_one_object(tmp_path: Path) -> None:
 
 def test_the_story_in_lines(tmp_path: Path) -> None:
     told = zenmesh("demo", "--swarms", "2", env={"TMPDIR": str(tmp_path)}).out
-    assert told.count("\n• ") == told.count("    done in ") == 6
+    assert told.count("\n• ") == told.count("    done in ") == 7
     assert '{"boreas": {"step": 1, "goal": "ship"}}' in told

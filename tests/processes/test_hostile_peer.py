@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 MAX_RSS = 192 * 1024 * 1024  # bytes of a node under attack; idle it has about 70 MB
 PATIENCE_S = 60.0
 BAN = "node_bans_total"
+MANY_GUESTS = ("--action", "set_parameter", "--details", '{"name": "max_unvouched_per_inviter", "value": 1000}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,9 @@ def grown(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
 @pytest.fixture(scope="module")
 def meadow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Meadow]:
     with Federation(tmp_path_factory.mktemp("meadow")) as federation:
-        yield Meadow(federation.form("alpha", "beta", "gamma"))
+        homes = federation.govern("alpha", "beta", "gamma", default="approve")
+        homes[0].cli("propose", "FEDERATION_POLICY", *MANY_GUESTS, "--wait")
+        yield Meadow(homes)
 
 
 def test_every_attack_has_its_row() -> None:

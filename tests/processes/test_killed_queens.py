@@ -9,64 +9,18 @@ leaves; so the journals, read after each kill, hold every vote that anyone can h
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 
-from chaos.checkers.statements import kept_in
-from mesh.protocol.effects import Persist, RecordKind
-from mesh.storage.journal import scan
-from tests.support.processes import Federation, Home, agree, patiently
-from wire.errors import ZenmeshError
+from tests.support.polls import PATIENCE_S, Polls, journal
+from tests.support.processes import Federation, Home, agree
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
 NAMES = ("alpha", "beta", "gamma", "delta")
 MOST_BYTES = 4_000  # of a journal, from a proposal to the kill: about what a decision writes
-PATIENCE_S = 90.0
-
-
-def journal(home: Home) -> list[bytes]:
-    """Its segments as they are on the disk."""
-    return [path.read_bytes() for path in sorted((home.directory / "state").glob("journal-*.log"))]
-
-
-def votes(home: Home) -> Iterator[tuple[tuple[object, ...], bytes]]:
-    """(place, what was said there) of every vote on the disk."""
-    for raw in journal(home):
-        for record in scan(raw, home.name).records:
-            if record.kind == RecordKind.VOTE:
-                kept = kept_in(Persist(kind=RecordKind.VOTE, body=record.body))
-                assert kept is not None
-                yield kept[1].slot, kept[1].body
-
-
-@dataclass(slots=True)
-class Polls:
-    """What was decided for whom, and what everybody said in each place."""
-
-    acknowledged: list[dict[str, Any]] = field(default_factory=list)
-    said: dict[tuple[object, ...], bytes] = field(default_factory=dict)
-
-    def ask(self, home: Home, number: int) -> None:
-        """Propose, until the answer is a decision."""
-        details = {"kind": "task", "target": f"t{number}", "priority": "high"}
-        asked = {"subject": "PRIORITY_CHANGE", "action": "set_priority", "details": details, "wait": True}
-        for _ in patiently(PATIENCE_S):
-            try:
-                self.acknowledged.append(home.call("propose", {**asked, "deadline_s": 60}))
-            except (ZenmeshError, OSError):
-                continue  # it has just started, or not enough of the others are in its reach
-            return
-
-    def read(self, home: Home) -> None:
-        """What a queen said is what it said before in the same place."""
-        for place, body in votes(home):
-            assert self.said.setdefault((home.name, *place), body) == body, f"{home.name} said two things as {place}"
 
 
 def grown(home: Home, since: int, by: int) -> bool:
@@ -95,12 +49,6 @@ def test_no_kill_makes_a_queen_vote_twice_or_a_decision_undone(kills: int, tmp_p
         agree(homes, PATIENCE_S)
         assert {one["status"] for one in polls.acknowledged} == {"APPROVED"}
         for home in homes:
-            polls.read(home)
-            rows = {row["proposal"]: row for row in home.call("decisions")["decisions"]}
-            for one in polls.acknowledged:
-                assert (rows[one["proposal"]]["status"], rows[one["proposal"]]["height"]) == (
-                    "APPROVED",
-                    one["height"],
-                )
+            polls.check(home)
     assert len({place[0] for place in polls.said}) == len(NAMES)
     assert len(polls.said) > 2 * kills

@@ -7,52 +7,23 @@ checker watches: nothing was said that is forgotten, nothing is said in two ways
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 import pytest
 
-from chaos.actions import AnyAction, Cut, Left, Propose, Start, Write
-from chaos.checkers.statements import kept_in
+from chaos.actions import AnyAction, Cut, Deceit, Deceive, Left, Propose, Start, Write
 from chaos.disk import Crash
 from chaos.process import Process
 from chaos.rules import Rules
 from chaos.runner import run
 from chaos.scenario import Scenario
 from mesh.protocol.commits import Commit
-from mesh.protocol.effects import Effect, Persist, RecordKind
+from mesh.protocol.effects import Effect
+from tests.support.write_ahead import ROWS
 from wire.rng import Rng
-from wire.types import MessageType
 
 HOSTS = ("s1", "s2", "s3", "s4")
-
-
-def vote(kind: MessageType) -> Callable[[Persist], bool]:
-    """A row about one kind of statement."""
-
-    def is_one(record: Persist) -> bool:
-        kept = kept_in(record)
-        return kept is not None and kept[1].kind is kind
-
-    return is_one
-
-
-def kept(kind: RecordKind) -> Callable[[Persist], bool]:
-    """A row about one kind of record."""
-    return lambda record: record.kind is kind
-
-
-# What has to be durable before it, or what rests on it, leaves.
-ROWS: dict[str, Callable[[Persist], bool]] = {
-    "PRE_PREPARE": vote(MessageType.PRE_PREPARE),
-    "PREPARE": vote(MessageType.PREPARE),
-    "COMMIT": vote(MessageType.COMMIT),
-    "VIEW_CHANGE": vote(MessageType.VIEW_CHANGE),
-    "NEW_VIEW": vote(MessageType.NEW_VIEW),
-    "decision": kept(RecordKind.BLOCK),
-    "BALLOT": kept(RecordKind.BALLOT),
-    "BATCH": kept(RecordKind.BATCH),
-}
 
 
 class Moment(StrEnum):
@@ -91,14 +62,20 @@ def propose(at_ms: int, host: str) -> Propose:
     return Propose(at_ms=at_ms, host=host, action="preempt_lease", details=details)  # type: ignore[arg-type]
 
 
-def story() -> Scenario:
-    """All write and propose; each in turn is cut off for as long as it takes a view to fail."""
+def story(false_accusations: bool) -> Scenario:
+    """All write and propose; each in turn is cut off for as long as it takes a view to fail; in the end one
+    accuses the others falsely, if that is wanted."""
     actions: list[AnyAction] = [Start(at_ms=at, host=host) for at in range(2_000, 60_000, 2_000) for host in HOSTS]
     for number, host in enumerate(HOSTS):
         at, others = 8_000 + 11_000 * number, tuple(other for other in HOSTS if other != host)
         actions.append(Cut(at_ms=at, sources=(host,), targets=others, for_ms=7_000))
     for at in range(5_000, 58_000, 1_500):
         actions += [propose(at, HOSTS[at // 500 % 4]), Write(at_ms=at + 100, host=HOSTS[at // 500 % 4], key="plan")]
+    actions.append(
+        Cut(at_ms=52_500, sources=("s1",), targets=("s2",), for_ms=6_000)
+    )  # both hear what is said of them
+    if false_accusations:
+        actions.append(Deceive(at_ms=52_000, host="s4", lie=Deceit.ACCUSES, for_ms=3_000))
     ordered = tuple(sorted(actions, key=lambda action: action.at_ms))
     return Scenario(name="crash-points", seed=1, swarms=4, govern=True, core=HOSTS, settle_s=120, actions=ordered)
 
@@ -107,7 +84,7 @@ def story() -> Scenario:
 @pytest.mark.parametrize("row", ROWS)
 def test_the_power_goes_there(row: str, moment: Moment) -> None:
     rules = CutAt(row, moment)
-    report = run(story(), rules=lambda rng: rules)
+    report = run(story(row == "refutation"), rules=lambda rng: rules)
     assert report.violation is None
     assert rules.hit, "nobody came by"
     assert report.settled is not None

@@ -19,10 +19,10 @@ KILLED_MS = 10_000
 def story(*actions: AnyAction, swarms: int = 4, backed: str = "s2", **fields: object) -> Scenario:
     """Some seconds of a federation that governs itself, in which one queen has a backup; all is healed in the end."""
     everyone = (*(f"s{number}" for number in range(1, swarms + 1)), f"{backed}b")
-    told = {"faults_s": 40, "core": everyone, **fields}
+    told = {"faults_s": 40, "core": everyone, "backups": (backed,), **fields}
     ordered = tuple(sorted(actions, key=lambda action: action.at_ms))
     return Scenario(
-        name="failover", seed=3, swarms=swarms, govern=True, backups=(backed,), actions=ordered, **told  # type: ignore[arg-type]
+        name="failover", seed=3, swarms=swarms, govern=True, actions=ordered, **told  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -88,6 +88,44 @@ def test_nobody_promises_in_two_terms_at_a_time(actions: list[AnyAction]) -> Non
         for host, offset in (("s2", 0), ("s2b", 100))
     ]
     assert run(story(*writes, *actions)).violation is None
+
+
+@pytest.mark.parametrize(
+    ("actions", "queens"),
+    [
+        pytest.param([], ["s2b"], id="the first is there"),
+        pytest.param(
+            [Crash(at_ms=9_000, host="s2b"), Start(at_ms=30_000, host="s2b")], ["s2c"], id="the first is gone"
+        ),
+        pytest.param([Cut(at_ms=9_000, sources=("s2b",), targets=("s1",), for_ms=20_000)], None, id="half gone"),
+        pytest.param(
+            [Crash(at_ms=22_000, host="s2b"), Start(at_ms=39_000, host="s2b")],
+            ["s2b", "s2c"],
+            id="one after the other",
+        ),
+        pytest.param(
+            [
+                Pause(at_ms=9_000, host="s2b", for_ms=6_000),
+                Crash(at_ms=13_000, host="s1"),
+                Start(at_ms=16_000, host="s1"),
+            ],
+            None,
+            id="both at once, and the view changes",
+        ),
+    ],
+)
+def test_of_two_backups_one_is_queen_at_a_time(actions: list[AnyAction], queens: list[str] | None) -> None:
+    writes = [
+        Write(at_ms=500 * number + offset, host=host, key=f"{host}/{number}")
+        for number in range(1, 70)
+        for host, offset in (("s2", 0), ("s2b", 100), ("s2c", 200))
+    ]
+    everyone = ("s1", "s2", "s3", "s4", "s2b", "s2c")
+    crash = Crash(at_ms=8_000, host="s2")
+    report = run(story(*writes, crash, *actions, backups=("s2", "s2"), core=everyone), keep=True)
+    assert report.violation is None
+    taken = [host for _, host, _ in told(report, "taking_over")]
+    assert taken == queens or (queens is None and len(taken) == 1)
 
 
 def test_an_old_term_that_is_believed_is_noticed() -> None:

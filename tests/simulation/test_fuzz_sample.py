@@ -7,7 +7,7 @@ import pytest
 from chaos.campaign import Plan, campaign, judge
 
 SAMPLE = {3: range(1, 13), 5: range(101, 105), 7: range(201, 203)}
-FULL = {3: range(1, 1_001), 5: range(1, 501), 7: range(1, 501), 9: range(1, 101)}
+FULL = dict.fromkeys((3, 4, 5, 7, 10), range(1, 1_001))
 GOVERNED_SAMPLE = {3: range(1, 5), 4: range(1, 5), 5: range(1, 3), 7: range(1, 2), 10: range(1, 2)}
 GOVERNED = {3: range(1, 1_001), 4: range(1, 1_001), 5: range(1, 1_001), 7: range(1, 501), 10: range(1, 301)}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaos.actions import Crash, Cut, Left, Lie, Remove, Start, Twin, Write
+from chaos.actions import Crash, Cut, Left, Lie, Propose, Remove, Start, Twin, Vote, Write
 from chaos.named import NAMED, again, named
 from chaos.runner import run
 from chaos.scenario import Scenario
@@ -94,6 +94,14 @@ def test_a_high_load_is_one() -> None:
     calm, load = (named(name, swarms=10, faults_s=30) for name in ("happy-path", "high-load"))
     users = [len(only(scenario, Write) + only(scenario, Remove)) for scenario in (calm, load)]
     assert users == [60, 600]
+
+
+@pytest.mark.parametrize(
+    ("name", "swarms", "governed"), [("recovery", 1, True), ("byzantine", 4, True), ("byzantine", 3, False)]
+)
+def test_the_queens_govern_and_are_asked_unless_one_of_three_lies(name: str, swarms: int, governed: bool) -> None:
+    scenario = named(name, swarms=swarms)
+    assert (scenario.govern, bool(only(scenario, Propose)), bool(only(scenario, Vote))) == (governed,) * 3
 
 
 def test_the_seed_and_the_length_make_another_scenario() -> None:

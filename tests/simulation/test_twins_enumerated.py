@@ -1,7 +1,6 @@
 """Twins enumerated: four queens, one of them doubled, and all that may happen to them; no mutant hides there.
 
-The number of schedules follows from the plan alone. The number of states follows from what a replica holds, too: a
-change of its fields may change it, and the table then has to be written anew.
+How much there is to see is in `tests.support.explored`, which the documents show, too.
 """
 
 from __future__ import annotations
@@ -17,21 +16,11 @@ from chaos.twins import QUEENS, Found, Grain, Plan, explore
 from chaos.twins.council import PROCESSES, Council
 from chaos.twins.minds import Minds, Submit, Tick
 from chaos.twins.ways import CUTS, OPEN, WAYS, Way, spelled
+from tests.support.explored import FULL, SAMPLE
 
 _ALL = (1 << PROCESSES) - 1
 ALONE: Way = tuple(_ALL if process == 2 else 0 for process in range(PROCESSES))  # queen 2 alone hears anyone
 APART: Way = tuple(1 << 2 if process == 2 else _ALL - (1 << 2) for process in range(PROCESSES))
-
-# (views, grain, late): (schedules, states) for each queen that may be doubled
-SAMPLE: dict[tuple[int, Grain, bool], list[tuple[int, int]]] = {
-    (1, Grain.VIEW, False): [(47, 40), (47, 32), (47, 32), (47, 32)],
-}
-FULL: dict[tuple[int, Grain, bool], list[tuple[int, int]]] = {
-    (1, Grain.VIEW, True): [(47, 41), (47, 32), (47, 32), (47, 32)],
-    (1, Grain.PHASE, False): [(752, 555), (752, 474), (752, 474), (752, 474)],
-    (1, Grain.EXCHANGE, False): [(103_823, 14_008), (103_823, 12_292), (103_823, 12_228), (103_823, 12_131)],
-    (2, Grain.VIEW, False): [(2_209, 1_323), (2_209, 1_224), (2_209, 1_265), (2_209, 1_262)],
-}
 
 
 def all_of(views: int, grain: Grain, late: bool) -> list[tuple[int, int]]:

@@ -78,11 +78,10 @@ async def bare_host(keys: KeyPair, listen: str = "/ip4/127.0.0.1/tcp/0") -> Asyn
     )
     gossip = GossipSub(protocols=[MESHSUB], degree=6, degree_low=4, degree_high=12, heartbeat_interval=1)
     pubsub = Pubsub(host, gossip, strict_signing=True)
-    async with host.run([Multiaddr(listen)]):
+    async with host.run([Multiaddr(listen)]), background_trio_service(gossip), background_trio_service(pubsub):
         try:
-            async with background_trio_service(gossip), background_trio_service(pubsub):
-                await pubsub.wait_until_ready()
-                yield BareHost(host, pubsub)
-        finally:
+            await pubsub.wait_until_ready()
+            yield BareHost(host, pubsub)
+        finally:  # before its gossip ends: the library dies of a message that comes in between
             with trio.move_on_after(CLOSE_DEADLINE_S, shield=True):
                 await host.close()

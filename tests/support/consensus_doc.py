@@ -19,6 +19,7 @@ from consensus.quorum import QuorumRule, QuorumSetting
 from mesh.protocol.config import PROFILES, NodeConfig
 from mesh.protocol.detector import Health
 from mesh.protocol.reach import QuorumState
+from tests.support.explored import rows
 from tests.support.protocol_tables import table
 from wire import keys
 from wire.errors import RemoteError
@@ -28,7 +29,10 @@ from wire.types import REGISTRY, MessageType
 
 _NOWHERE = "–"
 _SAYS = {
-    MessageType.TX_SUBMIT: ("whoever wants something ordered", "the leader and the next one; a proposal: everyone"),
+    MessageType.TX_SUBMIT: (
+        "whoever wants something ordered",
+        "the leader and the next one; a proposal: everyone; a ballot: the leader",
+    ),
     MessageType.PRE_PREPARE: ("the leader", "everyone"),
     MessageType.PREPARE: ("who accepts the block", "everyone; from 17 on the leader"),
     MessageType.COMMIT: ("who saw a quorum prepare it", "everyone; from 17 on the leader"),
@@ -172,6 +176,11 @@ def health() -> str:
     return table(["health", "meaning", "what ends it"], [[word.value, *rows[word]] for word in Health])
 
 
+def explored() -> str:
+    """How much of what may happen to four queens, one of them doubled, is tried out."""
+    return table(["explored by", "in", "schedules", "states"], list(rows()))
+
+
 CONSENSUS_TABLES: dict[str, Callable[[], str]] = {
     "consensus-messages": messages,
     "consensus-standings": standings,
@@ -181,6 +190,7 @@ CONSENSUS_TABLES: dict[str, Callable[[], str]] = {
     "consensus-powers": powers,
     "consensus-durations": durations,
     "consensus-health": health,
+    "consensus-explored": explored,
 }
 
 

@@ -30,7 +30,7 @@ def town_of(
     **rules: Choice | None,
 ) -> Town:
     """A federation of so many, governed by its queens, who vote by one policy."""
-    config = NodeConfig(govern=True, voting=VotingPolicy(rules=rules, default=default))
+    config = NodeConfig(voting=VotingPolicy(rules=rules, default=default))
     town = Town(*NAMES[:size], seed=seed, config=config, lives_ms=lives_ms)
     town.form()
     town.world.run_until(lambda: all(voting(node) for node in town.nodes()))

@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import IO, Any
 
 from bootstrap.config import render_config
+from bootstrap.live.swarm import INVITES
 from mesh.api.client import CallFailed, Client
 from wire.errors import NotRunning
 
@@ -95,6 +96,10 @@ class Home:
     def cli(self, *arguments: str, check: bool = True) -> Ran:
         """`zenmesh ARGUMENTS --home THIS --json`."""
         return zenmesh(*arguments, "--home", str(self.directory), "--json", check=check)
+
+    def cli_text(self, *arguments: str) -> str:
+        """What a person reads."""
+        return zenmesh(*arguments, "--home", str(self.directory)).out
 
     def init(self, project: str = "demo", profile: str = "lan") -> Home:
         """Make the home."""
@@ -235,8 +240,9 @@ class Home:
 class Federation:
     """A group of homes below one directory; everything still running is killed at the end of the block."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, launch: Launch = subprocess.Popen) -> None:
         self.directory = directory
+        self.launch = launch
         self.homes: list[Home] = []
 
     def __enter__(self) -> Federation:
@@ -249,9 +255,9 @@ class Federation:
             if home.process is not None:
                 home.kill()
 
-    def home(self, name: str, launch: Launch = subprocess.Popen) -> Home:
+    def home(self, name: str, launch: Launch | None = None) -> Home:
         """A new home, not initialized yet."""
-        home = Home(self.directory / name, name, launch)
+        home = Home(self.directory / name, name, launch or self.launch)
         self.homes.append(home)
         return home
 
@@ -260,8 +266,10 @@ class Federation:
         homes = [self.home(name).init().configure(**settings) for name in names]
         homes[0].create_federation()
         homes[0].run(mdns=mdns).wait_ready()
-        for home in homes[1:]:
-            home.join(homes[0].invite())
+        for number, home in enumerate(homes[1:]):
+            inviter = homes[number // INVITES]
+            inviter.wait_ready()
+            home.join(inviter.invite())
             home.run(mdns=mdns)
         for home in homes:
             home.wait_until(
@@ -272,14 +280,15 @@ class Federation:
         return homes
 
     def govern(self, *names: str, **voting: object) -> list[Home]:
-        """The same, where the queens govern, each with a vote; `voting` is how they use it."""
-        homes = self.form(*names, govern=True, voting=voting)
+        """The same, once each has its vote; `voting` is how they use it."""
+        homes = self.form(*names, voting=voting)
         for home in homes:
-            home.wait_until(_all_vote, "all members with a vote")
+            home.wait_until(all_vote, "all members with a vote")
         return homes
 
 
-def _all_vote(status: Status) -> bool:
+def all_vote(status: Status) -> bool:
+    """The queens govern, and each has a vote."""
     queens = status["consensus"]["governed_by"] == "queens" and status["consensus"]["voting"]
     return queens and all(row["state"] == "ACTIVE" for row in status["members"])
 

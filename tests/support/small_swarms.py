@@ -99,6 +99,10 @@ class Spare(Swarm):
         return b""
 
 
+# The creator governs as long as its node holds back; as it is on the way to the queens' rule, when all are updated.
+CREATORS_RULE = NodeConfig(govern=False)
+
+
 class Town:
     """A small world with named swarms; the first created the federation."""
 

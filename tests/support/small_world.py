@@ -76,6 +76,8 @@ class Host:
     clock_skew_ms: int = 0
     gossiped: dict[bytes, None] = field(default_factory=dict)
     asked: list[Mapping[str, object]] = field(default_factory=list)  # proposals, for the operator
+    may_halt: bool = False  # a node that stops itself is down, for the reason `halted`; else the test fails
+    halted: str = ""
 
 
 class World:
@@ -193,6 +195,10 @@ class World:
 
     def _carry_out(self, host: Host, effects: list[Effect]) -> None:
         for effect in effects:
+            if isinstance(effect, Halt) and host.may_halt:
+                host.halted = effect.reason
+                self._later(0, lambda: self.crash(host))
+                return
             self._release(host, effect)
 
     def _release(self, host: Host, effect: Effect) -> None:

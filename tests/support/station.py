@@ -103,11 +103,11 @@ class Station:
     async def link(self, address: str) -> PeerId:
         """Dial a multiaddr that ends in /p2p/… until the connection stands."""
         place, _, peer = address.rpartition("/p2p/")
-        while True:
+        while not self.links(PeerId(peer)):
             self.network.dial(PeerId(peer), (place,))
-            if isinstance(await self.until(PeerUp | DialFailed, peer=peer), PeerUp):
-                return PeerId(peer)
-            self.events.clear()
+            if isinstance(await self.until(PeerUp | DialFailed, peer=peer), DialFailed):
+                self.events.clear()
+        return PeerId(peer)
 
     async def converse(self, peer: PeerId, channel: Channel = Channel.MESH) -> None:
         """One round trip on a lane and, but for who only joins, one by gossip."""

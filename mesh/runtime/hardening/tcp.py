@@ -21,19 +21,23 @@ from libp2p.io.trio import TrioTCPStream
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.transport.tcp.tcp import TCP
 
+from wire.types import KIB
+
 KEEPALIVE_IDLE_S = 15
 KEEPALIVE_INTERVAL_S = 5
 USER_TIMEOUT_MS = 30_000
 MAX_HANDSHAKES = 64  # accepted connections beyond those that may become links
+READ_AHEAD = 64 * KIB
 LINGER_S = 1.0  # for the library to finish with a closed connection
 
 
 class _Stream(TrioTCPStream):
-    """A TCP stream that says when it is closed."""
+    """A TCP stream that says when it is closed, and reads ahead: those above it take two bytes, then some hundred."""
 
     def __init__(self, stream: trio.SocketStream) -> None:
         super().__init__(stream)
         self.gone = trio.Event()
+        self._ahead = memoryview(b"")
         with contextlib.suppress(OSError, AttributeError):
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_IDLE_S)
@@ -41,6 +45,12 @@ class _Stream(TrioTCPStream):
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
         with contextlib.suppress(OSError):
             self._cached_remote_address = stream.socket.getpeername()[:2]
+
+    async def read(self, n: int | None = None) -> bytes:
+        if n != 0 and not self._ahead:
+            self._ahead = memoryview(await super().read(READ_AHEAD))
+        taken, self._ahead = bytes(self._ahead[:n]), self._ahead[n:]
+        return taken
 
     async def close(self) -> None:
         try:

@@ -5,7 +5,9 @@ saturated, both read loops wait for each other, for ever. Here a write from the 
 own; a peer that lets more than `MAX_REPLIES` of them pile up does not read, and is disconnected. The receive window
 is not enforced either, so a data frame that would bring a connection's unread streams over `MAX_UNREAD` ends it. The
 window that a stream may grow to is smaller here, so that peers which keep to it stay far below. Frames are no larger
-than a Noise message: the library's are, by 17 bytes, and each takes two.
+than a Noise message: the library's are, by 17 bytes, and each takes two. Where the library tells the other side after
+each read, however small, how much more it may send, here it does so once half of the window was read, as Go's does:
+a consensus message is some hundred bytes, and a reply to each of its reads cost more than the message.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import trio
 from libp2p.network.connection.exceptions import RawConnError
 from libp2p.security.noise.io import MAX_PLAINTEXT_LENGTH
 from libp2p.stream_muxer.yamux import yamux
-from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 
 from wire.types import MIB
 
@@ -27,6 +29,7 @@ MAX_UNREAD = 16 * MIB  # bytes in the unread streams of one connection
 _write_frame = Yamux._write_frame
 _handle_incoming = Yamux.handle_incoming
 _read_data_body = Yamux._read_data_body
+_release = YamuxStream._auto_tune_and_send_window_update
 
 
 async def _write_later(self: Any, data: bytes) -> None:
@@ -60,8 +63,16 @@ async def _read_data_body_if_room(self: Any, length: int) -> Any:
     return await _read_data_body(self, length)
 
 
+async def _release_by_halves(self: Any, *, bytes_read: int = 0) -> None:
+    self._zenmesh_read = getattr(self, "_zenmesh_read", 0) + bytes_read
+    if self._zenmesh_read >= self._grow_threshold():
+        read, self._zenmesh_read = self._zenmesh_read, 0
+        await _release(self, bytes_read=read)
+
+
 def harden_yamux() -> None:
     """Replace the methods, once per process."""
+    YamuxStream._auto_tune_and_send_window_update = _release_by_halves
     Yamux._write_frame = _write_frame_without_waiting
     Yamux.handle_incoming = _remember_reader
     Yamux._read_data_body = _read_data_body_if_room

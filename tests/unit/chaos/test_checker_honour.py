@@ -60,7 +60,7 @@ RULES = {
             bad=(Releases("s1", closed("s2", f"banned: {reason}")),),
             said=(f"it closes its link to s2, which is honest: banned: {reason}",),
         )
-        for reason in ("no answer to 3 probes", "no HELLO in time: a lane", "too many links", "its place is needed")
+        for reason in ("no answer to 6 probes", "no HELLO in time: a lane", "too many links", "its place is needed")
     },
     "or after it forgot who is a member": Rule(
         checker=Honour,

@@ -10,6 +10,8 @@ from chaos.actions import (
     Clog,
     Crash,
     Cut,
+    Deceit,
+    Deceive,
     Disk,
     DiskFault,
     Hangup,
@@ -28,9 +30,10 @@ from chaos.actions import (
     Write,
 )
 from chaos.generator import AMONG, KINDS, MEMOLESS, few, generate
-from chaos.motions import MOTIONS
+from chaos.intrigues import successions
+from chaos.motions import MOTIONS, motions
 from chaos.runner import core_of
-from chaos.scenario import Policy, Scenario, dump, hosts_of, load
+from chaos.scenario import Policy, Scenario, dump, hosts_of, load, spares_of
 from chaos.world import World
 from wire.errors import UsageError
 from wire.rng import Rng
@@ -84,7 +87,7 @@ def test_every_fault_of_a_disk_is_drawn() -> None:
 
 def test_every_action_is_drawn() -> None:
     drawn = {type(action) for scenario in SCENARIOS for action in scenario.actions}
-    assert drawn == {*FAULTS.values(), Start, Write, Remove, Propose, Vote, Leave}
+    assert drawn == {*FAULTS.values(), Start, Write, Remove, Propose, Vote, Leave, Deceive}
 
 
 def test_kinds_have_weights() -> None:
@@ -227,6 +230,64 @@ def test_one_swarm_at_most_goes() -> None:
     assert not any(holds(generate(seed, 3, govern=True), Leave) for seed in range(40))
 
 
+def test_every_lie_of_a_queen_is_drawn_and_hostile_ones_alone_tell_them() -> None:
+    told = [(one, action) for one in COUNCILS for action in one.actions if isinstance(action, Deceive)]
+    assert {action.lie for _, action in told} == set(Deceit)
+    assert len({action.rate for _, action in told}) > 2
+    honest = [one for one in COUNCILS if not holds(one, Deceive)]
+    assert len(COUNCILS) // 5 < len(honest) < len(COUNCILS) * 4 // 5
+    assert not any(holds(generate(seed, 3, govern=True), Deceive) for seed in range(40))
+    assert not any(holds(one, Deceive) for one in SCENARIOS if not one.govern)
+    for one in COUNCILS:
+        liars = {action.host for action in one.actions if isinstance(action, Deceive)}
+        assert 3 * len(liars) < SWARMS
+
+
+BACKED = [scenario for scenario in COUNCILS if scenario.backups]
+
+
+def test_some_queens_have_a_backup_or_two_and_fail() -> None:
+    assert len(COUNCILS) // 4 < len(BACKED) < len(COUNCILS) * 3 // 4
+    assert {len(one.backups) for one in BACKED} >= {1, 2}
+    assert any(len(set(one.backups)) < len(one.backups) for one in BACKED)
+    assert not any(one.handover or set(one.backups) & set(one.late) for one in BACKED)
+    for one in BACKED:
+        spares = {spare for spares in spares_of(one.backups).values() for spare in spares}
+        assert {action.host for action in one.actions if isinstance(action, Write)} >= spares
+        failing = {
+            host for action in one.actions if isinstance(action, Crash | Pause | Cut) for host in hosts_of(action)
+        }
+        assert failing >= set(one.backups)
+
+
+@pytest.mark.parametrize("spares", [("s2b",), ("s2b", "s2c")])
+def test_a_succession_is_made_hard_in_every_way(spares: tuple[str, ...]) -> None:
+    backups = ("s2",) * len(spares)
+    drawn = [successions(Rng(seed), HOSTS, backups, [("s2", 7_000)], 60) for seed in range(80)]
+    actions = [action for one in drawn for action in one]
+    kinds = {type(action) for action in actions}
+    assert kinds == {Crash, Start, Pause, Cut, Write, Propose}
+    down = {action.host for action in actions if isinstance(action, Crash)}
+    assert down == {"s2", *spares}
+    assert any(isinstance(a, Pause) and a.host != "s2" for a in actions)
+    apart = {frozenset(action.sources) for action in actions if isinstance(action, Cut)}
+    assert apart == {frozenset({"s2"}), frozenset({"s2", *spares[1:]})}
+    for one in drawn:
+        gone = [a for a in one if not isinstance(a, Write | Propose) and "s2" in hosts_of(a)]
+        assert min(action.at_ms for action in gone) == 7_000
+
+
+def test_who_goes_goes_about_when_a_queen_fails() -> None:
+    near = [
+        action.at_ms
+        for seed in range(60)
+        for action in motions(Rng(seed), HOSTS, (), 60, [20_000])
+        if isinstance(action, Leave) or (isinstance(action, Propose) and action.action == "expel")
+    ]
+    assert near
+    assert all(20_000 <= at < 34_000 for at in near)
+
+
 @pytest.mark.parametrize(("members", "most"), [(1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (7, 2), (10, 3)])
 def test_whoever_is_hostile_or_frail_leaves_a_quorum(members: int, most: int) -> None:
     hosts = [f"s{number}" for number in range(1, members + 1)]
@@ -287,6 +348,15 @@ GARBAGE: dict[str, tuple[str, str]] = {
     ),
     "a handover by one who keeps it": ('{"seed": 1, "swarms": 3, "handover": true}', "govern is false"),
     "a founder that is late": ('{"seed": 1, "swarms": 3, "govern": true, "late": ["s1"]}', "s1 founds"),
+    "three backups of one queen": (
+        '{"seed": 1, "swarms": 3, "govern": true, "backups": ["s2", "s2", "s2"]}',
+        "a queen has 2 at most",
+    ),
+    "a second backup that is none": (
+        ONE.replace('"swarms": 3', '"swarms": 3, "govern": true, "backups": ["s2"]')
+        % '{"do": "start", "at_ms": 1, "host": "s2c"}',
+        "no host is called 's2c'",
+    ),
     "a word of another table": (ONE % '{"do": "crash", "at_ms": 1, "host": "s1", "leaves": "dust"}', "dust"),
 }
 

@@ -96,7 +96,7 @@ def test_rm_removes_a_key_of_its_own(alpha: Machine) -> None:
         (("memory", "put", "key", "NaN"), 2, "NaN is no number of JSON"),
         (("memory", "put", "key", "[" * 100_000), 2, "the value is not JSON"),
         (("memory", "put", "", "1"), 2, "the key is empty"),
-        (("federation", "admit", "gamma"), 2, "no request of 'gamma' is waiting here"),
+        (("federation", "admit", "gamma"), 2, "no request of 'gamma' waits for this queen's vote; waiting: none"),
         (("invite", "--expires", "0s"), 2, "--expires 0s: out of bounds"),
         (("invite", "--expires", "367d"), 2, "--expires 367d: out of bounds"),
         (("invite", "--expires", "soon"), 2, "--expires soon: no duration"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from consensus.blocks import promote_tx
+from consensus.governance import standing
 from consensus.governance.actions import ACTIONS, Scene, check_details, encode_details, read_details
 from consensus.governance.proposals import Subject
 from consensus.governance.standing import Outcome, Policy
@@ -185,10 +186,19 @@ def test_a_policy_holds_for_one_swarm_or_for_all_without_their_own(town: Town) -
     assert standing.policy_of(swarm("gamma")) == Policy(max_agents=5, allowed_types=("coder",))
 
 
-def test_the_version_of_the_rules_only_rises(town: Town) -> None:
+def test_the_version_of_the_rules_only_rises(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "RULES", 2)
     town.decide("set_protocol_version", version=2)
     assert town.chamber.chain.standing.protocol_version == 2
     assert "of version 2 already" in town.decide("set_protocol_version", version=2).void
+
+
+def test_nothing_is_judged_by_rules_that_this_code_does_not_know(town: Town) -> None:
+    town.decide("set_protocol_version", version=2)
+    with pytest.raises(
+        ProtocolViolation, match="rules are of version 2, and this zenmesh knows versions up to 1: inst"
+    ):
+        town.decide("set_priority", kind="task", target="t1", priority="low")
 
 
 def test_every_action_has_a_subject_of_its_own_layout() -> None:

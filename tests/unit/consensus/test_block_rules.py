@@ -199,7 +199,7 @@ def test_the_handing_over_begins_an_epoch_though_nobody_loses_its_weight() -> No
 
 def test_a_draft_takes_what_may_be_and_says_why_not_the_rest(chamber: Chamber) -> None:
     tx, *ballots = chamber.ballots()
-    bad = chamber.realm.leave("beta", 7)
+    bad = chamber.realm.leave("eve")
     draft = chamber.chain.draft([ballots[0], tx, ballots[0], bad], chamber.wall_ms)
     assert draft.included == (tx, ballots[0])
     assert [refused for refused, _ in draft.refused] == [ballots[0], bad]

@@ -124,7 +124,7 @@ def test_a_chain_is_read(realm: Realm) -> None:
     chain = realm.chain
     assert (chain.height, chain.epoch) == (2, 2)
     assert [m.name for m in chain.members()] == sorted(("alpha", "beta"), key=swarm)
-    assert chain.quorum_rule().members == 2
+    assert chain.state.membership.rule().members == 2
     assert chain.queen_key(swarm("eve"), 1) is None
     assert chain.queen_key(swarm("beta"), 2) is None
     assert chain.close_of(swarm("eve"), 1) is None

@@ -115,7 +115,7 @@ def test_a_leader_proposes_nothing_before_its_view_has_begun(leader: Chamber) ->
 def test_what_can_be_in_no_block_is_refused_or_forgotten(leader: Chamber) -> None:
     """A transaction that was fine when it came, and is not any more when its block is made."""
     with pytest.raises(RemoteError, match="did not sign"):
-        leader.submit(leader.realm.leave("beta", 2))
+        leader.submit(leader.realm.leave("eve"))
     leader.submit(leader.proposal_tx())
     assert leader.replica.pending == 1
     leader.wall_ms += 3_600_000

@@ -62,7 +62,7 @@ REFUSED: list[object] = [
         lambda c: c.pre_prepare(c.block(prev_state_hash=bytes(32))), "another state than ours", id="another state"
     ),
     pytest.param(
-        lambda c: c.pre_prepare(c.block(1, c.realm.leave("beta", 2))),
+        lambda c: c.pre_prepare(c.block(1, c.realm.leave("eve"))),
         "did not sign",
         id="a transaction that may not be",
     ),
@@ -143,7 +143,7 @@ def test_a_proposal_of_a_later_height_waits_for_the_block_before(chamber: Chambe
     ahead.grow(first)
     second = ahead.block(2)
     chamber.hear(PRE_PREPARE, ahead.pre_prepare(second))
-    assert chamber.of(Fetch) == [Fetch(swarm(chamber.leader()))]
+    assert not chamber.of(Fetch), "what decides the block before is on its way"
     chamber.grow(first)
     assert chamber.voted(PREPARE) == [sha256(second)]
 
@@ -168,7 +168,7 @@ def test_what_waited_and_turns_out_wrong_is_dropped_and_nobody_is_blamed(chamber
         pytest.param(
             lambda c: {"epoch": c.chain.epoch - 1}, lambda c, who: Serve(who, c.chain.height), id="an earlier epoch"
         ),
-        pytest.param(lambda c: {"height": c.height + 1}, lambda c, who: Fetch(who), id="a later height"),
+        pytest.param(lambda c: {"height": c.height + 2}, lambda c, who: Fetch(who), id="a later height"),
         pytest.param(lambda c: {"epoch": c.chain.epoch + 1}, lambda c, who: Fetch(who), id="a later epoch"),
     ],
 )
@@ -182,6 +182,24 @@ def test_who_is_behind_gets_blocks_and_who_is_ahead_is_asked(
     if kind is CERTIFICATE:
         body = chamber.news(phase, chamber.certificate(phase, core))
     assert chamber.hear(kind, body, name) == [answer(chamber, swarm(name))]
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARE, Phase.COMMIT])
+@pytest.mark.parametrize(
+    ("off", "answer"),
+    [
+        pytest.param(-1, lambda c, who: Serve(who, c.chain.height), id="the block decided last"),
+        pytest.param(+1, lambda c, who: Fetch(who), id="the block after this one"),
+    ],
+)
+def test_votes_of_rounds_overlap_so_only_who_repeats_one_is_behind(
+    chamber: Chamber, phase: Phase, off: int, answer: Callable[..., object]
+) -> None:
+    core = chamber.core(chamber.block(), height=chamber.height + off)
+    for name in chamber.others[1:]:
+        vote = chamber.vote(phase, core, name)
+        assert chamber.hear(MessageType[phase.name], vote, name) == []
+        assert chamber.hear(MessageType[phase.name], vote, name) == [answer(chamber, swarm(name))]
 
 
 # PREPARE and COMMIT

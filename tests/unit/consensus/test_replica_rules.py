@@ -86,9 +86,9 @@ def test_what_is_held_is_judged_anew_only_when_something_has_changed() -> None:
     chamber, ahead = Chamber(at=1), Chamber(at=0)
     first = ahead.block(1)
     ahead.grow(first)
-    second = ahead.block(2)
+    ahead.grow(ahead.block(2))
     sender = chamber.leader()
-    body = ahead.pre_prepare(second)
+    body = ahead.pre_prepare(ahead.block(3))
     assert chamber.hear(PRE_PREPARE, body) == [Fetch(swarm(sender))]
     assert chamber.tick(0.1) == []
     vote = chamber.vote(Phase.PREPARE, chamber.core(first), chamber.others[1])

@@ -154,7 +154,7 @@ PROMOTIONS = [
     pytest.param(lambda r: r.promote("gamma", term=2), "learner's queen did not sign", id="another key"),
     pytest.param(stale, "names no recent block", id="a block long past"),
     pytest.param(
-        lambda r: promote_tx(r.federation, swarm("gamma"), 3, ZERO, queen("gamma")), "recent", id="a block to come"
+        lambda r: promote_tx(r.federation, swarm("gamma"), 3, ZERO, queen("gamma")), "not have yet", id="one to come"
     ),
     pytest.param(
         lambda r: promote_tx(r.federation, swarm("gamma"), 2, ZERO, queen("gamma")), "recent", id="another chain's"
@@ -207,7 +207,7 @@ LEAVES = [
     pytest.param(lambda r: r.leave("alpha"), "the creator governs this federation", id="the creator"),
     pytest.param(lambda r: r.leave("eve"), "member's queen did not sign", id="a stranger"),
     pytest.param(lambda r: r.leave("delta"), "delta has left already", id="one who left"),
-    pytest.param(lambda r: r.leave("beta", 2), "member's queen did not sign", id="another term"),
+    pytest.param(lambda r: r.leave("beta", 2), "does not know yet", id="a term to come"),
     pytest.param(
         lambda r: leave_tx(r.federation, swarm("beta"), 1, queen("gamma")), "did not sign", id="another's key"
     ),
@@ -241,6 +241,19 @@ def test_a_transaction_is_refused(realm: Realm, make: Make, why: str) -> None:
         pytest.param(lambda r: r.promote("beta"), True, id="a promotion of who is active"),
         pytest.param(stale, True, id="a promotion over a block long past"),
         pytest.param(
+            lambda r: promote_tx(r.federation, swarm("gamma"), 3, ZERO, queen("gamma")), True, id="over one to come"
+        ),
+        pytest.param(
+            lambda r: promote_tx(r.federation, swarm("gamma"), 3, ZERO, queen("heir")),
+            True,
+            id="by who may be queen then",
+        ),
+        pytest.param(
+            lambda r: promote_tx(r.federation, swarm("gamma"), 1, ZERO, queen("heir")),
+            False,
+            id="by who is not queen",
+        ),
+        pytest.param(
             lambda r: promote_tx(r.federation, swarm("gamma"), 2, ZERO, queen("gamma")), False, id="another chain's"
         ),
         pytest.param(lambda r: r.bump("beta", 1), True, id="a term that is"),
@@ -248,6 +261,7 @@ def test_a_transaction_is_refused(realm: Realm, make: Make, why: str) -> None:
         pytest.param(lambda r: r.bump("beta", 1, peer=peer("eve")), False, id="the number of a term, another node"),
         pytest.param(lambda r: ordered(r, r.bump("beta", 3), r.bump("beta", 2)), False, id="a term that was skipped"),
         pytest.param(lambda r: r.leave("delta"), True, id="a leave of who left"),
+        pytest.param(lambda r: r.leave("beta", 2), True, id="a leave in a term to come"),
         pytest.param(lambda r: r.leave("eve"), False, id="a leave of a stranger"),
     ],
 )

@@ -51,6 +51,22 @@ def liars(voters: ValidatorSet) -> int:
 
 
 @pytest.mark.parametrize("members", range(1, 7))
+def test_what_is_survived_is_survived_whoever_it_hits(members: int) -> None:
+    for voters in every_council(members):
+        everyone = frozenset(validator.swarm for validator in voters.validators)
+
+        def survived(
+            count: int, bound: int, voters: ValidatorSet = voters, all_: frozenset[SwarmId] = everyone
+        ) -> bool:
+            groups = [who for who in coalitions(voters) if len(who) == count]
+            return all(voters.is_quorum(all_ - who) and voters.weight(who) <= bound for who in groups)
+
+        counts = range(1, members + 1)
+        assert voters.crashes_tolerated == max((c for c in counts if survived(c, voters.total)), default=0), voters
+        assert voters.liars_tolerated == max((c for c in counts if survived(c, liars(voters))), default=0), voters
+
+
+@pytest.mark.parametrize("members", range(1, 7))
 def test_any_two_quorums_share_more_than_the_liars_weigh(members: int) -> None:
     for voters in every_council(members):
         quorums = [who for who in coalitions(voters) if voters.is_quorum(who)]

@@ -17,7 +17,7 @@ NAMES = {"swarm": "alpha", "project": "demo"}
 VOTING = """
 swarm = "alpha"
 project = "demo"
-govern = true
+govern = false
 
 [voting]
 default = "ask"
@@ -32,9 +32,9 @@ admit = "ask"
 """
 
 
-def test_a_home_that_says_nothing_leaves_the_creator_to_govern_and_every_vote_to_its_operator() -> None:
+def test_a_home_that_says_nothing_governs_with_the_others_and_leaves_every_vote_to_its_operator() -> None:
     config = check_config(NAMES)
-    assert (config.govern, config.voting, config.hook) == (False, VotingPolicy(), Hook())
+    assert (config.govern, config.voting, config.hook) == (True, VotingPolicy(), Hook())
     assert config == Config(**NAMES)
 
 
@@ -42,7 +42,7 @@ def test_how_a_queen_votes_is_read(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text(VOTING)
     config = load_config(file)
-    assert config.govern is True
+    assert config.govern is False
     assert config.hook == Hook(program=("/usr/local/bin/judge", "--strict"), timeout_s=5)
     choices = {action: config.voting.choice(action) for action in ("set_priority", "expel", "set_weight", "admit")}
     assert choices == {

@@ -55,6 +55,11 @@ class Judge:
     def silent_again(self) -> None:
         self._silent_since("beta", self.now)
 
+    def silent_too(self, *names: str) -> None:
+        """They have been as silent as beta."""
+        for name in names:
+            self._silent_since(name, self.began)
+
     def pass_to(self, after: int) -> list[tuple[int, Accusation]]:
         """Let time pass until so long after the beginning; what alpha says meanwhile, and when."""
         said: list[tuple[int, Accusation]] = []
@@ -105,6 +110,22 @@ def judge() -> Judge:
 
 
 # when it is said
+
+
+@pytest.mark.parametrize(
+    ("also", "accused"),
+    [
+        pytest.param((), 1, id="two others answer"),
+        pytest.param(("gamma",), 2, id="one other answers: with alpha it could confirm both"),
+        pytest.param(("gamma", "delta"), 0, id="nobody answers: it is alpha that is alone, or late"),
+    ],
+)
+def test_who_hears_from_too_few_to_confirm_it_accuses_nobody(
+    judge: Judge, also: tuple[str, ...], accused: int
+) -> None:
+    judge.silent_too(*also)
+    assert len(judge.pass_to(SUSPECTED)) == accused
+    assert judge.health is Health.SUSPECTED
 
 
 def test_who_is_suspected_is_accused_once_and_again_each_minute(judge: Judge) -> None:

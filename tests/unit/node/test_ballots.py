@@ -92,7 +92,7 @@ def test_a_ballot_for_which_there_is_no_room_leaves_the_choice_open(monkeypatch:
 def test_no_policy_votes_before_its_node_may_sign() -> None:
     town, proposal = undecided()
     town.world.crash(town["alpha"])
-    town.config = NodeConfig(govern=True, voting=VotingPolicy(default=Choice.APPROVE))
+    town.config = NodeConfig(voting=VotingPolicy(default=Choice.APPROVE))
     town.world.start(town["alpha"])
     assert town.node("alpha").read_only_reason(town.world.now)
     assert town.node("alpha").voting.records() == []

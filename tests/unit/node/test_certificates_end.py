@@ -104,3 +104,11 @@ def test_nobody_is_said_to_have_expired_while_the_creator_governs() -> None:
     town.world.run(60 * SECOND)
     assert state(town, "alpha", "beta") is MemberState.ACTIVE
     assert "has ended" in warnings(town, "beta")[0]
+
+
+def test_what_has_ended_is_never_due_before_now_since_a_node_would_spin_on_it() -> None:
+    town = aged(3, gamma=20_000)
+    ended = town.world.now + 60 * SECOND
+    fresh = expiry.Expiry(town.node("alpha").context)
+    assert fresh.next_deadline(ended) == ended + 1
+    assert len(fresh.due(ended)) == 1

@@ -31,7 +31,7 @@ from tests.support.governed import (
     swarm_hex,
     town_of,
 )
-from tests.support.small_swarms import Town
+from tests.support.small_swarms import CREATORS_RULE, Town
 from wire.time import SECOND
 from wire.types import MessageType
 
@@ -164,7 +164,7 @@ def test_a_member_is_expelled_and_reinstated() -> None:
     assert chain.member_by_name("delta") is None
     assert result(propose(town, "beta", "reinstate", swarm=gone, reason="mended"))["status"] == "APPROVED"
     town.world.run_until(lambda: state_of(chain, "delta") is MemberState.ACTIVE)
-    assert chain.quorum_rule().members == 4
+    assert chain.validators().rule.members == 4
 
 
 def state_of(chain: Chain, name: str) -> MemberState | None:
@@ -177,7 +177,7 @@ def test_a_member_leaves_and_the_rule_stays() -> None:
     assert isinstance(town.world.ask(town["delta"], Leave()), Success)
     chain = town.node("alpha").context.chain
     town.world.run_until(lambda: chain.member_by_name("delta") is None)
-    assert (len(chain.members()), chain.quorum_rule().members) == (3, 4)
+    assert (len(chain.members()), chain.validators().rule.members) == (3, 4)
 
 
 def test_who_is_told_of_a_later_block_asks_for_those_before_it() -> None:
@@ -211,12 +211,12 @@ def test_decisions_survive_that_all_crash() -> None:
 
 
 def test_a_federation_of_before_is_handed_over_once_all_are_ready() -> None:
-    town = Town(*NAMES[:3])
+    town = Town(*NAMES[:3], config=CREATORS_RULE)
     town.form()
     chain = town.node("alpha").context.chain
     before = chain.federation_id, [member.name for member in chain.members()]
     assert not chain.governed
-    town.config = NodeConfig(govern=True, voting=VotingPolicy(default=Choice.APPROVE))
+    town.config = NodeConfig(voting=VotingPolicy(default=Choice.APPROVE))
     for name in NAMES[:3]:
         town.world.stop(town[name])
         town.world.start(town[name])

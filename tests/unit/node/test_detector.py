@@ -12,7 +12,7 @@ from mesh.protocol.detector import Health
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.trace import TraceKind
 from tests.support.governed import NAMES, propose, town_of
-from tests.support.small_swarms import Town
+from tests.support.small_swarms import CREATORS_RULE, Town
 from wire.frame import pack_message
 from wire.ids import SwarmId
 from wire.time import SECOND
@@ -166,7 +166,7 @@ def test_an_incarnation_is_durable_before_it_is_told_and_survives() -> None:
 
 
 def test_nobody_is_watched_while_the_creator_governs() -> None:
-    town = Town("alpha", "beta")
+    town = Town("alpha", "beta", config=CREATORS_RULE)
     town.form()
     town.world.run(5 * SECOND)
     town.world.crash(town["beta"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from consensus.genesis import Params
 from consensus.tickets import parse_ticket
 from mesh.protocol.commands import (
@@ -15,12 +17,14 @@ from mesh.protocol.commands import (
     MemoryList,
     MemoryPut,
     MemoryRemove,
+    Propose,
     Success,
 )
+from mesh.protocol.config import NodeConfig
 from mesh.protocol.events import PeerFound
 from mesh.protocol.intent import JoinIntent
 from mesh.protocol.joiner import Joiner
-from tests.support.small_swarms import Town
+from tests.support.small_swarms import CREATORS_RULE, Town
 from tests.support.small_world import Host
 from wire.time import SECOND
 
@@ -56,7 +60,7 @@ def test_status_shows_the_federation() -> None:
     town.form()
     seen = status(town, "gamma")
     assert seen["lifecycle"] == "OPERATIONAL"
-    assert seen["height"] == 4
+    assert seen["height"] == 5  # the creator hands over to itself, then two are admitted and promoted
     assert sorted(member["swarm"] for member in seen["members"]) == ["alpha", "beta", "gamma"]  # type: ignore[attr-defined, index]
     assert seen["quorum"]["crash_faults_tolerated"] == 1  # type: ignore[index]
 
@@ -70,17 +74,26 @@ def test_any_member_invites() -> None:
     assert town.node("alpha").context.chain.member_by_name("gamma") is not None
 
 
-def test_a_join_waits_while_the_creator_is_away_and_says_so() -> None:
-    town = Town("alpha", "beta", "gamma")
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        pytest.param(CREATORS_RULE, "the creator of the federation is out of reach", id="while it governs"),
+        pytest.param(
+            NodeConfig(), "the members cannot decide now: 1 of 2 weight is in reach", id="one of two queens"
+        ),
+    ],
+)
+def test_a_join_waits_while_the_creator_is_away_and_says_so(config: NodeConfig, why: str) -> None:
+    town = Town("alpha", "beta", "gamma", config=config)
     town.form(["alpha", "beta"])
     ticket = parse_ticket(town.ticket("beta"))
     town.world.stop(town["alpha"])
     town.swarms["gamma"].intent = JoinIntent(ticket=ticket)
     town.world.start(town["gamma"])
-    town.world.run(5 * SECOND)
+    town.world.run(15 * SECOND)
     pending = status(town, "gamma")["pending_join"]
     assert pending["state"] == "pending"  # type: ignore[index]
-    assert "creator" in pending["reason"]  # type: ignore[index]
+    assert why in pending["reason"]  # type: ignore[index]
     town.world.start(town["alpha"])
     town.settle()
 
@@ -112,8 +125,9 @@ def test_an_expired_ticket_is_refused_by_the_federation() -> None:
     assert status(town, "beta")["pending_join"]["state"] == "rejected"  # type: ignore[index]
 
 
-def test_under_the_vote_policy_the_operator_admits() -> None:
-    town = Town("alpha", "beta", params=Params(admission="vote"))
+@pytest.mark.parametrize("config", [CREATORS_RULE, NodeConfig()], ids=["the creator's", "the queens'"])
+def test_under_the_vote_policy_the_operator_admits(config: NodeConfig) -> None:
+    town = Town("alpha", "beta", params=Params(admission="vote"), config=config)
     town.form(["alpha"])
     peer = f"{town['alpha'].address}/p2p/{town['alpha'].peer}"
     town.swarms["beta"].intent = JoinIntent(peer=peer)
@@ -122,8 +136,36 @@ def test_under_the_vote_policy_the_operator_admits() -> None:
     refused = town.world.ask(town["alpha"], Admit(swarm="nobody"))
     assert isinstance(refused, Failure)
     assert "beta" in refused.message
-    assert isinstance(town.world.ask(town["alpha"], Admit(swarm="beta")), Success)
+    admitted = town.world.ask(town["alpha"], Admit(swarm="beta"))
+    assert isinstance(admitted, Success)
+    assert admitted.result["state"] == "admitted"
+    assert status(town, "alpha")["pending_joins"] == []
     town.settle()
+
+
+def test_under_the_vote_policy_a_majority_of_the_operators_admits() -> None:
+    town = Town("alpha", "beta", "gamma", params=Params(admission="vote"))
+    town.form(["alpha"])
+    for name, operators in (("beta", ["alpha"]), ("gamma", ["alpha", "beta"])):
+        town.swarms[name].intent = JoinIntent(peer=f"{town['alpha'].address}/p2p/{town['alpha'].peer}")
+        town.world.start(town[name])
+        for operator in operators:
+            asks = [{"swarm": name}]
+            town.world.run_until(lambda who=operator, asks=asks: status(town, who)["pending_joins"] == asks)  # type: ignore[misc]
+        states = [town.world.ask(town[operator], Admit(swarm=name)) for operator in operators]
+        assert [one.result["state"] for one in states if isinstance(one, Success)] == (
+            ["admitted"] if name == "beta" else ["approved", "approved"]
+        )
+        town.settle()
+
+
+def test_an_admission_of_what_is_no_swarm_waits_for_nobody() -> None:
+    town = Town("alpha")
+    town.form()
+    details = {"certificate": "00"}
+    command = Propose(subject="FEDERATION_POLICY", action="admit", details=details, deadline_s=3600)
+    assert isinstance(town.world.ask(town["alpha"], command), Success)
+    assert status(town, "alpha")["pending_joins"] == []
 
 
 def test_under_the_open_policy_whoever_asks_is_in() -> None:

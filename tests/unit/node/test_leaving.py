@@ -6,7 +6,7 @@ import pytest
 
 from mesh.protocol.commands import FailureKind, GetStatus, Leave, MemoryPut
 from tests.support.governed import propose, refused, result, swarm_hex, town_of
-from tests.support.small_swarms import Town
+from tests.support.small_swarms import CREATORS_RULE, Town
 from wire.time import SECOND
 
 
@@ -54,7 +54,7 @@ def test_whom_the_queens_expel_while_it_is_away_learns_of_it_when_it_is_back() -
 
 
 def test_where_the_creator_governs_a_member_leaves_through_it() -> None:
-    town = Town("alpha", "beta", "gamma")
+    town = Town("alpha", "beta", "gamma", config=CREATORS_RULE)
     town.form()
     assert result(town.world.ask(town["gamma"], Leave()))["state"] == "LEFT"
     assert town.node("alpha").context.chain.member_by_name("gamma") is None
@@ -64,7 +64,7 @@ def test_where_the_creator_governs_a_member_leaves_through_it() -> None:
 
 
 def test_where_the_creator_is_out_of_reach_nobody_leaves() -> None:
-    town = Town("alpha", "beta", "gamma")
+    town = Town("alpha", "beta", "gamma", config=CREATORS_RULE)
     town.form()
     town.world.crash(town["alpha"])
     town.world.run(10 * SECOND)

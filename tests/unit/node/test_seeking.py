@@ -12,7 +12,7 @@ from mesh.protocol.outbox import Outbox
 from tests.support.small_swarms import Town
 from wire import cbor
 from wire.frame import unpack_message
-from wire.ids import SwarmId, swarm_id_of
+from wire.ids import PeerId, SwarmId, swarm_id_of
 from wire.time import SECOND
 from wire.types import MessageType
 
@@ -133,3 +133,22 @@ def test_a_newcomer_learns_of_all_from_its_first_link() -> None:
     node = town.node("delta")
     assert set(node.announcing.announcements) == {swarm(town, name) for name in ("alpha", "beta", "gamma")}
     assert len(node.context.links.members()) == 3
+
+
+def test_who_has_no_link_calls_on_whomever_its_book_names(town: Town) -> None:
+    """Its chain may be too short to name them: the disk was lost."""
+    node, now, stranger = town.node("alpha"), town.world.now + 10 * SECOND, PeerId("stranger")
+    node.context.dialer.learn(stranger, ["/ip4/10.9.9.9/tcp/1"], "bootstrap", now)
+    out = Outbox()
+    node.seeking.tick(now, out)
+    assert (out.effects, node.seeking.next_deadline()) == ([], None)
+    for name in ("beta", "gamma"):
+        node.handle(PeerDown(peer=town[name].peer, reason="gone"), now)
+    node.context.dialer.want([], now)
+    dialled: list[PeerId] = []
+    for second in (1, 2, 3):
+        assert node.seeking.next_deadline() is not None
+        out = Outbox()
+        node.seeking.tick(now + second * SECOND, out)
+        dialled += [effect.peer for effect in out.effects if isinstance(effect, Dial)]
+    assert sorted(dialled) == sorted([stranger, town["beta"].peer, town["gamma"].peer])

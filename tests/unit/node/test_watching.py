@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from mesh.protocol.config import NodeConfig
+from consensus.governance.proposals import Choice
+from mesh.protocol.config import NodeConfig, VotingPolicy
 from mesh.protocol.effects import Send
 from mesh.protocol.links import Link
 from mesh.protocol.messages import ProbeReport, ProbeRequest
@@ -115,7 +116,7 @@ class Post:
 
 @pytest.fixture
 def post() -> Post:
-    town = Town(*NAMES)
+    town = Town(*NAMES, config=NodeConfig(voting=VotingPolicy(default=Choice.APPROVE)))
     town.form()
     return Post(town)
 

@@ -213,3 +213,14 @@ def test_a_visit_goes_to_somebody_at_rest_and_is_not_repeated() -> None:
     assert out.effects == [Dial(peer=A, addresses=("x",))]
     machine.failed(A, "refused", 0)
     assert machine.next_deadline() is None or dials(machine, 100 * SECOND) == []
+
+
+def test_whom_nobody_wants_is_left_alone_for_longer_and_longer() -> None:
+    machine = dialer()
+    for peer in (A, B):
+        machine.learn(peer, ["x"], "bootstrap", 0)
+    machine.want([A], 0)
+    assert (list(machine.unwanted(None)), list(machine.unwanted(0))) == ([B], [B])
+    machine.failed(B, "refused", 0)
+    assert (list(machine.unwanted(None)), list(machine.unwanted(0))) == ([B], [])
+    assert list(machine.unwanted(100 * SECOND)) == [B]

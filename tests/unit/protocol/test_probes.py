@@ -93,11 +93,22 @@ def test_who_only_asks_is_asked_after_three_periods() -> None:
     assert links.next_deadline() == 3 * PERIOD
 
 
-def test_three_misses_in_a_row_lose_the_link() -> None:
+def test_twice_the_misses_that_make_a_member_suspected_lose_its_link() -> None:
     links = Links(CONFIG)
     link = established(links)
-    outcomes = [links.due_pings(number * PERIOD) for number in range(4)]
-    assert outcomes == [([link], []), ([link], []), ([link], []), ([], [link])]
+    outcomes = [links.due_pings(number * PERIOD) for number in range(2 * CONFIG.profile.missed_probes + 1)]
+    assert outcomes == [*([([link], [])] * 2 * CONFIG.profile.missed_probes), ([], [link])]
+
+
+def test_who_comes_late_to_its_pings_counts_no_miss() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    links.due_pings(0)
+    for late, missed in ((PERIOD // 4, 0), (PERIOD // 4 - 1, 1)):
+        at = links.next_deadline()
+        assert at is not None
+        assert links.due_pings(at + late) == ([link], [])
+        assert link.missed == missed
 
 
 def test_a_pong_ends_the_row_of_misses() -> None:

@@ -1,0 +1,109 @@
+"""Homes of a version in which queens could not decide yet: they open, are the same, and come to govern themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mesh.protocol.commands import FailureKind
+from tests.support.old_homes import WRITTEN, expected, unpack
+from tests.support.processes import Federation, Home, agree, all_vote
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
+
+URGENT = json.dumps({"kind": "task", "target": "t1", "priority": "critical"})
+PROPOSAL = ("propose", "PRIORITY_CHANGE", "--action", "set_priority", "--details", URGENT)
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> Iterator[list[Home]]:
+    with Federation(tmp_path) as federation:
+        federation.homes += unpack(tmp_path)
+        yield federation.homes
+
+
+def start(home: Home, *others: Home) -> Home:
+    """Run a node that is told where others are: on one loopback their old addresses mean nothing."""
+    return home.run(*(word for other in others for word in ("--bootstrap", other.addresses()[0])))
+
+
+def is_as_it_was(home: Home) -> None:
+    """The same federation with the same members, and all that was ever written."""
+    told, status = expected(), home.status()
+    assert status["federation_id"] == told["federation_id"]
+    members = {row["swarm"]: {name: row[name] for name in ("peer_id", "swarm_id")} for row in status["members"]}
+    assert members == told["members"]
+    assert {row["swarm"]: row["term"] for row in status["members"]} == {"alpha": 1, "beta": 2, "gamma": 1}
+    assert {key: home.get(key) for key in WRITTEN} == WRITTEN
+
+
+def governed(home: Home) -> None:
+    home.wait_until(all_vote, "the queens to govern, each with a vote")
+
+
+def decide(home: Home, *voters: Home) -> None:
+    """Propose something, have these operators say yes, and see that everyone knows it to be decided."""
+    proposal = home.cli(*PROPOSAL, "--deadline", "10m").json["proposal"]
+    for voter in voters:
+        voter.wait_until(lambda status: status["consensus"]["open_proposals"] == 1, "the proposal")
+        voter.cli("vote", proposal, "approve")
+    for one in (home, *voters):
+        one.wait_until(lambda _, one=one: decisions(one) == {proposal: "APPROVED"}, "the decision")
+
+
+def decisions(home: Home) -> dict[str, str]:
+    rows: list[dict[str, Any]] = home.call("decisions")["decisions"]
+    return {row["proposal"]: row["status"] for row in rows}
+
+
+@pytest.mark.parametrize("number", [0, 1, 2], ids=["alpha", "beta", "gamma"])
+def test_each_opens_alone(homes: list[Home], number: int) -> None:
+    home = homes[number]
+    start(home).wait_until(lambda status: status["height"] > 0, "its node")
+    is_as_it_was(home)
+    handover = home.status()["consensus"]["handover"]
+    others = "waiting for beta, gamma to be ready"  # of whom one is enough, after a minute
+    assert handover["reason"] == (others if number == 0 else "waiting for alpha to hand over, which is out of reach")
+
+
+def test_all_hand_themselves_over_and_decide(homes: list[Home]) -> None:
+    alpha, beta, gamma = homes
+    start(alpha).wait_until(lambda status: status["addresses"], "its address")
+    start(beta, alpha)
+    start(gamma, alpha)
+    for home in homes:
+        governed(home)
+        is_as_it_was(home)
+    decide(gamma, alpha, beta)
+    for home in homes:
+        assert home.stop() == 0
+    start(beta).wait_until(lambda status: status["addresses"], "its address")
+    start(gamma, beta).wait_until(all_vote, "two of three to go on")
+    is_as_it_was(gamma)
+    assert len(decisions(gamma)) == 1
+
+
+def test_while_the_creator_is_down_the_others_work_and_say_whom_they_wait_for(homes: list[Home]) -> None:
+    alpha, beta, gamma = homes
+    start(beta).wait_until(lambda status: status["addresses"], "its address")
+    start(gamma, beta)
+    for home in (beta, gamma):
+        home.wait_ready()
+        is_as_it_was(home)
+        shown = home.cli_text("status")
+        assert "by its creator alone; waiting for alpha to hand over, which is out of reach: start its node" in shown
+    beta.put("meanwhile", "by beta", replicated=True)
+    gamma.wait_for("meanwhile", {"beta": "by beta"})
+    refused = gamma.cli(*PROPOSAL, check=False)
+    assert refused.code == FailureKind.REJECTED
+    assert "the creator still governs; waiting for alpha to hand over" in refused.json["error"]["message"]
+    start(alpha, beta)
+    for home in homes:
+        governed(home)
+        home.wait_for("meanwhile", {"beta": "by beta"})
+    decide(beta, alpha, gamma)
+    agree(homes)
