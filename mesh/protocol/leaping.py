@@ -88,11 +88,14 @@ class Leaping:
             RemoteError: a record may not be; what `peer` had sent before is forgotten.
         """
         ours = self._context.chain
-        ahead = self._ahead.pop(peer, None)
-        if (ahead is not None and ahead.since != ours.height) or (ahead is None and _astray(message, ours)):
-            self._context.counters["leaps_overtaken"] += 1  # our chain has grown otherwise since we asked
+        ahead = self._ahead.get(peer)
+        if ahead is not None and ahead.since != ours.height:
+            del self._ahead[peer]  # our chain has grown otherwise since we asked
+            self._context.counters["leaps_overtaken"] += 1
+            return False, True
+        if _astray(message, ours if ahead is None else ahead.chain):
             return False, ahead is not None
-        ahead = ahead or Ahead(ours.copy(), ours.height)
+        ahead = self._ahead.pop(peer, None) or Ahead(ours.copy(), ours.height)
         try:
             grew = ahead.take(message.blocks)
         except RemoteError:
@@ -135,7 +138,9 @@ class Leaping:
 
 
 def _astray(message: ChainBlocks, chain: Chain) -> bool:
-    """The answer to a question of another time: it does not begin where `chain` stands."""
+    """The answer to a question of another time, or news of a later block: it does not begin where `chain` stands."""
+    if not message.blocks:
+        return True
     first = cbor.decode_as(message.blocks[0].block, Block, MAX_BLOCK)
     leaps = message.blocks[0].state is not None
     return first.height > chain.height and (first.epoch != chain.epoch if leaps else first.height > chain.height + 1)

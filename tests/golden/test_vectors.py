@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from nacl.signing import SigningKey, VerifyKey
 
-from consensus import blocks, certificates, genesis, tickets
+from consensus import blocks, certificates, genesis, image, tickets
 from consensus.accusations import Accusation
 from consensus.admission import JoinRequest, JoinResponse
 from consensus.bft import replica
@@ -236,6 +236,13 @@ def read_block(given: Json, out: Json) -> None:
     assert out["hash"] == h(b(out["block"]))
 
 
+def read_image(given: Json, out: Json) -> None:
+    assert notation(cbor.decode_as(b(out["image"]), image.Image, image.MAX_IMAGE)) == given["image"]
+    state, whole = image.decode(b(out["image"]), genesis.parse_genesis(b(given["genesis"])), 0)
+    assert (state.hash.hex(), image.encode(state, whole=given["whole"]).hex()) == (out["state_hash"], out["image"])
+    assert whole is (given["whole"] or not state.standing.governed)
+
+
 def read_commit(given: Json, out: Json) -> None:
     core, signers, signatures = cbor2.loads(b(out["certificate"]))
     assert notation(cbor2.loads(core)) == list(given["core"].values())
@@ -306,6 +313,7 @@ READERS: dict[tuple[str, str], Callable[[Json, Json], None]] = {
     ("chain", "genesis"): read_genesis,
     ("chain", "transactions"): read_transaction,
     ("chain", "blocks"): read_block,
+    ("chain", "images"): read_image,
     ("chain", "commit certificates"): read_commit,
     ("tickets", "tickets"): read_ticket,
     ("tickets", "joins"): read_join,
@@ -361,6 +369,7 @@ REFUSERS: dict[tuple[str, str], Callable[[Json], object]] = {
     ),
     ("chain", "genesis"): lambda given: genesis.parse_genesis(b(given["genesis"])),
     ("chain", "commit certificates"): refuse_commit,
+    ("chain", "images"): lambda given: image.decode(b(given["image"]), genesis.parse_genesis(b(given["genesis"])), 0),
     ("tickets", "refused"): lambda given: tickets.parse_ticket(given["text"]),
     ("mdns", "refused announcements"): refuse_announcement,
     ("mdns", "refused packets"): lambda given: codec.parse(b(given["packet"])),

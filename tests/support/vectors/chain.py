@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from consensus import image
 from consensus.blocks import (
     Core,
     ExpireTx,
@@ -23,6 +24,9 @@ from consensus.blocks import (
     term_bump_tx,
 )
 from consensus.certificates import CertBody, MemberCert, make_member_cert, parse_member_cert
+from consensus.chain import Chain
+from consensus.governance.standing import Policy
+from consensus.state import State
 from tests.support.protocol_examples import (
     CREATED_MS,
     JOINER_NODE,
@@ -66,6 +70,7 @@ def chain() -> File:
                 vectors=[*_transactions(), *_successions()],
             ),
             _blocks(),
+            _images(),
             _commits(),
         ],
     )
@@ -264,6 +269,50 @@ def _blocks() -> Section:
                     "state_hash": raw("block", "state hash at height 1"),
                 },
             )
+        ],
+    )
+
+
+def _images() -> Section:
+    grown = Chain.from_genesis(genesis().raw)
+    grown.append(raw("block", "block 1"), raw("block", "commit certificate of block 1"))
+    standing = grown.standing.activated().ruled(None, Policy(max_agents=4, allowed_types=("coder",)))
+    standing = standing.prioritized(("task", "release"), "high")
+    governed = State(grown.state.membership, standing, grown.epoch)
+    states = [
+        ("at height 1", grown.state, True, "The creator governs: there are no decisions, whatever an image says."),
+        ("once queens govern", governed, True, "With a policy for all and a priority; no outcome yet, so zeros."),
+        ("light", governed, False, "Without outcomes: the digest is over all of them."),
+    ]
+    good = image.encode(grown.state, whole=True)
+    rows = [good[:-1], good + b"\0", good.replace(b"dauto", b"hwhatever", 1)]
+    return Section(
+        name="images",
+        about="The state after a block, and the hash by which the next block names it.",
+        vectors=[
+            *(
+                Vector(
+                    name=name,
+                    about=about,
+                    given={
+                        "genesis": genesis().raw,
+                        "whole": whole,
+                        "image": cbor.decode_as(made, image.Image, image.MAX_IMAGE),
+                    },
+                    out={"image": made, "state_hash": state.hash},
+                )
+                for name, state, whole, about in states
+                for made in [image.encode(state, whole=whole)]
+            ),
+            *(
+                Vector(
+                    name=f"refused {number}",
+                    about=("It is cut.", "Something follows.", "The quorum is none that there is.")[number],
+                    given={"genesis": genesis().raw, "image": row},
+                    refused=Offence.DECODE,
+                )
+                for number, row in enumerate(rows)
+            ),
         ],
     )
 

@@ -115,14 +115,17 @@ def test_a_block_whose_way_is_too_large_is_proven_by_all_before_it(monkeypatch: 
 
 
 HOSTILE: dict[str, tuple[Callable[[Story], Record], str]] = {
-    "another state": (lambda s: Record(*pair(s, 16), image.encode(s.states[14], whole=True)), "another state"),
+    "another state": (
+        lambda s: Record(*pair(s, 16), image.encode(s.states[14], whole=True)),
+        "an image of another state",
+    ),
     "a state of another epoch": (
         lambda s: Record(*pair(s, 16), image.encode(s.states[40], whole=True)),
         "another",
     ),
     "a weight": (
         lambda s: Record(*pair(s, 16), changed(s, 15, lambda rows: rows[2][0].__setitem__(5, 9))),
-        "another state",
+        "an image of another state",
     ),
     "a truncated image": (lambda s: Record(*pair(s, 16), image.encode(s.states[15], whole=True)[:-1]), "."),
     "no image": (lambda s: Record(*pair(s, 16), b"\x80"), "."),
@@ -137,7 +140,7 @@ HOSTILE: dict[str, tuple[Callable[[Story], Record], str]] = {
     ),
     "an outcome that was not": (
         lambda s: Record(*pair(s, 16), changed(s, 15, lambda rows: rows[9][0].__setitem__(1, "REJECTED"))),
-        "another state",
+        "an image of another state",
     ),
     "a certificate that is too light": (
         lambda s: Record(pair(s, 16)[0], light(s, 16), image.encode(s.states[15], whole=True)),

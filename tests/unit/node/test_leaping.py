@@ -11,7 +11,9 @@ from bootstrap.verifying import NotProven, spelled, verify
 from consensus.chain import Chain
 from consensus.governance.proposals import Choice
 from consensus.history import Record
+from consensus.image import encode
 from consensus.membership import MemberState
+from consensus.state import State
 from consensus.tickets import parse_ticket
 from mesh.protocol import proofs
 from mesh.protocol.commands import GetDecisions, GetMembers
@@ -127,7 +129,11 @@ def test_after_a_restart_it_is_where_it_was_and_shows_others_the_way(folded: boo
 
 def lie(town: Town, record: Record, by: str = "alpha") -> None:
     """Somebody answers delta, which had asked."""
-    news = ChainBlocks(height=1 << 20, blocks=(BlockRecord(*record),))
+    tell(town, BlockRecord(*record), by=by)
+
+
+def tell(town: Town, *records: BlockRecord, by: str = "alpha") -> None:
+    news = ChainBlocks(height=1 << 20, blocks=records)
     message = pack_message(MessageType.CHAIN_BLOCKS, cbor.encode_struct(news))
     event = MessageReceived(peer=town[by].peer, channel=Channel.MESH, message=message)
     town.world.deliver(town["delta"], event)
@@ -159,6 +165,53 @@ def past(town: Town, height: int) -> Chain:
     for block, certificate in whole.all_blocks()[:height]:
         chain.append(block, certificate)
     return chain
+
+
+def begun(town: Town) -> tuple[Chain, Chain]:
+    """Delta stands at an earlier height, and has taken a first, light leap from alpha: (its chain, alpha's)."""
+    node, whole = town.node("delta"), town.node("alpha").context.chain
+    node.context.chain = past(town, 7)
+    height = 20
+    light = encode(state_at(town, height - 1), whole=False)
+    lie(town, Record(*whole.blocks(height, 0)[0], light))
+    assert node.greeting.leaping.request(town["alpha"].peer).leaps is Leaps.WANTED
+    return node.context.chain, whole
+
+
+def state_at(town: Town, height: int) -> State:
+    return past(town, height).state
+
+
+@pytest.mark.parametrize("what", ["nothing", "news of a later block"])
+def test_what_does_not_go_on_from_where_it_stands_is_no_offence(what: str) -> None:
+    town = town_of(*ALL)
+    decide(town, 25)
+    town.world.run_until(town.equal)
+    node = town.node("delta")
+    chain, whole = begun(town)
+    asked = node.greeting.leaping.request(town["alpha"].peer)
+    tip = whole.blocks(whole.height, 0)[0]
+    message = {
+        "nothing": (),
+        "news of a later block": (BlockRecord(*tip),),
+    }[what]
+    tell(town, *message)
+    assert node.greeting.leaping.request(town["alpha"].peer) == asked, "it asks for what it lacks"
+    assert not any(name.startswith("offence") for name in node.context.counters)
+    assert node.context.chain is chain
+
+
+def test_a_copy_that_its_chain_has_overtaken_is_given_up() -> None:
+    town = town_of(*ALL)
+    decide(town, 25)
+    town.world.run_until(town.equal)
+    node = town.node("delta")
+    chain, whole = begun(town)
+    chain.append(*whole.blocks(8, 0)[0])
+    tell(town, BlockRecord(*whole.blocks(21, 0)[0]))
+    assert node.context.counters["leaps_overtaken"] == 1
+    assert node.greeting.leaping.request(town["alpha"].peer).from_height == 9
+    assert not any(name.startswith("offence") for name in node.context.counters)
 
 
 # decisions behind a leap
