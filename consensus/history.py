@@ -107,10 +107,12 @@ class Landmarks:
 
     def course(self, history: History, height: int, pass_not: int) -> list[Record]:
         """What leads from `height` to the last checkpoint that is not past the height `pass_not`, and behind which
-        enough blocks follow; nothing where there is none, or its state is too large."""
+        enough blocks follow; where there is none, as near to it as is known if blocks are missing here, else nothing.
+        Nothing, too, where a state is too large."""
         found = [at for at in self._checkpoints if height <= at <= pass_not and at + _LEAST < history.height]
         if not found:
-            return []
+            steps = self._over_turns(history, height, pass_not) if pass_not < history.first else []
+            return steps if _all_fit(steps) else []
         end = max(found)
         steps = self._over_turns(history, height, end)
         steps.append(self._with_image(end + 1, *self._checkpoints[end], whole=True))

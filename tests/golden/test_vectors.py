@@ -2,8 +2,7 @@
 
 The second is asked of each vector apart from how it was made: what can be decoded is decoded and compared with `in`;
 hashes and signatures are made again from what the documents say, with nothing but CBOR, SHA-256 and Ed25519. What is
-to be refused is refused, for the reason given. After a change of the protocol,
-`python -m tests.support.vectors --write` writes the files anew.
+to be refused is refused, for the reason given. `python -m tests.support.vectors --write` writes the files anew.
 """
 
 from __future__ import annotations
