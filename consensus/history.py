@@ -109,8 +109,8 @@ class Landmarks:
         """What leads from `height` to the last checkpoint that is not past the height `pass_not`, and behind which
         enough blocks follow; nothing where there is none, or its state is too large."""
         found = [at for at in self._checkpoints if height <= at <= pass_not and at + _LEAST < history.height]
-        if not found:
-            return []
+        if not found:  # to a height that may not be passed, at least, if no blocks can be had for it
+            return self._over_turns(history, height, pass_not) if height + 1 < history.first else []
         end = max(found)
         steps = self._over_turns(history, height, end)
         steps.append(self._with_image(end + 1, *self._checkpoints[end], whole=True))
@@ -138,6 +138,8 @@ class Landmarks:
         for turn in sorted(at for at in self._turns if height < at <= end):
             if turn - stands <= _LEAST and stands + 1 >= history.first:
                 steps += history.tail(stands + 1)[: turn - stands]
+            elif turn == stands + 1:
+                steps.append(self._turns[turn][1])
             else:
                 steps.append(self._with_image(turn, *self._turns[turn], whole=False))
             stands = turn
