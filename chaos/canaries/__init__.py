@@ -141,6 +141,7 @@ CANARIES: dict[str, Canary] = {
             name="old-term-after-failover",
             what="who was replaced is believed all the same",
             rules=Undead,
+            swarms=WITH_A_LIAR,
             govern=True,
             plot=REPLACED,
         ),
