@@ -110,8 +110,8 @@ class Landmarks:
         enough blocks follow; where there is none, as near to it as is known if blocks are missing here, else nothing.
         Nothing, too, where a state is too large."""
         found = [at for at in self._checkpoints if height <= at <= pass_not and at + _LEAST < history.height]
-        if not found:
-            steps = self._over_turns(history, height, pass_not) if pass_not < history.first else []
+        if not found:  # to a height that may not be passed, at least, if no blocks can be had for it
+            steps = self._over_turns(history, height, pass_not) if height + 1 < history.first else []
             return steps if _all_fit(steps) else []
         end = max(found)
         steps = self._over_turns(history, height, end)
@@ -140,6 +140,8 @@ class Landmarks:
         for turn in sorted(at for at in self._turns if height < at <= end):
             if turn - stands <= _LEAST and stands + 1 >= history.first:
                 steps += history.tail(stands + 1)[: turn - stands]
+            elif turn == stands + 1:
+                steps.append(self._turns[turn][1])
             else:
                 steps.append(self._with_image(turn, *self._turns[turn], whole=False))
             stands = turn

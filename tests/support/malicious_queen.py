@@ -22,9 +22,10 @@ from bootstrap.home import Home
 from bootstrap.keyfiles import queen, read_key
 from bootstrap.live.liar import CrookedTongue
 from bootstrap.options import RunOptions
+from chaos.deceits import changed_ballot, heavy, opposite
 from consensus.bft.messages import CONTENT, Phase, PrePrepare
-from consensus.blocks import BallotTx, Block, Core, block_hash, decode_tx, encode_tx, sign_core
-from consensus.governance.proposals import Choice, peek_ballot, seal_ballot
+from consensus.blocks import Block, Core, block_hash, sign_core
+from consensus.governance.proposals import BallotBody
 from wire import cbor
 from wire.frame import code_of, pack_message, unpack_message
 from wire.keys import SigningKey
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from wire.ids import PeerId
     from wire.types import Channel
 
-BOAST = 1_000  # what a ballot claims to weigh
 _LIMIT = 4 * 1024 * 1024
 Lie = Callable[[bytes, SigningKey], Iterator[bytes]]
 
@@ -56,13 +56,12 @@ def two_proposals(message: bytes, key: SigningKey) -> Iterator[bytes]:
 def two_ballots(message: bytes, key: SigningKey) -> Iterator[bytes]:
     """Yes and no."""
     yield message
-    yield from _ballot(message, key, lambda body: replace(body, choice=Choice(Choice.REJECT + 1 - body.choice)))
+    yield from _ballot(message, key, opposite)
 
 
 def boasts(message: bytes, key: SigningKey) -> Iterator[bytes]:
     """A ballot that claims to weigh more than all others."""
-    changed = list(_ballot(message, key, lambda body: replace(body, weight=BOAST)))
-    yield from changed or [message]
+    yield from list(_ballot(message, key, heavy)) or [message]
 
 
 def withholds(message: bytes, key: SigningKey) -> Iterator[bytes]:
@@ -79,14 +78,11 @@ LIES: dict[str, Lie] = {
 }
 
 
-def _ballot(message: bytes, key: SigningKey, change: Callable[[Any], Any]) -> Iterator[bytes]:
+def _ballot(message: bytes, key: SigningKey, change: Callable[[BallotBody], BallotBody]) -> Iterator[bytes]:
     """Its own ballot, changed; nothing for other messages."""
-    if code_of(message) != MessageType.TX_SUBMIT:
-        return
-    tx = decode_tx(unpack_message(message)[1])
-    if isinstance(tx, BallotTx):
-        changed = change(peek_ballot(tx.ballot))
-        yield pack_message(MessageType.TX_SUBMIT, encode_tx(BallotTx(seal_ballot(changed, key))))
+    changed = changed_ballot(message, key, change) if code_of(message) == MessageType.TX_SUBMIT else None
+    if changed is not None:
+        yield changed
 
 
 def _packed(kind: MessageType, body: PrePrepare) -> bytes:

@@ -260,6 +260,20 @@ def test_a_course_does_not_pass_the_anchor() -> None:
     assert story.chain.course(story.chain.height, None, 1 << 30) == []
 
 
+def test_who_leaped_itself_shows_the_way_to_an_anchor_by_the_ends_of_epochs() -> None:
+    """It has no blocks for the heights before; where the anchor ended an epoch, its last blocks lead there."""
+    story = told()
+    server = caught_up(story.fresh(), story)
+    way = server.course(0, 7, 1 << 30)
+    assert [cbor.decode_as(record.block, Block).height for record in way] == list(range(1, 8))
+    assert all(record.state is None for record in way)
+    chain = Chain.from_genesis(story.chain.genesis.raw, anchor=Anchor(0, 7, story_hash(story, 7)))
+    for record in way:
+        chain.append(*record)
+    assert chain.anchored
+    assert caught_up(chain, story).state == story.chain.state
+
+
 def test_a_state_that_is_too_large_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image, "MAX_IMAGE", 100)
     assert told().course() == []
