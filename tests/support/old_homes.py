@@ -4,8 +4,8 @@
 
 `elders/homes.tar.gz` holds them, with all their keys: **they are for tests only, and known to everybody.**
 They came out of the code of `COMMIT`, the last one without consensus, by `python -m tests.support.old_homes`, which
-needs the history of the repository and makes others each time. Their clock stood at the beginning of 2025: they are
-of the past wherever the tests run. What happened to them:
+needs the history of the repository and makes others each time. Their clock stood at the beginning of 2025, and so it
+does, a day later, in the nodes that the tests run on them: a certificate is good for a year. What happened to them:
 
 - alpha founded the federation `elders`, and let beta and gamma in;
 - all wrote, gamma removed something again;
@@ -15,6 +15,7 @@ of the past wherever the tests run. What happened to them:
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -38,15 +39,26 @@ WRITTEN = {
 _PLACE = Path(__file__).resolve().with_name("elders")
 _ARCHIVE, _EXPECTED = _PLACE / "homes.tar.gz", _PLACE / "expected.json"
 _BEGAN_S = 1_735_689_600  # 2025-01-01
+_DAY_S = 86_400
 _CLOCK = "import time\n_real = time.time_ns\ntime.time_ns = lambda: _real() - {shift_ns}\n"
 _NOT_KEPT = ("lock", "control.sock")
 
 
 def unpack(directory: Path) -> list[Home]:
-    """The homes below `directory`, none of them running."""
+    """The homes below `directory`, none of them running; their nodes' clocks show the day after."""
     with tarfile.open(_ARCHIVE) as archive:
         archive.extractall(directory, filter="fully_trusted")  # with the modes of the keys
-    return [Home(directory / name, name) for name in NAMES]
+    path = _clock(directory / "clock", _BEGAN_S + _DAY_S)
+    launch = functools.partial(subprocess.Popen, env={**os.environ, "PYTHONPATH": path})
+    return [Home(directory / name, name, launch) for name in NAMES]
+
+
+def _clock(directory: Path, began_s: int) -> str:
+    """What Python is to load so that its wall clock shows `began_s` now: a directory for PYTHONPATH."""
+    directory.mkdir()
+    shift_ns = time.time_ns() - began_s * 1_000_000_000
+    (directory / "sitecustomize.py").write_text(_CLOCK.format(shift_ns=shift_ns))
+    return str(directory)
 
 
 def expected() -> dict[str, Any]:
@@ -62,10 +74,7 @@ def make() -> None:
         code = place / "code"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(code), COMMIT], check=True)
         try:
-            (place / "clock").mkdir()
-            shift_ns = time.time_ns() - _BEGAN_S * 1_000_000_000
-            (place / "clock" / "sitecustomize.py").write_text(_CLOCK.format(shift_ns=shift_ns))
-            os.environ["PYTHONPATH"] = str(place / "clock")
+            os.environ["PYTHONPATH"] = _clock(place / "clock", _BEGAN_S)
             os.chdir(code)  # `python -m bootstrap.cli` is the old one here
             _live(place / "homes")
         finally:
