@@ -15,6 +15,7 @@ from consensus.bft import replica as consensus_replica
 from consensus.bft.safety import SafetyRules
 from consensus.chain import Chain
 from consensus.governance.standing import unknown_rules
+from consensus.history import SPACING
 from consensus.tickets import Anchor
 from crdt import batch
 from crdt.ops import Author
@@ -79,8 +80,7 @@ def assemble(
     """
     memo = verify if isinstance(verify, MemoVerifier) else MemoVerifier(verify)  # nodes of one world share theirs
     chain = Chain.from_genesis(genesis, memo, anchor=anchor) if verified is None else verified.copy(memo)
-    chain.landmarks.spacing = config.checkpoint_every
-    skipped_blocks = load_chain(chain, recovered) if verified is None else 0
+    skipped_blocks = load_chain(chain, recovered if verified is None else Recovered(), config.checkpoint_every)
     me = me.on(_judged(chain, config))
     replica = Replica(chain.federation_id, chain, limits, memo)
     context = Context(
@@ -134,7 +134,7 @@ def _signed(recovered: Recovered, name: str, kind: RecordKind) -> tuple[list[byt
     return [*(saved if isinstance(saved, list) else []), *journal], 0
 
 
-def load_chain(chain: Chain, recovered: Recovered) -> int:
+def load_chain(chain: Chain, recovered: Recovered, spacing: int = SPACING) -> int:
     """Append every block on disk; the number that did not fit. A leap counts once the chain is whole behind it: the
     records of one that was cut are as if they had never come."""
     records = [body for kind, body in recovered.records if kind == RecordKind.BLOCK]
@@ -144,6 +144,7 @@ def load_chain(chain: Chain, recovered: Recovered) -> int:
         records = [*(saved if isinstance(saved, list) else []), *records]
     except RemoteError:
         skipped += 1
+    chain.landmarks.spacing = spacing
     ahead = chain
     for body in records:
         try:
