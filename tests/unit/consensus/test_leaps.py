@@ -12,7 +12,6 @@ from consensus import history, image
 from consensus.bft.messages import Phase
 from consensus.blocks import Block
 from consensus.chain import Chain
-from consensus.governance.standing import Policy
 from consensus.history import Record
 from consensus.membership import MemberState
 from consensus.tickets import Anchor
@@ -21,13 +20,6 @@ from tests.support.realm import queen, swarm
 from wire import cbor
 from wire.errors import Equivocation, Overtaken, ProtocolViolation, RemoteError
 from wire.ids import Digest
-
-
-def image_of(story: Story, height: int, **changes: Any) -> bytes:
-    """The image of a state in which somebody changed something."""
-    found = cbor.decode_as(image.encode(story.states[height], whole=True), image.Image, 1 << 30)
-    fields = {name: getattr(found, name) for name in found.__struct_fields__}
-    return cbor.encode_struct(image.Image(**{**fields, **changes}))
 
 
 def test_a_newcomer_leaps_from_epoch_to_epoch_and_ends_where_all_are() -> None:
@@ -361,49 +353,6 @@ def test_a_promotion_by_a_block_before_the_leap_is_taken_from_a_quorum() -> None
         for _ in range(12):
             chamber.chain.check_transaction(promotion, chamber.wall_ms)
             story.decide()
-
-
-SPELLED_OTHERWISE = {
-    "a peak below the members": {"peak": 0},
-    "tickets twice": {"tickets": (bytes(16), bytes(16))},
-}
-
-
-@pytest.mark.parametrize("name", SPELLED_OTHERWISE)
-def test_an_image_has_one_spelling(name: str) -> None:
-    story = told()
-    assert story.states[30].membership.peak == len(story.states[30].membership.members())
-    with pytest.raises(RemoteError, match="not spelled as its state is"):
-        image.decode(image_of(story, 30, **SPELLED_OTHERWISE[name]), story.chain.genesis, 0)
-
-
-def test_a_creators_image_speaks_of_no_decisions() -> None:
-    realm = creators(3)
-    state, genesis = realm.chain.state, realm.chain.genesis
-    for whole in (True, False):
-        assert image.decode(image.encode(state, whole=whole), genesis, realm.chain.epoch) == (state, True)
-    rows = cbor2.loads(image.encode(state, whole=True))
-    rows[5] = 2
-    with pytest.raises(RemoteError, match="not spelled"):
-        image.decode(cbor.encode(rows), genesis, 0)
-
-
-def test_policies_of_one_and_of_all_are_in_an_image() -> None:
-    story = told()
-    state, genesis = story.states[30], story.chain.genesis
-    voter = swarm(story.chamber.order[0])
-    standing = state.standing.ruled(None, Policy(max_agents=3)).ruled(
-        voter, Policy(allowed_types=("coder",), read=False)
-    )
-    ruled = type(state)(state.membership, standing, state.epoch)
-    assert image.decode(image.encode(ruled, whole=True), genesis, state.epoch) == (ruled, True)
-
-
-def test_images_are_kept_for_the_next_who_asks_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "_CACHED", 1)
-    story = Story(epochs=2, calm=12)
-    assert story.course() == story.course()
-    assert len(story.chain.landmarks._images) == 1
 
 
 def test_the_time_goes_on_behind_a_leap() -> None:
