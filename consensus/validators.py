@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate, islice
+from operator import sub
 
 from consensus.blocks import Core, make_certificate, open_certificate
 from consensus.quorum import QuorumName, QuorumRule, reaches_majority, reaches_weak_quorum
@@ -96,13 +98,8 @@ class ValidatorSet:
     @property
     def crashes_tolerated(self) -> int:
         """How many may be down, whoever they are, while the others decide."""
-        left, count = self.total - self.silent, 0
-        for weight in self._heaviest:
-            left -= weight
-            if not self.rule.reached(left, self.total):
-                break
-            count += 1
-        return count
+        left = accumulate(self._heaviest, sub, initial=self.total - self.silent)
+        return sum(self.rule.reached(weight, self.total) for weight in islice(left, 1, None))
 
     @property
     def liars_tolerated(self) -> int:
