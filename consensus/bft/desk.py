@@ -46,7 +46,7 @@ class Round:
     proposal: Digest | None = None  # accepted in the present view
     began: Instant | None = None
     bodies: dict[Digest, bytes] = field(default_factory=dict)  # blocks, of any view
-    neighbours: set[tuple[SwarmId, Phase, int]] = field(default_factory=set)  # what was said about the heights beside
+    neighbours: dict[tuple[SwarmId, Phase, int], None] = field(default_factory=dict)  # said of the heights beside
 
 
 class Desk:
@@ -125,7 +125,7 @@ class Desk:
         """
         said = (sender, phase, core.height)
         if abs(core.height - self.height) == 1 and said not in self.round.neighbours:
-            self.round.neighbours.add(said)
+            self.round.neighbours[said] = None
         else:
             self.place(sender, core.epoch, core.height)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum
 
 from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
 from consensus.bft.replica import MESSAGES, Replica
@@ -43,12 +43,11 @@ from wire.types import Channel, MessageType
 CONSENSUS = MESSAGES
 
 
-class Reach(IntEnum):
-    """Whom a transaction is sent to; wider each time that it has to be said again."""
+class Reach(Enum):
+    """Whom a transaction is sent to; where it has to be said again, to all."""
 
-    LEADER = 1
-    LEADERS = 2  # and the next view's
-    ALL = 3
+    LEADERS = "of this view and of the next"
+    ALL = "all validators"
 
 
 @dataclass(slots=True)
@@ -131,8 +130,8 @@ class Deciding:
     # submitting
 
     def submit(self, tx: bytes, now: Instant, out: Outbox, reach: Reach = Reach.LEADERS) -> None:
-        """Have `tx` ordered. What everybody has to know of goes to all at once, and what is about that to the leader
-        alone, since its failing is noticed anyway. Raises RemoteError when it can be in no block that follows."""
+        """Have `tx` ordered; what everybody has to know of goes to all at once. Raises RemoteError when it can be in
+        no block that follows."""
         if sha256(tx) in self._submitted:
             return
         self._take_in(tx, now, out)
@@ -175,11 +174,9 @@ class Deciding:
     def _urge(self, submitted: _Submitted, now: Instant, out: Outbox) -> None:
         """Send it to who can order it, and to more the next time."""
         submitted.next_try = now + self._context.config.submit_retry
-        if submitted.reach is Reach.ALL:
-            swarms = self._voters()
-        else:
-            swarms = [self.replica.leader(ahead).swarm for ahead in range(submitted.reach)]
-            submitted.reach = Reach(submitted.reach + 1)
+        leaders = [self.replica.leader().swarm, self.replica.leader(1).swarm]
+        swarms = leaders if submitted.reach is Reach.LEADERS else self._voters()
+        submitted.reach = Reach.ALL
         self._send(dict.fromkeys(swarms), Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
 
     def tell(self, channel: Channel, kind: MessageType, body: bytes, out: Outbox) -> None:

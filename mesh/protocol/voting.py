@@ -319,7 +319,7 @@ class Voting:
         )
         transaction = encode_tx(BallotTx(seal_ballot(body, context.me.queen_key)))
         before = len(out.effects)
-        self._deciding.submit(transaction, now, out, Reach.LEADER)
+        self._deciding.submit(transaction, now, out)
         out.effects.insert(before, Persist(kind=RecordKind.BALLOT, body=transaction))
         self._ballots[proposal.id] = transaction
         out.trace(TraceKind.PROPOSAL, proposal=proposal.id.hex(), action=proposal.body.action, step=choice.name)

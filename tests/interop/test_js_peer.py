@@ -2,7 +2,7 @@
 
 `js_peer/` is that peer: js-libp2p underneath, and above it what docs/protocol says. Here two real nodes are a
 federation that has written already when the peer redeems a ticket of the first. One such company serves all tests but
-that of mDNS.
+that of mDNS. Its creator governs: the peer knows the chain, and takes no part in consensus.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def offer(home: Home) -> None:
 def company(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     directory = tmp_path_factory.mktemp("federation")
     with Federation(directory) as federation, JsPeer(program, directory / "gamma") as peer:
-        alpha, beta = federation.home("alpha").init(), federation.home("beta").init()
+        alpha, beta = (federation.home(name).init().configure(govern=False) for name in ("alpha", "beta"))
         offer(alpha)
         alpha.create_federation()
         alpha.run().wait_ready()
@@ -220,7 +220,7 @@ def test_a_sync_session_serves_what_the_peer_wrote_and_told_nobody(company: Comp
 def test_on_a_lan_each_finds_the_other_by_mdns(program: Path, tmp_path: Path) -> None:
     everywhere = ("/ip4/0.0.0.0/tcp/0",)
     with netns.Lan(3) as lan, Federation(tmp_path) as federation:
-        node = federation.home("alpha", launch=partial(lan.exec, 0)).init()
+        node = federation.home("alpha", launch=partial(lan.exec, 0)).init().configure(govern=False)
         node.create_federation()
         node.run(listen=everywhere, mdns=True).wait_ready()
         alpha = node.status()["peer_id"]

@@ -29,10 +29,7 @@ from wire.types import REGISTRY, MessageType
 
 _NOWHERE = "–"
 _SAYS = {
-    MessageType.TX_SUBMIT: (
-        "whoever wants something ordered",
-        "the leader and the next one; a proposal: everyone; a ballot: the leader",
-    ),
+    MessageType.TX_SUBMIT: ("whoever wants something ordered", "the leader and the next one; a proposal: everyone"),
     MessageType.PRE_PREPARE: ("the leader", "everyone"),
     MessageType.PREPARE: ("who accepts the block", "everyone; from 17 on the leader"),
     MessageType.COMMIT: ("who saw a quorum prepare it", "everyone; from 17 on the leader"),

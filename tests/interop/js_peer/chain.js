@@ -78,7 +78,7 @@ export class Chain {
 
   blocksFrom (height) {
     const first = height > 0n ? Number(height) - 1 : 0
-    return this.records.slice(first, first + 256).map(({ block, certificate }) => ({ block, certificate }))
+    return this.records.slice(first, first + 256).map(({ block, certificate }) => ({ block, certificate, state: null }))
   }
 
 }

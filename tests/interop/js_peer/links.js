@@ -95,7 +95,7 @@ export class Links {
   // ---- the chain
 
   #askForBlocks ({ peer }) {
-    this.lanes.send(peer, 'CHAIN_REQUEST', { from_height: this.chain.height + 1n })
+    this.lanes.send(peer, 'CHAIN_REQUEST', { from_height: this.chain.height + 1n, leaps: 0, pass_not: null })
   }
 
   #onChainRequest (peer, { from_height: from }) {

@@ -8,7 +8,9 @@ const permille = int(0, 1000)
 const KIB = 1024
 
 const HeldRow = record([['swarm', swarm], ['term', uint], ['seq', uint], ['head', hash]])
-const BlockRecord = record([['block', bytes(1, 1024 * KIB)], ['certificate', bytes(1, 65536)]])
+const BlockRecord = record([
+  ['block', bytes(1, 1024 * KIB)], ['certificate', bytes(1, 65536)], ['state', nullable(bytes(0, 2048 * KIB))]
+], { defaults: [null] })
 const Ping = record([['nonce', uint], ['wall_ms', uint], ['height', uint], ['state_root', hash]])
 const Capabilities = record([
   ['worker_types', list(text(1, 64), 64)], ['max_workers', uint],
@@ -33,6 +35,7 @@ export const Heartbeat = record([
   ['hlc', uint], ['height', uint], ['view', uint], ['head', hash], ['state_root', hash], ['load_permille', permille]
 ])
 
+export const LEAPS = ['NONE', 'FAR', 'WANTED']
 export const JOIN_STATUS = ['ACCEPTED', 'PENDING', 'REJECTED', 'WRONG_FEDERATION']
 
 const REGISTRY = [
@@ -46,7 +49,9 @@ const REGISTRY = [
   [4, 'BATCH', 'mesh', 300 * KIB],
   [6, 'PING', 'priority', 128, Ping],
   [7, 'PONG', 'priority', 128, Ping],
-  [8, 'CHAIN_REQUEST', 'mesh', 128, record([['from_height', uint]])],
+  [8, 'CHAIN_REQUEST', 'mesh', 128, record([
+    ['from_height', uint], ['leaps', int(0, 2)], ['pass_not', nullable(uint)]
+  ], { defaults: [0, null] })],
   [9, 'CHAIN_BLOCKS', 'mesh', 2048 * KIB, record([['height', uint], ['blocks', list(BlockRecord, 256)]])],
   [12, 'TX_SUBMIT', 'mesh', 64 * KIB],
   [13, 'HELD', 'mesh', 64 * KIB, record([['rows', list(HeldRow, 512)]])],

@@ -12,7 +12,7 @@ import { topicOf } from './gossip.js'
 import { shown } from './json.js'
 import { KeyPair, ZEROS, hex, peerId, sha256, swarmId, unhex, utf8 } from './keys.js'
 import { entryOf, makeEntry, readBatch, readOp } from './log.js'
-import { JOIN_STATUS, byCode } from './messages.js'
+import { JOIN_STATUS, LEAPS, byCode } from './messages.js'
 import { federationRoot } from './state.js'
 import { root } from './trie.js'
 
@@ -110,7 +110,9 @@ function messageReader ({ code, fields }, { body, message: whole }) {
   const { layout } = byCode.get(code)
   const read = layout.decode(unhex(body))
   const payload = layout.encode(read)
-  const named = 'status' in fields ? { ...fields, status: JOIN_STATUS.indexOf(fields.status) } : fields
+  const named = { ...fields }
+  if ('status' in fields) named.status = JOIN_STATUS.indexOf(fields.status)
+  if ('leaps' in fields) named.leaps = LEAPS.indexOf(fields.leaps)
   const same = isDeepStrictEqual(JSON.parse(JSON.stringify(read, shown)), named)
   return { body: hex(payload), message: same ? hex(message(code, payload)) : `other fields than ${whole}` }
 }
