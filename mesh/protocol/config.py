@@ -144,7 +144,7 @@ class NodeConfig:
     indirect_probes: int = 3  # how many others are asked to probe a member that does not answer
     accuse_again: int = seconds(30)  # a failed member is accused anew, since words against it grow old
     suspend_after: int = seconds(60)  # how long a member stays failed before it is suspended
-    submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again, to more each time
+    submit_retry: int = seconds(1)  # a transaction that is not ordered is sent again, to all
     rules: int = RULES  # the newest version of the federation's rules that this node knows
     govern: bool = True  # this node is ready to govern with the others; else it holds that back
     govern_patience: int = seconds(60)  # the creator waits so long for the last ones to be ready

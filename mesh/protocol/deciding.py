@@ -172,11 +172,13 @@ class Deciding:
             self._carry_out(self.replica.submit(tx, now, self._context.wall_ms(now)), now, out)
 
     def _urge(self, submitted: _Submitted, now: Instant, out: Outbox) -> None:
-        """Send it to who can order it, and to more the next time."""
+        """Send it to who can order it, and to all the next time."""
         submitted.next_try = now + self._context.config.submit_retry
-        leaders = [self.replica.leader().swarm, self.replica.leader(1).swarm]
-        swarms = leaders if submitted.reach is Reach.LEADERS else self._voters()
-        submitted.reach = Reach.ALL
+        if submitted.reach is Reach.ALL:
+            swarms = self._voters()
+        else:
+            swarms = [self.replica.leader().swarm, self.replica.leader(1).swarm]
+            submitted.reach = Reach.ALL
         self._send(dict.fromkeys(swarms), Channel.MESH, MessageType.TX_SUBMIT, submitted.tx, out)
 
     def tell(self, channel: Channel, kind: MessageType, body: bytes, out: Outbox) -> None:
