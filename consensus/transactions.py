@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from consensus import evidence, succession, tickets
+from consensus import evidence, handover, succession, tickets
 from consensus.blocks import (
     BallotTx,
     ExpireTx,
@@ -18,7 +18,6 @@ from consensus.blocks import (
     ProposalTx,
     QuarantineTx,
     RenewTx,
-    SupportStatement,
     SuspendTx,
     TermBumpStatement,
     TermBumpTx,
@@ -55,7 +54,7 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
         case LeaveTx():
             return _leave(view, tx), view.standing
         case GovernTx():
-            return _govern(view, tx)
+            return handover.govern(view, tx)
         case ProposalTx():
             return view.membership, _propose(view, tx)
         case BallotTx():
@@ -196,30 +195,6 @@ def _leave(view: View, tx: LeaveTx) -> Membership:
     if member.swarm == view.genesis.members[0].swarm and not view.standing.governed:
         raise ProtocolViolation("the creator governs this federation and cannot leave it")
     return view.membership.leave(member.swarm)
-
-
-def _govern(view: View, tx: GovernTx) -> tuple[Membership, Standing]:
-    """The creator hands over to the queens that are ready; the others learn again, until they prove to be alive."""
-    if view.standing.governed:
-        raise Overtaken("the queens govern already")
-    creator = view.genesis.members[0].swarm
-    ready = {creator} | {_supporter(view, statement) for statement in tx.supports}
-    membership = view.membership
-    for member in membership.members():
-        if member.state is MemberState.ACTIVE and member.swarm not in ready:
-            membership = membership.put(member.swarm, MemberState.LEARNER)
-    return membership, view.standing.activated()
-
-
-def _supporter(view: View, raw: bytes) -> SwarmId:
-    envelope = cose.open_as(raw, ContentType.SUPPORT, view.federation, limit=MAX_STATEMENT, verify=view.verify)
-    statement = cbor.decode_as(envelope.payload, SupportStatement)
-    member = view.membership.member(SwarmId(statement.swarm))
-    if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
-        raise BadSignature("a support that the member's queen did not sign")
-    if statement.federation != view.federation or member.state is not MemberState.ACTIVE:
-        raise ProtocolViolation("a support of another federation, or of one who has no weight")
-    return member.swarm
 
 
 def _propose(view: View, tx: ProposalTx) -> Standing:
