@@ -191,7 +191,7 @@ class Node:
 
     def read_only_reason(self, now: Instant) -> str:
         """Why this node does not sign; empty when it does."""
-        own = self.understudy.reason(now) or self.startup.reason(now) or self.terms.reason()
+        own = self.terms.departed() or self.understudy.reason(now) or self.startup.reason(now) or self.terms.reason()
         return own or self.fence.reason(now)
 
     def in_step(self) -> bool:
@@ -202,6 +202,7 @@ class Node:
         """What the lifecycle depends on."""
         context = self.context
         return Surroundings(
+            gone=self.terms.gone(),
             fenced=self.understudy.fenced(),
             members=context.population(),
             linked=context.links.others(context.me.swarm),
