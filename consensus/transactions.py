@@ -85,6 +85,7 @@ def _join(view: View, tx: JoinTx) -> Membership:
     cert = parse_member_cert(tx.certificate, view.federation, view.verify)
     if cert.body.not_after_ms <= view.time_ms:
         raise ProtocolViolation("the certificate has expired: make a new one with `zenmesh join`")
+    view.membership.check_returns(cert.swarm)  # before anybody is asked to vote on it
     inviter, ticket_id = _voucher(view, tx)
     return view.membership.join(cert, MemberState.LEARNER, inviter, ticket_id)
 
