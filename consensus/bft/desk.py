@@ -71,6 +71,8 @@ class Desk:
     def begin_epoch(self) -> None:
         """Another set of voters: nothing that was heard in the epochs before counts in this one."""
         self.validators: ValidatorSet = self.chain.validators()
+        mine = self.validators.validator(self.me)
+        self._queen = mine is not None and mine.key == self.rules.speaks_by  # not any more, once she was replaced
         self.rules.begin_epoch(self.validators.epoch)
         self.votes = VoteBook(self.validators)
         self.held = Held()
@@ -92,9 +94,9 @@ class Desk:
 
     @property
     def voting(self) -> bool:
-        """This swarm has a vote in this epoch and does not abstain; the queens govern, by rules that we know."""
-        able = self.chain.governed and not self.abstains and not self.chain.standing.beyond_us
-        return able and self.validators.position(self.me) is not None
+        """This queen has her swarm's vote in this epoch and does not abstain; the queens govern, by rules that we
+        know."""
+        return self._queen and self.chain.governed and not self.abstains and not self.chain.standing.beyond_us
 
     def leader(self, ahead: int = 0) -> Validator:
         """Who proposes next in this view, or `ahead` views later."""
