@@ -124,6 +124,10 @@ class World:
         """The first host of a peer."""
         return self._peers.get(peer)
 
+    def instances(self, peer: PeerId) -> list[Host]:
+        """All hosts of a peer, none of which others can tell from the rest: twins have one key."""
+        return [host for host in self.hosts.values() if host.peer == peer]
+
     def owner(self, swarm: bytes) -> Host:
         """The first host of a swarm."""
         return self._owners[swarm]
