@@ -1,9 +1,10 @@
 """Writing to the store without making the other tasks wait for a slow disk, nor a quick one wait for a thread.
 
 A disk that answers within `QUICK_S` is written to in place: handing the write to a thread and taking the answer back
-costs more than the write itself, several times for each decision. One write that takes longer, and the next `WARY`
-go to a thread, during which links are served and probes answered; after that it is tried in place again. So a disk
-that stalls holds the node up once, for as long as that one write takes, and not again while it stalls.
+costs more than the write itself, several times for each decision. One write that takes longer, and the next ones go
+to a thread, and links are served meanwhile; then it is tried in place again. Each trial that is slow doubles the
+number of writes until the next one. So a disk that stalls holds the node up seldom, and each time for as
+long as that one write takes.
 
 What is rare, or long whatever the disk (snapshots, files), always goes to a thread.
 """
@@ -18,7 +19,7 @@ import trio
 from mesh.storage.store import Record, Store
 
 QUICK_S = 0.005
-WARY = 256  # writes
+WARY, WARIEST = 16, 1024  # writes by a thread after a slow one, at first and at most
 
 
 class Disk:
@@ -28,6 +29,7 @@ class Disk:
         self._store = store
         self._clock = clock
         self._wary = 0  # so many writes more go to a thread
+        self._pause = WARY  # after the next slow one
 
     @property
     def quick(self) -> bool:
@@ -36,13 +38,13 @@ class Disk:
 
     async def append(self, records: Sequence[Record]) -> None:
         """Make `records` durable. Raises StoreError when the store is poisoned."""
-        if self.quick:
-            took = self._timed(records)
-        else:
+        if not self.quick:
             self._wary -= 1
-            took = await trio.to_thread.run_sync(self._timed, records)
-        if took > QUICK_S:
-            self._wary = WARY
+            await trio.to_thread.run_sync(self._timed, records)
+        elif self._timed(records) > QUICK_S:
+            self._wary, self._pause = self._pause, min(2 * self._pause, WARIEST)
+        else:
+            self._pause = WARY
 
     def _timed(self, records: Sequence[Record]) -> float:
         began = self._clock()

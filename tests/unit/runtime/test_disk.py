@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from mesh.runtime.disk import QUICK_S, WARY, Disk
+from mesh.runtime.disk import QUICK_S, WARIEST, WARY, Disk
 from mesh.storage.store import Record, Store
 from wire.errors import StoreError
+
+SLOW = 2 * QUICK_S
 
 
 class _Spy(Store):
@@ -48,14 +51,27 @@ async def test_a_quick_disk_is_written_to_in_place() -> None:
 
 @pytest.mark.trio
 async def test_after_a_slow_write_a_thread_waits_for_the_disk_and_later_it_is_tried_again() -> None:
-    slow = 2 * QUICK_S
-    assert await _write([slow, *[0.0] * WARY, 0.0]) == [True, *[False] * WARY, True]
+    assert await _write([SLOW, *[0.0] * WARY, 0.0]) == [True, *[False] * WARY, True]
 
 
 @pytest.mark.trio
-async def test_as_long_as_writes_are_slow_none_is_in_place() -> None:
-    slow = 2 * QUICK_S
-    assert await _write([slow] * (WARY + 2)) == [True, *[False] * (WARY + 1)]
+async def test_as_long_as_it_is_slow_it_is_tried_ever_more_seldom() -> None:
+    wary = [WARY << doubled for doubled in range(9)]
+    writes = await _write([SLOW] * 10_000)
+    trials = [number for number, in_place in enumerate(writes) if in_place]
+    assert [later - earlier - 1 for earlier, later in pairwise(trials)][:9] == [min(one, WARIEST) for one in wary]
+
+
+@pytest.mark.trio
+async def test_a_disk_that_is_quick_again_gets_its_credit_back() -> None:
+    took = [SLOW, *[0.0] * WARY, SLOW, *[0.0] * 2 * WARY, 0.0, SLOW, *[0.0] * WARY, 0.0]
+    assert [index for index, in_place in enumerate(await _write(took)) if in_place] == [
+        0,
+        WARY + 1,
+        3 * WARY + 2,
+        3 * WARY + 3,
+        4 * WARY + 4,
+    ]
 
 
 @pytest.mark.trio
