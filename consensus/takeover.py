@@ -25,16 +25,17 @@ from the total: of three members all must sign, and the root key of the creator 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from consensus.blocks import Block, TakeoverTx, decode_tx, encode_tx
+from consensus.blocks import Block, Core, TakeoverTx, decode_tx, encode_tx
 from consensus.quorum import QuorumRule, QuorumSetting
 from consensus.reader import Reader, alone
 from consensus.transactions import new_queen_of
 from consensus.validators import Validator, ValidatorSet
-from wire import keys
-from wire.errors import Offence, ProtocolViolation
-from wire.ids import SwarmId
+from wire import cbor, cose, keys
+from wire.errors import BadSignature, Offence, ProtocolViolation
+from wire.ids import PublicKey, SwarmId
 from wire.types import ContentType
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ def roots(chain: Reader) -> ValidatorSet:
         validators=tuple(Validator(swarm=m.swarm, term=m.term, key=m.root_key, weight=1) for m in members),
         rule=QuorumRule(QuorumSetting.BYZANTINE, len(members)),
     )
+
+
+def is_signed(core: Core, root: PublicKey, signature: bytes, verify: keys.Verify) -> bool:
+    """`root` signed that the block of `core` takes over."""
+    envelope = cose.reassemble(ContentType.TAKEOVER, cbor.encode_struct(core), root, signature)
+    with suppress(BadSignature):
+        cose.check(envelope, core.federation, verify)
+        return True
+    return False
 
 
 def draft(chain: Chain, supports: Mapping[SwarmId, bytes]) -> bytes:

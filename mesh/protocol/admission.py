@@ -306,14 +306,7 @@ class Admission:
     def _order(self, transaction: bytes, now: Instant, out: Outbox) -> None:
         """Put a checked transaction into a block, durably, and tell every member."""
         context = self._context
-        block, certificate = context.chain.propose([transaction], context.wall_ms(now), context.me.queen_key)
-        context.chain.append(block, certificate)
-        record = BlockRecord(block=block, certificate=certificate)
-        out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
-        out.trace(TraceKind.BLOCK_APPLIED, height=context.chain.height, epoch=context.chain.epoch)
-        news = ChainBlocks(height=context.chain.height, blocks=(record,))
-        for link in context.links.members():
-            out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
+        append(context, *context.chain.propose([transaction], context.wall_ms(now), context.me.queen_key), out)
 
     def _pending_response(self, reason: str) -> JoinResponse:
         return self._response(JoinStatus.PENDING, reason)
@@ -335,3 +328,14 @@ class Admission:
 
     def _respond(self, peer: PeerId, response: JoinResponse, out: Outbox) -> None:
         out.send(peer, Channel.JOIN, MessageType.JOIN_RESPONSE, response)
+
+
+def append(context: Context, block: bytes, certificate: bytes, out: Outbox) -> None:
+    """Append a block, durably, and tell every member. Raises RemoteError when it may not be."""
+    context.chain.append(block, certificate)
+    record = BlockRecord(block=block, certificate=certificate)
+    out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
+    out.trace(TraceKind.BLOCK_APPLIED, height=context.chain.height, epoch=context.chain.epoch)
+    news = ChainBlocks(height=context.chain.height, blocks=(record,))
+    for link in context.links.members():
+        out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)

@@ -19,6 +19,7 @@ from consensus.membership import MemberState
 from mesh.protocol.context import Context
 from mesh.protocol.links import Link
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.reach import await_creator
 from wire import cose
 from wire.errors import BadSignature
 from wire.ids import PublicKey, SwarmId
@@ -69,9 +70,11 @@ class Handover:
             self.established(link, out)
 
     def supports(self) -> dict[SwarmId, bytes]:
-        """Those of the others, and our own, by which members could take over from the creator now."""
+        """Our own, and those of others in reach, by which they could take over from the creator now."""
+        links = self._context.links
         mine = {self._context.me.swarm: self._own()} if self._signing and self._ready() else {}
-        return mine | {swarm: self._supports[swarm][1] for swarm in self._others() if self._supported(swarm)}
+        ready = [swarm for swarm in self._others() if self._supported(swarm) and links.of_swarm(swarm) is not None]
+        return mine | {swarm: self._supports[swarm][1] for swarm in ready}
 
     def on_support(self, link: Link, raw: bytes) -> None:
         """A queen is ready; raises RemoteError when it did not say so itself."""
@@ -110,7 +113,7 @@ class Handover:
             late = ", ".join(sorted(context.name_of(one) for one in self._others() if not self._supported(one)))
             return Wait(f"waiting for {late} to be ready", _READY) if late else _SOON
         if context.links.of_swarm(creator.swarm) is None:
-            return Wait(f"waiting for {creator.name} to hand over, which is out of reach", "start its node")
+            return Wait(f"waiting for {creator.name} to hand over, which is out of reach", await_creator(context))
         return Wait(f"waiting for {creator.name} to hand over", "`zenmesh status` there says what it waits for")
 
     def next_deadline(self, now: Instant) -> Instant | None:
