@@ -124,8 +124,8 @@ class Takeover:
         if creator.swarm == context.me.swarm:
             return _no(f"{what}: this is the creator's node, which hands over by itself: see `zenmesh status`")
         if context.links.of_swarm(creator.swarm) is not None:
-            remedy = "it can hand over itself, or has to be stopped for good"
-            return _no(f"{what}: {creator.name}, which governs this federation, is in reach: {remedy}")
+            reason = "is in reach: it can hand over itself, or has to be stopped for good"
+            return _no(f"{what}: {creator.name}, which governs this federation, {reason}")
         return None
 
     def _names(self, swarms: Iterable[SwarmId | None]) -> list[str]:
