@@ -80,7 +80,7 @@ class Operations:
             case Renew(certificate=certificate):
                 self._renew(request_id, certificate, now, out)
             case DraftTakeover():
-                out.add(Reply(request_id=request_id, outcome=self._takeover.draft()))
+                out.add(Reply(request_id=request_id, outcome=self._draft(now)))
             case TakeOver():
                 outcome = self._takeover.submit(operation, out)
                 out.add(Reply(request_id=request_id, outcome=outcome))
@@ -191,6 +191,12 @@ class Operations:
         refusal = refusal or self._judged(what, transaction, now)
         if self._may(request_id, refusal, out):
             self._node.terms.renew(request_id, bytes.fromhex(text), now)
+
+    def _draft(self, now: Instant) -> Outcome:
+        """A takeover, with this queen among those who are ready; and from a chain that may be believed."""
+        if reason := self._node.read_only_reason(now):
+            return Failure(kind=FailureKind.REJECTED, message=f"no request was made: {reason}", retry_after_s=1.0)
+        return self._takeover.draft()
 
     def _judged(self, what: str, transaction: bytes, now: Instant) -> Failure | None:
         """What the chain says against `transaction`."""

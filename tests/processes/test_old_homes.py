@@ -47,14 +47,15 @@ def governed(home: Home) -> None:
     home.wait_until(all_vote, "the queens to govern, each with a vote")
 
 
-def decide(home: Home, *voters: Home) -> None:
-    """Propose something, have these operators say yes, and see that everyone knows it to be decided."""
+def decide(home: Home, *voters: Home) -> str:
+    """Propose something, have these operators say yes, and see that everyone knows it to be decided; its id."""
     proposal = home.cli(*PROPOSAL, "--deadline", "10m").json["proposal"]
     for voter in voters:
         voter.wait_until(lambda status: status["consensus"]["open_proposals"] == 1, "the proposal")
         voter.cli("vote", proposal, "approve")
     for one in (home, *voters):
         one.wait_until(lambda _, one=one: decisions(one) == {proposal: "APPROVED"}, "the decision")
+    return str(proposal)
 
 
 def decisions(home: Home) -> dict[str, str]:
@@ -170,8 +171,12 @@ def test_root_keys_replace_a_creator_that_is_lost(four: list[Home], tmp_path: Pa
         )
         is_as_it_was(home, newcomer="delta")
         home.wait_for("later", {"delta": "by delta"})
-    decide(delta, beta, gamma)
+    decision = decide(delta, beta, gamma)
     agree(others)
+    proof, genesis = (str(tmp_path / name) for name in ("decision.json", "genesis"))
+    beta.cli("decisions", "--id", decision, "--output", proof)
+    beta.cli("federation", "genesis", "--out", genesis)
+    assert "decision.json holds." in zenmesh("verify", proof, "--genesis", genesis).out
     for home in others:
         home.kill()
     start(beta).wait_until(lambda status: status["addresses"], "its address")

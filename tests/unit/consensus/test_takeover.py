@@ -19,6 +19,7 @@ from consensus.blocks import (
 )
 from consensus.chain import Chain
 from consensus.membership import MemberState
+from consensus.quorum import QuorumRule, QuorumSetting
 from consensus.takeover import draft, roots
 from consensus.validators import ValidatorSet
 from tests.support.chamber import Chamber
@@ -134,6 +135,12 @@ def test_more_than_two_thirds_of_the_members_sign_at_any_size(members: int, need
         with pytest.raises(ProtocolViolation, match="too little weight"):
             realm.chain.append(block, short)
     realm.chain.append(block, enough)
+
+
+def test_two_takeovers_share_more_than_a_third_of_the_members() -> None:
+    for members in range(1, 1025):
+        needed = QuorumRule(QuorumSetting.BYZANTINE, members).needed(members)
+        assert 3 * (2 * needed - members) > members
 
 
 def supported_by_creator(realm: Realm) -> bytes:

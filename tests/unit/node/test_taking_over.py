@@ -252,6 +252,16 @@ def test_nobody_takes_over_for_nobody() -> None:
     assert "no queen is ready to govern" in said(town.world.ask(town["beta"], DraftTakeover()))
 
 
+def test_who_may_not_sign_drafts_nothing(town: Town) -> None:
+    """Its own queen would not be among those who govern."""
+    for name in OTHERS[1:]:
+        town.world.stop(town[name])
+    town.world.crash(town["beta"])
+    town.world.start(town["beta"])
+    told = said(town.world.ask(town["beta"], DraftTakeover()))
+    assert "no request was made: read-only: asking the other members" in told
+
+
 def test_who_is_behind_drafts_nothing(town: Town) -> None:
     """A later block of the creator that somebody holds comes first."""
     town.node("beta").context.links.members()[0].height += 1
