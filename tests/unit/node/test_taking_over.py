@@ -101,6 +101,7 @@ def test_the_others_take_over_and_decide(town: Town) -> None:
     )
     done = result(submit(town, "delta", drafted, OTHERS))
     assert (done["height"], done["signed_by"], done["voters"]) == (drafted["height"], sorted(OTHERS), sorted(OTHERS))
+    assert town.node("delta").deciding.replica.voting, "it goes on at once, whoever speaks next"
     town.world.run_until(lambda: governed(town))
     assert {node.context.federation for node in town.nodes()} == {federation}
     assert states(town, "gamma") == {"alpha": MemberState.LEARNER, **dict.fromkeys(OTHERS, MemberState.ACTIVE)}
