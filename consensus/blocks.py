@@ -23,6 +23,7 @@ from consensus.statements import Statement
 from wire import cbor, cose, keys
 from wire.errors import BadSignature, DecodeError, Offence
 from wire.ids import Digest, PublicKey, SwarmId, sha256
+from wire.memo import read_once
 from wire.types import KIB, MIB, ContentType
 
 MAX_BLOCK = 1 * MIB
@@ -250,6 +251,7 @@ def encode_tx(body: TxBody) -> bytes:
     return cbor.encode([_KINDS[type(body)], cbor.encode_struct(body)])
 
 
+@read_once
 def decode_tx(raw: bytes) -> TxBody:
     """The transaction in `raw`; raises DecodeError."""
     match cbor.decode(raw, MAX_TX):
@@ -297,8 +299,7 @@ def support(federation: bytes, swarm: SwarmId, term: int, key: keys.SigningKey) 
 
 def sign_core(core: Core, key: keys.SigningKey, content: ContentType = ContentType.COMMIT) -> bytes:
     """One validator's signature on `core`, as it stands in a certificate (64 bytes)."""
-    sealed = cose.seal(content, cbor.encode_struct(core), key, core.federation)
-    return cose.parse(sealed).signature
+    return cose.sign(content, cbor.encode_struct(core), key, core.federation)
 
 
 def make_certificate(core: Core, signers: list[int], signatures: list[bytes], validators: int) -> bytes:

@@ -71,6 +71,7 @@ class Desk:
     def begin_epoch(self) -> None:
         """Another set of voters: nothing that was heard in the epochs before counts in this one."""
         self.validators: ValidatorSet = self.chain.validators()
+        self._seated = self.validators.position(self.me) is not None
         self.rules.begin_epoch(self.validators.epoch)
         self.votes = VoteBook(self.validators)
         self.held = Held()
@@ -93,8 +94,7 @@ class Desk:
     @property
     def voting(self) -> bool:
         """This swarm has a vote in this epoch and does not abstain; the queens govern, by rules that we know."""
-        able = self.chain.governed and not self.abstains and not self.chain.standing.beyond_us
-        return able and self.validators.position(self.me) is not None
+        return self._seated and not self.abstains and self.chain.governed and not self.chain.standing.beyond_us
 
     def leader(self, ahead: int = 0) -> Validator:
         """Who proposes next in this view, or `ahead` views later."""
