@@ -11,9 +11,10 @@ from bootstrap import armour
 from bootstrap.keyfiles import ROOT, write_key
 from bootstrap.takeovers import SIGNED
 from mesh.protocol.commands import FailureKind
+from mesh.protocol.config import NodeConfig
 from tests.support.commands import Machine, command, serving_town
 from tests.support.small_swarms import CREATORS_RULE, Town
-from tests.unit.node.test_taking_over import OTHERS, READY
+from tests.support.takeovers import OTHERS
 from wire.time import SECOND
 
 
@@ -25,7 +26,7 @@ def town() -> Town:
     town.world.run(30 * SECOND)
     for host in town.hosts.values():
         town.world.stop(host)
-    town.config = READY
+    town.config = NodeConfig()
     for name in OTHERS:
         town.world.start(town[name])
     town.world.run(10 * SECOND)

@@ -26,13 +26,13 @@ from mesh.protocol.effects import Send
 from tests.support.governed import propose, refused, result, voting
 from tests.support.small_swarms import CREATORS_RULE, Town
 from tests.support.small_world import WALL_START_MS, Disk, Host
+from tests.support.takeovers import OTHERS
 from wire import cbor
 from wire.ids import PeerId, swarm_id_of
 from wire.keys import SigningKey
 from wire.time import SECOND
 from wire.types import ContentType, MessageType
 
-OTHERS = ("beta", "gamma", "delta")
 READY = NodeConfig(govern_patience=60 * SECOND, voting=VotingPolicy(default=Choice.APPROVE))
 
 
