@@ -14,14 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.blocks import GovernTx, encode_tx, support
+from consensus.blocks import GovernTx, SupportStatement, encode_tx, support
 from consensus.membership import MemberState
 from mesh.protocol.context import Context
 from mesh.protocol.links import Link
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.reach import await_creator
-from wire import cose
-from wire.errors import BadSignature
+from wire import cbor, cose
+from wire.errors import BadSignature, ProtocolViolation
 from wire.ids import PublicKey, SwarmId
 from wire.time import Instant
 from wire.types import KIB, Channel, ContentType, MessageType
@@ -37,6 +37,15 @@ class Wait:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Support:
+    """Who says that it is ready: `raw` is sealed by `key`, which claims to be its swarm's queen in `term`."""
+
+    term: int
+    key: PublicKey
+    raw: bytes
+
+
 _HELD_BACK = Wait(
     "this node holds the handover back", "once all nodes are updated, set `govern = true` in config.toml and restart"
 )
@@ -49,7 +58,7 @@ class Handover:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._supports: dict[SwarmId, tuple[PublicKey, bytes]] = {}
+        self._supports: dict[SwarmId, _Support] = {}
         self._patience: Instant | None = None
         self._signing = False
 
@@ -74,16 +83,20 @@ class Handover:
         links = self._context.links
         mine = {self._context.me.swarm: self._own()} if self._signing and self._ready() else {}
         ready = [swarm for swarm in self._others() if self._supported(swarm) and links.of_swarm(swarm) is not None]
-        return mine | {swarm: self._supports[swarm][1] for swarm in ready}
+        return mine | {swarm: self._supports[swarm].raw for swarm in ready}
 
     def on_support(self, link: Link, raw: bytes) -> None:
-        """A queen is ready; raises RemoteError when it did not say so itself."""
+        """A queen is ready; raises RemoteError when it did not say so itself. In a term of which this chain does not
+        know yet it may be: that shows when the support is used."""
         context = self._context
         envelope = cose.open_as(raw, ContentType.SUPPORT, context.federation, limit=_LIMIT, verify=context.verify)
+        said = cbor.decode_as(envelope.payload, SupportStatement)
         member = context.chain.member(link.swarm) if link.swarm else None
-        if member is None or envelope.kid != member.queen_key:
+        if member is None or (said.federation, said.swarm) != (context.federation, member.swarm):
+            raise ProtocolViolation("a support of another swarm than the sender's, or of another federation")
+        if said.term == member.term and envelope.kid != member.queen_key:
             raise BadSignature("a support that the sender's queen did not sign")
-        self._supports[member.swarm] = member.queen_key, raw
+        self._supports[member.swarm] = _Support(said.term, envelope.kid, raw)
 
     def due(self, now: Instant) -> bytes | None:
         """The transaction that hands over, when it is time: for the creator to order."""
@@ -99,7 +112,7 @@ class Handover:
             voters = chain.state.membership.validators(chain.epoch)
             if now < self._patience or not voters.is_quorum([context.me.swarm, *ready]):
                 return None
-        return encode_tx(GovernTx(tuple(self._supports[swarm][1] for swarm in ready)))
+        return encode_tx(GovernTx(tuple(self._supports[swarm].raw for swarm in ready)))
 
     def wait(self) -> Wait | None:
         """What the handover waits for, as far as this node knows; None once the queens govern."""
@@ -130,7 +143,9 @@ class Handover:
     def _supported(self, swarm: SwarmId) -> bool:
         """This member's present queen is ready: what one of an earlier term said is void."""
         member, given = self._context.chain.member(swarm), self._supports.get(swarm)
-        return member is not None and given is not None and given[0] == member.queen_key
+        if member is None or given is None:
+            return False
+        return (given.term, given.key) == (member.term, member.queen_key)
 
     def _own(self) -> bytes:
         context = self._context

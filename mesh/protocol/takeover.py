@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from consensus.blocks import block_hash
+from consensus.blocks import Core, block_hash
 from consensus.membership import MemberState
 from consensus.takeover import draft, is_signed, roots
+from consensus.validators import ValidatorSet
 from mesh.protocol.admission import append
 from mesh.protocol.commands import Failure, FailureKind, Outcome, Success, TakeOver
 from mesh.protocol.context import Context
@@ -87,19 +88,10 @@ class Takeover:
             chain.check_block(block)
         except RemoteError as error:
             return _no(f"{what}: {error}; {_ANEW}")
-        signed: dict[SwarmId, bytes] = {}
         voters, core = roots(chain), chain.core(block_hash(block), view=0)
-        for row in rows:
-            swarm, signature = SwarmId(row[:16]), row[16:]
-            voter = voters.validator(swarm)
-            if voter is None:
-                return _no(
-                    f"{what}: {swarm.hex()} is no member of this federation, so it does not sign: leave it out"
-                )
-            if len(row) != _SIGNED or not is_signed(core, voter.key, signature, context.verify):
-                reason = "is not by its root key, or for another request: have it signed anew"
-                return _no(f"{what}: the signature of {context.name_of(swarm)} {reason}")
-            signed[swarm] = signature
+        signed = self._signed(what, voters, core, rows)
+        if isinstance(signed, Failure):
+            return signed
         if not voters.is_quorum(signed):
             rest = ", ".join(self._names(v.swarm for v in voters.validators if v.swarm not in signed))
             count = f"{len(signed)} of {voters.total} members have signed, and it takes"
@@ -114,6 +106,23 @@ class Takeover:
         return Success(
             result={"height": chain.height, "signed_by": self._names(signed), "voters": self._names(governing)}
         )
+
+    def _signed(
+        self, what: str, voters: ValidatorSet, core: Core, rows: Iterable[bytes]
+    ) -> dict[SwarmId, bytes] | Failure:
+        """Whose signatures on `core` these are; or which of them does not count, and why."""
+        signed: dict[SwarmId, bytes] = {}
+        for row in rows:
+            swarm, signature = SwarmId(row[:16]), row[16:]
+            voter = voters.validator(swarm)
+            if voter is None:
+                reason = "is no member of this federation, so it does not sign: leave it out"
+                return _no(f"{what}: {swarm.hex()} {reason}")
+            if len(row) != _SIGNED or not is_signed(core, voter.key, signature, self._context.verify):
+                reason = "is not by its root key, or for another request: have it signed anew"
+                return _no(f"{what}: the signature of {self._context.name_of(swarm)} {reason}")
+            signed[swarm] = signature
+        return signed
 
     def _refusal(self, what: str) -> Failure | None:
         """Why there is nothing to take over."""

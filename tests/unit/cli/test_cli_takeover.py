@@ -11,25 +11,17 @@ from bootstrap import armour
 from bootstrap.keyfiles import ROOT, write_key
 from bootstrap.takeovers import SIGNED
 from mesh.protocol.commands import FailureKind
-from mesh.protocol.config import NodeConfig
 from tests.support.commands import Machine, command, serving_town
-from tests.support.small_swarms import CREATORS_RULE, Town
+from tests.support.lost_creator import of_before, start
+from tests.support.small_swarms import Town
 from tests.support.takeovers import OTHERS
-from wire.time import SECOND
 
 
 @pytest.fixture
 def town() -> Town:
     """A federation of before whose creator is gone."""
-    town = Town("alpha", *OTHERS, config=CREATORS_RULE)
-    town.form()
-    town.world.run(30 * SECOND)
-    for host in town.hosts.values():
-        town.world.stop(host)
-    town.config = NodeConfig()
-    for name in OTHERS:
-        town.world.start(town[name])
-    town.world.run(10 * SECOND)
+    town = of_before(*OTHERS)
+    start(town, *OTHERS)
     return town
 
 

@@ -9,21 +9,19 @@ import pytest
 
 from consensus.blocks import Core, RenewTx, block_hash, encode_tx, sign_core
 from consensus.certificates import YEAR_MS, make_member_cert
-from consensus.governance.proposals import Choice
 from consensus.membership import MemberState
 from mesh.protocol.commands import (
     DraftTakeover,
     FailureKind,
     GetStatus,
     MemoryGet,
-    MemoryPut,
     Outcome,
     Renew,
     TakeOver,
 )
-from mesh.protocol.config import NodeConfig, VotingPolicy
 from mesh.protocol.effects import Send
 from tests.support.governed import propose, refused, result, voting
+from tests.support.lost_creator import READY, of_before, start
 from tests.support.small_swarms import CREATORS_RULE, Town
 from tests.support.small_world import WALL_START_MS, Disk, Host
 from tests.support.takeovers import OTHERS
@@ -33,20 +31,6 @@ from wire.keys import SigningKey
 from wire.time import SECOND
 from wire.types import ContentType, MessageType
 
-READY = NodeConfig(govern_patience=60 * SECOND, voting=VotingPolicy(default=Choice.APPROVE))
-
-
-def of_before(*names: str) -> Town:
-    """A federation of before, in which alpha wrote something and all went down."""
-    town = Town("alpha", *names, config=CREATORS_RULE)
-    town.form()
-    town.world.ask(town["alpha"], MemoryPut(key="plan", value=b'"by alpha"'))
-    town.settle()
-    town.world.run(30 * SECOND)  # all know where the others are
-    for host in town.hosts.values():
-        town.world.stop(host)
-    return town
-
 
 @pytest.fixture
 def town() -> Town:
@@ -54,13 +38,6 @@ def town() -> Town:
     town = of_before(*OTHERS)
     start(town, *OTHERS)
     return town
-
-
-def start(town: Town, *names: str, config: NodeConfig = READY) -> None:
-    town.config = config
-    for name in names:
-        town.world.start(town[name])
-    town.world.run(10 * SECOND)
 
 
 def draft(town: Town, name: str) -> Any:
@@ -326,20 +303,3 @@ def test_three_need_the_root_key_of_the_creator_too() -> None:
     result(submit(town, "beta", drafted, ["alpha", "beta", "gamma"]))
     town.world.run_until(lambda: governed(town))
     assert result(propose(town, "beta"))["status"] == "APPROVED"
-
-
-# support
-
-
-def test_what_the_queen_of_an_earlier_term_said_is_void(town: Town) -> None:
-    """The creator orders nothing that is not so; and is not stopped by it."""
-    start(town, "alpha", config=CREATORS_RULE)
-    beta = town.swarms["beta"]
-    town.world.stop(town["beta"])
-    beta.term = 2
-    beta.certify(town.node("gamma").context.federation)
-    start(town, "beta", config=CREATORS_RULE)
-    town.settle()
-    town.world.stop(town["alpha"])
-    town.world.run(SECOND)
-    assert draft(town, "gamma")["supporters"] == ["delta", "gamma"]
