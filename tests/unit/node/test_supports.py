@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consensus.blocks import SupportStatement, support
+from consensus.blocks import GovernTx, SupportStatement, TakeoverTx, encode_tx, support
 from mesh.protocol.commands import DraftTakeover
 from mesh.protocol.outbox import pack
 from tests.support.governed import result
@@ -92,3 +92,16 @@ def test_what_the_queen_of_an_earlier_term_said_is_void() -> None:
     town.world.stop(town["alpha"])
     town.world.run(SECOND)
     assert result(town.world.ask(town["gamma"], DraftTakeover()))["supporters"] == ["delta", "gamma"]
+
+
+@pytest.mark.parametrize("kind", [GovernTx, TakeoverTx])
+def test_no_member_has_the_creator_hand_over(kind: type[GovernTx | TakeoverTx]) -> None:
+    """By a transaction of its own, among the queens that it likes."""
+    town = of_before(*OTHERS)
+    start(town, "alpha", *OTHERS, config=CREATORS_RULE)
+    context = town.node("alpha").context
+    beta = town.swarms["beta"]
+    tx = encode_tx(kind((support(context.federation, swarm_id_of(beta.root.public), 1, beta.queen()),)))
+    town.world.hear(town["alpha"], town["beta"], Channel.MESH, pack(MessageType.TX_SUBMIT, tx))
+    assert not context.chain.governed
+    assert sum(count for what, count in context.counters.items() if what.startswith("offence_")) == 1
