@@ -49,6 +49,7 @@ class TxKind(IntEnum):
     FAILOVER = 10
     RENEW = 11
     EXPIRE = 12
+    TAKEOVER = 13
 
 
 class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -149,6 +150,12 @@ class SupportStatement(Struct, frozen=True, array_like=True, forbid_unknown_fiel
     term: Natural
 
 
+class TakeoverTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The same without the creator, which is lost: see `consensus.takeover`. Ascending by swarm id, none twice."""
+
+    supports: Annotated[tuple[Sealed, ...], Meta(min_length=1, max_length=1024)]
+
+
 class ProposalTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Open a proposal: see `consensus.governance.proposals`."""
 
@@ -218,6 +225,7 @@ TxBody = (
     | FailoverTx
     | RenewTx
     | ExpireTx
+    | TakeoverTx
 )
 
 _BODIES: dict[TxKind, type[TxBody]] = {
@@ -233,6 +241,7 @@ _BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.FAILOVER: FailoverTx,
     TxKind.RENEW: RenewTx,
     TxKind.EXPIRE: ExpireTx,
+    TxKind.TAKEOVER: TakeoverTx,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 

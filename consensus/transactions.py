@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
 from consensus import evidence, succession, tickets
@@ -20,6 +21,7 @@ from consensus.blocks import (
     RenewTx,
     SupportStatement,
     SuspendTx,
+    TakeoverTx,
     TermBumpStatement,
     TermBumpTx,
     TxBody,
@@ -70,6 +72,8 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
             return succession.renew(view, tx), view.standing
         case ExpireTx():
             return succession.expire(view, tx), view.standing
+        case TakeoverTx():
+            return _take_over(view, tx)
         case _:
             assert_never(tx)
 
@@ -199,11 +203,24 @@ def _leave(view: View, tx: LeaveTx) -> Membership:
 
 
 def _govern(view: View, tx: GovernTx) -> tuple[Membership, Standing]:
-    """The creator hands over to the queens that are ready; the others learn again, until they prove to be alive."""
+    """The creator hands over to the queens that are ready."""
+    creator = view.genesis.members[0].swarm
+    return _handed_over(view, [creator, *(_supporter(view, statement) for statement in tx.supports)])
+
+
+def _take_over(view: View, tx: TakeoverTx) -> tuple[Membership, Standing]:
+    """The same where the creator is lost: it learns again like others who are not ready. That root keys sign for it
+    is for the block's certificate to show."""
+    ready = [_supporter(view, statement) for statement in tx.supports]
+    if ready != sorted(set(ready)):
+        raise ProtocolViolation("a takeover whose supporters are not in the order of their ids, each once")
+    return _handed_over(view, ready)
+
+
+def _handed_over(view: View, ready: Sequence[SwarmId]) -> tuple[Membership, Standing]:
+    """Who is ready governs; the others learn again, until they prove to be alive."""
     if view.standing.governed:
         raise Overtaken("the queens govern already")
-    creator = view.genesis.members[0].swarm
-    ready = {creator} | {_supporter(view, statement) for statement in tx.supports}
     membership = view.membership
     for member in membership.members():
         if member.state is MemberState.ACTIVE and member.swarm not in ready:

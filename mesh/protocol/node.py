@@ -221,7 +221,7 @@ class Node:
         self.terms.chain_grew(out)
         self.announcing.chain_grew(now)
         self.admission.chain_grew(out)
-        self.handover.chain_grew(self.may_sign(now), out)
+        self.handover.chain_grew(out)
         self.deciding.chain_grew(now, out)
         self.voting.chain_grew(now, out)
 
@@ -236,7 +236,7 @@ class Node:
             self.announcing.changed(now)  # nobody heard what was said before
         self.announcing.introduce(link, out)
         self.seeking.met(link, now, out)
-        self.handover.established(link, self.may_sign(now), out)
+        self.handover.established(link, out)
         self.deciding.established(link, now, out)
         if claimed:
             self.syncing.want(link.peer)
@@ -316,6 +316,7 @@ class Node:
         self.startup.refit()
         signing = self.may_sign(now)
         self.deciding.allow(signing, now, out)
+        self.handover.allow(signing, out)
         self.voting.chain_grew(now, out)
         self._follow(now, out)
         if signing and not (self.writer.pending and self.fence.closed(now)):
