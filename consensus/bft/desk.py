@@ -71,7 +71,8 @@ class Desk:
     def begin_epoch(self) -> None:
         """Another set of voters: nothing that was heard in the epochs before counts in this one."""
         self.validators: ValidatorSet = self.chain.validators()
-        self._seated = self.validators.position(self.me) is not None
+        seat = self.validators.validator(self.me)
+        self._seated = seat is not None and seat.key == self.rules.public  # else it is another node's by now
         self.rules.begin_epoch(self.validators.epoch)
         self.votes = VoteBook(self.validators)
         self.held = Held()
@@ -93,7 +94,7 @@ class Desk:
 
     @property
     def voting(self) -> bool:
-        """This swarm has a vote in this epoch and does not abstain; the queens govern, by rules that we know."""
+        """This swarm votes in this epoch, with our key, and does not abstain; the queens govern, by known rules."""
         return self._seated and not self.abstains and self.chain.governed and not self.chain.standing.beyond_us
 
     def leader(self, ahead: int = 0) -> Validator:

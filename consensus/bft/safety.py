@@ -36,7 +36,7 @@ from consensus.bft.messages import (
 from consensus.blocks import Core, block_hash, sign_core
 from wire import cbor, cose, keys
 from wire.errors import DecodeError, RemoteError
-from wire.ids import ZERO_DIGEST, Digest, SwarmId
+from wire.ids import ZERO_DIGEST, Digest, PublicKey, SwarmId
 from wire.types import ContentType, MessageType
 
 MAX_RECORD = 3 * 1024 * 1024
@@ -92,6 +92,11 @@ class SafetyRules:
         self._decided = 0  # the last decided height: what was signed up to there is forgotten
 
     # where we stand
+
+    @property
+    def public(self) -> PublicKey:
+        """What others verify our signatures with."""
+        return self._key.public
 
     def begin_epoch(self, epoch: int) -> None:
         """Another set of voters: what was signed in the epochs before binds nobody in this one."""
