@@ -27,7 +27,7 @@ from mesh.protocol.commands import MemoryPut
 from mesh.protocol.config import ProfileName
 from wire.rng import Rng
 
-LIVES = ((10, 60, 60), (100, 60, 60), (1_000, 60, 90))  # swarms, virtual seconds, CPU seconds at most
+LIVES = ((10, 60, 60), (100, 60, 60), (1_000, 60, 600))  # swarms, virtual seconds, CPU seconds at most
 TORTURED, TORTURED_S, AIM_S, LIMIT_S = 100, 600, 30, 120
 _STEP = SECOND // 50  # how often the budget is looked at
 

@@ -23,6 +23,7 @@ from consensus.statements import Statement
 from wire import cbor, cose, keys
 from wire.errors import BadSignature, DecodeError, Offence
 from wire.ids import Digest, PublicKey, SwarmId, sha256
+from wire.memo import read_once
 from wire.types import KIB, MIB, ContentType
 
 MAX_BLOCK = 1 * MIB
@@ -48,6 +49,7 @@ class TxKind(IntEnum):
     FAILOVER = 10
     RENEW = 11
     EXPIRE = 12
+    TAKEOVER = 13
 
 
 class Block(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -148,6 +150,12 @@ class SupportStatement(Struct, frozen=True, array_like=True, forbid_unknown_fiel
     term: Natural
 
 
+class TakeoverTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """The same without the creator, which is lost: see `consensus.takeover`. Ascending by swarm id, none twice."""
+
+    supports: Annotated[tuple[Sealed, ...], Meta(min_length=1, max_length=1024)]
+
+
 class ProposalTx(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Open a proposal: see `consensus.governance.proposals`."""
 
@@ -217,6 +225,7 @@ TxBody = (
     | FailoverTx
     | RenewTx
     | ExpireTx
+    | TakeoverTx
 )
 
 _BODIES: dict[TxKind, type[TxBody]] = {
@@ -232,6 +241,7 @@ _BODIES: dict[TxKind, type[TxBody]] = {
     TxKind.FAILOVER: FailoverTx,
     TxKind.RENEW: RenewTx,
     TxKind.EXPIRE: ExpireTx,
+    TxKind.TAKEOVER: TakeoverTx,
 }
 _KINDS = {body: kind for kind, body in _BODIES.items()}
 
@@ -241,6 +251,7 @@ def encode_tx(body: TxBody) -> bytes:
     return cbor.encode([_KINDS[type(body)], cbor.encode_struct(body)])
 
 
+@read_once
 def decode_tx(raw: bytes) -> TxBody:
     """The transaction in `raw`; raises DecodeError."""
     match cbor.decode(raw, MAX_TX):
@@ -288,8 +299,7 @@ def support(federation: bytes, swarm: SwarmId, term: int, key: keys.SigningKey) 
 
 def sign_core(core: Core, key: keys.SigningKey, content: ContentType = ContentType.COMMIT) -> bytes:
     """One validator's signature on `core`, as it stands in a certificate (64 bytes)."""
-    sealed = cose.seal(content, cbor.encode_struct(core), key, core.federation)
-    return cose.parse(sealed).signature
+    return cose.sign(content, cbor.encode_struct(core), key, core.federation)
 
 
 def make_certificate(core: Core, signers: list[int], signatures: list[bytes], validators: int) -> bytes:

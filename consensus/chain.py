@@ -1,9 +1,8 @@
 """The chain: blocks from the genesis on, each with the certificate that decided it, and the state that they make.
 
-While the creator governs, the validator set of every height is the creator's current queen. One exception: a block
-with the creator's own TERM_BUMP is certified by the new queen, whom the root-signed certificate in that very block
-names: a creator that lost its queen key could never go on otherwise. From the block with GOVERN on, the queens of the
-epoch's active members certify, by their weights.
+While the creator governs, the validator set of every height is the creator's current queen, with two exceptions (see
+`consensus.takeover`). From behind the block with GOVERN on, the queens of the epoch's active members certify, by
+their weights.
 
 A swarm that came by ticket knows one block from its inviter, the anchor: a chain that has another there is refused,
 and one that does not reach it is not believed yet.
@@ -26,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from consensus import image, transactions
+from consensus import image, takeover
 from consensus.blocks import (
     MAX_BLOCK,
     MAX_TX,
@@ -41,15 +40,13 @@ from consensus.blocks import (
 )
 from consensus.genesis import Genesis, parse_genesis
 from consensus.history import History, Landmarks, Record, bounded, hash_of
-from consensus.reader import Reader, alone
+from consensus.reader import Reader
 from consensus.state import Context, State, Step, Surplus
 from consensus.tickets import Anchor
 from consensus.transactions import PROMOTE_HEIGHTS
-from consensus.validators import ValidatorSet
 from wire import cbor, keys
 from wire.errors import Equivocation, Offence, ProtocolViolation, RemoteError
 from wire.ids import Digest, FederationId
-from wire.types import ContentType
 
 _HEADROOM = 4096  # bytes of a block that are not transactions
 _PAGE = 256  # records that are handed over at once
@@ -310,8 +307,8 @@ class Chain(Reader):
         )
 
     def _check_certificate(self, block: Block, digest: Digest, certificate: bytes) -> None:
-        validators = self.validators() if self.governed else self._governor(block)
-        core = validators.open(certificate, ContentType.COMMIT, self.federation_id, self._verify)
+        certifiers, content = takeover.certifiers(self, block, self._verify)
+        core = certifiers.open(certificate, content, self.federation_id, self._verify)
         if (core.height, core.epoch, core.block_hash) != (block.height, block.epoch, digest):
             raise ProtocolViolation("a certificate of another block", Offence.CHAIN)
 
@@ -320,15 +317,6 @@ class Chain(Reader):
         anchor = self._anchor
         if anchor is not None and height == anchor.height and digest != anchor.block_hash:
             raise ProtocolViolation(f"block {height} is not the one that our ticket names", Offence.CHAIN)
-
-    def _governor(self, block: Block) -> ValidatorSet:
-        """The creator alone; with its own new term in the block, already by the key of that term."""
-        creator = self.creator
-        for tx in block.txs:
-            queen = transactions.new_queen_of(decode_tx(tx), creator.swarm, self.federation_id, self._verify)
-            if queen is not None:
-                return alone(creator, queen, self.epoch)
-        return self.validators()
 
     def _before(self, height: int) -> Chain:
         """As it was before the block at an earlier height (rare: only to judge a chain fork)."""

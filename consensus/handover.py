@@ -1,4 +1,4 @@
-"""From the creator's rule to the queens': what GOVERN needs, and what it changes.
+"""From the creator's rule to the queens': what GOVERN, or TAKEOVER where the creator is lost, needs and changes.
 
     statements of the queens that are ready ──► they keep their votes; whoever gave none learns again
     a certificate that ends within 30 days, or has ended ──► ends 30 days after the block
@@ -13,9 +13,10 @@ who were not there and take a later state at its word. Whoever joins afterwards 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from consensus.blocks import GovernTx, SupportStatement
+from consensus.blocks import GovernTx, SupportStatement, TakeoverTx
 from consensus.governance.standing import Standing
 from consensus.membership import Membership, MemberState
 from consensus.view import MAX_STATEMENT, View
@@ -28,11 +29,24 @@ GRACE_MS = 30 * 24 * 3600 * 1000  # after the handover, no certificate of a memb
 
 
 def govern(view: View, tx: GovernTx) -> tuple[Membership, Standing]:
-    """The creator hands over to the queens that are ready; the others learn again, until they prove to be alive."""
+    """The creator hands over to the queens that are ready."""
+    creator = view.genesis.members[0].swarm
+    return _handed_over(view, [creator, *(_supporter(view, statement) for statement in tx.supports)])
+
+
+def take_over(view: View, tx: TakeoverTx) -> tuple[Membership, Standing]:
+    """The same where the creator is lost: it learns again like others who are not ready. That root keys sign for it
+    is for the block's certificate to show."""
+    ready = [_supporter(view, statement) for statement in tx.supports]
+    if ready != sorted(set(ready)):
+        raise ProtocolViolation("a takeover whose supporters are not in the order of their ids, each once")
+    return _handed_over(view, ready)
+
+
+def _handed_over(view: View, ready: Sequence[SwarmId]) -> tuple[Membership, Standing]:
+    """Who is ready governs; the others learn again, until they prove to be alive."""
     if view.standing.governed:
         raise Overtaken("the queens govern already")
-    creator = view.genesis.members[0].swarm
-    ready = {creator} | {_supporter(view, statement) for statement in tx.supports}
     membership = view.membership
     for member in membership.members():
         if member.state is MemberState.ACTIVE and member.swarm not in ready:

@@ -10,6 +10,7 @@ from consensus.fields import Bytes32
 from wire import cbor, cose, keys
 from wire.errors import BadSignature, Offence
 from wire.ids import PublicKey
+from wire.memo import read_once
 from wire.types import ContentType
 
 
@@ -22,6 +23,7 @@ class Statement(Struct, frozen=True, array_like=True, forbid_unknown_fields=True
 StatementT = TypeVar("StatementT", bound=Statement)
 
 
+@read_once
 def open_statement(
     raw: bytes, content: ContentType, kind: type[StatementT], federation: bytes, limit: int, verify: keys.Verify
 ) -> tuple[StatementT, PublicKey]:

@@ -19,6 +19,7 @@ from consensus.blocks import (
     QuarantineTx,
     RenewTx,
     SuspendTx,
+    TakeoverTx,
     TermBumpStatement,
     TermBumpTx,
     TxBody,
@@ -69,6 +70,8 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
             return succession.renew(view, tx), view.standing
         case ExpireTx():
             return succession.expire(view, tx), view.standing
+        case TakeoverTx():
+            return handover.take_over(view, tx)
         case _:
             assert_never(tx)
 

@@ -21,6 +21,7 @@ import cbor2
 from wire import cbor, keys
 from wire.errors import BadSignature, DecodeError, Offence
 from wire.ids import KEY_SIZE, SIGNATURE_SIZE, PublicKey
+from wire.memo import read_once
 
 GENESIS = b""  # stands for the federation id while there is none: in the genesis itself and its certificates
 
@@ -30,8 +31,7 @@ _TAG_SIGN1 = b"\xd2"  # CBOR tag 18
 _SIGNATURE1 = b"\x84\x6aSignature1"  # how a Sig_structure begins: an array of four, a text of ten bytes
 _EDDSA = -8
 _ALG, _CONTENT_TYPE, _KID = 1, 3, 4
-_SMALL = 4096  # bytes of an envelope that is worth keeping
-_KEPT = 256  # envelopes: all members of a federation may beat at one time
+_HEADERS = 1024  # protected headers: each key signs a few kinds of statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +48,25 @@ class Envelope:
 
 def seal(content_type: str, payload: bytes, key: keys.SigningKey, federation: bytes) -> bytes:
     """`payload` signed by `key` for `federation` (32 bytes, or `GENESIS`), as COSE_Sign1 bytes."""
-    protected = _protected(content_type, key.public)
-    signature = key.sign(_signed_bytes(protected, payload, federation))
-    return _TAG_SIGN1 + cbor.encode([protected, {}, payload, signature])
+    signature = sign(content_type, payload, key, federation)
+    return _TAG_SIGN1 + cbor.encode([_protected(content_type, key.public), {}, payload, signature])
+
+
+def sign(content_type: str, payload: bytes, key: keys.SigningKey, federation: bytes) -> bytes:
+    """The signature (64 bytes) of the envelope that `seal` makes of the same."""
+    return key.sign(_signed_bytes(_protected(content_type, key.public), payload, federation))
 
 
 def parse(raw: bytes, limit: int = cbor.DEFAULT_LIMIT) -> Envelope:
-    """The envelope in `raw`, unverified. Small ones read last are kept: gossip is read to relay it, then to use it.
+    """The envelope in `raw`, unverified.
 
     Raises:
         DecodeError: not exactly the structure above, in deterministic form.
     """
-    return _read_once(raw, limit) if len(raw) <= _SMALL else _read(raw, limit)
+    return _read(raw, limit)
 
 
+@read_once
 def _read(raw: bytes, limit: int) -> Envelope:
     if not raw.startswith(_TAG_SIGN1):
         raise DecodeError("not a COSE_Sign1 (CBOR tag 18)")
@@ -76,9 +81,6 @@ def _read(raw: bytes, limit: int) -> Envelope:
     return Envelope(raw, content_type, kid, payload, protected, signature)
 
 
-_read_once = lru_cache(maxsize=_KEPT)(_read)
-
-
 def check(envelope: Envelope, federation: bytes, verify: keys.Verify = keys.verify) -> None:
     """Raises BadSignature unless the envelope was signed by its kid for `federation` (or `GENESIS`)."""
     if not verify(envelope.kid, _signed_bytes(envelope.protected, envelope.payload, federation), envelope.signature):
@@ -88,24 +90,17 @@ def check(envelope: Envelope, federation: bytes, verify: keys.Verify = keys.veri
 def open_as(
     raw: bytes, content_type: str, federation: bytes, *, limit: int, verify: keys.Verify = keys.verify
 ) -> Envelope:
-    """Parse, require `content_type`, and verify; raises DecodeError or BadSignature.
-
-    Small ones opened last are kept, for the same verifier: gossip is opened to relay it, then to use it.
-    """
-    if len(raw) <= _SMALL:
-        return _open_once(raw, content_type, federation, limit, verify)
+    """Parse, require `content_type`, and verify; raises DecodeError or BadSignature."""
     return _open(raw, content_type, federation, limit, verify)
 
 
+@read_once
 def _open(raw: bytes, content_type: str, federation: bytes, limit: int, verify: keys.Verify) -> Envelope:
     envelope = parse(raw, limit)
     if envelope.content_type != content_type:
         raise DecodeError(f"{envelope.content_type} where {content_type} belongs", Offence.PROTOCOL)
     check(envelope, federation, verify)
     return envelope
-
-
-_open_once = lru_cache(maxsize=_KEPT)(_open)
 
 
 def reassemble(content_type: str, payload: bytes, kid: PublicKey, signature: bytes) -> Envelope:
@@ -115,6 +110,7 @@ def reassemble(content_type: str, payload: bytes, kid: PublicKey, signature: byt
     return Envelope(raw, content_type, kid, payload, protected, signature)
 
 
+@lru_cache(maxsize=_HEADERS)
 def _protected(content_type: str, kid: PublicKey) -> bytes:
     header = {_ALG: _EDDSA, _CONTENT_TYPE: str(content_type), _KID: bytes(kid)}
     return bytes(cbor2.dumps(header, canonical=True))

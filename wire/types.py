@@ -81,6 +81,7 @@ class ContentType(StrEnum):
     LEAVE = "application/zenmesh.leave+cbor;v=1"
     FAILOVER = "application/zenmesh.failover+cbor;v=1"
     SUPPORT = "application/zenmesh.support+cbor;v=1"
+    TAKEOVER = "application/zenmesh.takeover+cbor;v=1"
     PROPOSAL = "application/zenmesh.proposal+cbor;v=1"
     BALLOT = "application/zenmesh.ballot+cbor;v=1"
     PRE_PREPARE = "application/zenmesh.pre-prepare+cbor;v=1"

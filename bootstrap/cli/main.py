@@ -31,6 +31,7 @@ from bootstrap.cli import (
     members,
     memories,
     nodes,
+    takeovers,
 )
 from bootstrap.cli.misuse import misuse_of
 
@@ -65,6 +66,9 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
     "backup add": backups.add,
     "backup list": backups.list_,
     "backup remove": backups.remove,
+    "takeover request": takeovers.request,
+    "takeover sign": takeovers.sign,
+    "takeover submit": takeovers.submit,
     "home export": homes.export,
     "home restore": homes.restore,
     "recover": homes.recover,
@@ -84,6 +88,7 @@ COMMANDS: dict[str, Callable[..., int | None]] = {
 GROUPS = {
     "federation": "Found a federation, admit swarms, hand out its genesis.",
     "backup": "Who takes over when the queen of this swarm has failed.",
+    "takeover": "Govern without a creator that is lost before it handed over.",
     "memory": "Federated memory: write your own namespace, read everyone's.",
     "home": "Take a home away in one file, and bring it back.",
     "chaos": "Torture a federation, in a simulated world or live, and reproduce what breaks.",

@@ -17,12 +17,12 @@ from consensus.bft.views import Views
 from consensus.blocks import Block, Core
 from consensus.chain import Chain
 from consensus.quorum import QuorumRule
+from consensus.takeover import certifiers
 from consensus.validators import ValidatorSet
 from mesh.protocol.commits import Commit
 from mesh.protocol.effects import Effect, RecordKind
 from wire.ids import Digest, SwarmId
 from wire.time import Instant
-from wire.types import ContentType
 
 if TYPE_CHECKING:
     from chaos.process import Process
@@ -190,8 +190,8 @@ class _Stale(Chain):
         return Core(self.federation_id, self.validators().epoch, view, self.height + 1, digest)
 
     def _check_certificate(self, block: Block, digest: Digest, certificate: bytes) -> None:
-        validators = self.validators() if self.governed else self._governor(block)
-        validators.open(certificate, ContentType.COMMIT, self.federation_id, self._verify)
+        validators, content = certifiers(self, block, self._verify)
+        validators.open(certificate, content, self.federation_id, self._verify)
 
 
 class Belated(Rules):

@@ -2,7 +2,7 @@
 
 On the chain, QUARANTINED is where a swarm stands that evidence was ordered against. An honest node that comes upon
 two statements of one queen says so (its trace); once all is healed and a quorum is connected, the culprit has lost
-its weight.
+its weight. Evidence is of use once: who was quarantined and then reinstated by the queens starts afresh.
 """
 
 from __future__ import annotations
@@ -33,17 +33,22 @@ class Convicted(Checker):
         self._told: dict[bytes, None] = {}
 
     def grew(self, world: World, process: Process) -> Iterator[str]:
-        if process.host.byzantine or not promised(world):
+        if process.host.byzantine:
             return
         for member in process.node.context.chain.members():
-            if member.state is MemberState.QUARANTINED and member.swarm not in self._told:
+            if member.state is not MemberState.QUARANTINED:
+                continue
+            self._evidence.get(member.name, {}).pop(process.host.name, None)
+            if member.swarm not in self._told and promised(world):
                 self._told[member.swarm] = None
                 if world.owner(member.swarm).honest:
                     yield f"{member.name}, which is honest, is in quarantine"
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         if isinstance(effect, Trace) and effect.record.kind is TraceKind.EQUIVOCATION and process.host.honest:
-            self._evidence.setdefault(str(effect.record.fields["swarm"]), {})[process.host.name] = None
+            culprit = str(effect.record.fields["swarm"])
+            if not _in_quarantine(process, culprit):
+                self._evidence.setdefault(culprit, {})[process.host.name] = None
         return iter(())
 
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
@@ -52,3 +57,9 @@ class Convicted(Checker):
         for culprit, witnesses in self._evidence.items():
             if names & set(witnesses) and world.hosts[culprit].home.swarm in voters and world.quorate(core):
                 yield f"{culprit} contradicted itself before {', '.join(witnesses)}, and still has a vote"
+
+
+def _in_quarantine(process: Process, name: str) -> bool:
+    """Where `process` stands, that swarm has lost its weight already."""
+    members = process.node.context.chain.members()
+    return any(member.name == name and member.state is MemberState.QUARANTINED for member in members)

@@ -71,8 +71,8 @@ class Desk:
     def begin_epoch(self) -> None:
         """Another set of voters: nothing that was heard in the epochs before counts in this one."""
         self.validators: ValidatorSet = self.chain.validators()
-        mine = self.validators.validator(self.me)
-        self._queen = mine is not None and mine.key == self.rules.speaks_by  # not any more, once she was replaced
+        seat = self.validators.validator(self.me)
+        self._seated = seat is not None and seat.key == self.rules.public  # else it is another node's by now
         self.rules.begin_epoch(self.validators.epoch)
         self.votes = VoteBook(self.validators)
         self.held = Held()
@@ -94,9 +94,8 @@ class Desk:
 
     @property
     def voting(self) -> bool:
-        """This queen has her swarm's vote in this epoch and does not abstain; the queens govern, by rules that we
-        know."""
-        return self._queen and self.chain.governed and not self.abstains and not self.chain.standing.beyond_us
+        """This swarm votes in this epoch, with our key, and does not abstain; the queens govern, by known rules."""
+        return self._seated and not self.abstains and self.chain.governed and not self.chain.standing.beyond_us
 
     def leader(self, ahead: int = 0) -> Validator:
         """Who proposes next in this view, or `ahead` views later."""

@@ -94,8 +94,8 @@ class SafetyRules:
     # where we stand
 
     @property
-    def speaks_by(self) -> PublicKey:
-        """The key by which others know what is signed here."""
+    def public(self) -> PublicKey:
+        """What others verify our signatures with."""
         return self._key.public
 
     def begin_epoch(self, epoch: int) -> None:

@@ -33,7 +33,7 @@ class Contradiction:
 class _Ballots:
     """One slot: the first vote of each voter."""
 
-    cores: dict[SwarmId, tuple[bytes, bytes]] = field(default_factory=dict)  # swarm: (core, signature)
+    cores: dict[SwarmId, tuple[Core, bytes]] = field(default_factory=dict)  # swarm: (core, signature)
     by_digest: dict[Digest, dict[SwarmId, bytes]] = field(default_factory=dict)
 
 
@@ -57,11 +57,10 @@ class VoteBook:
     def add(self, phase: Phase, core: Core, voter: SwarmId, signature: bytes) -> Contradiction | None:
         """Book an authentic vote of a validator; says so when it contradicts an earlier one, which stays."""
         ballots = self._slots.setdefault((phase, core.view, core.height), _Ballots())
-        raw = cbor.encode_struct(core)
         if voter in ballots.cores:
             before = ballots.cores[voter]
-            return None if before[0] == raw else self._contradiction(phase, voter, before, (raw, signature))
-        ballots.cores[voter] = (raw, signature)
+            return None if before[0] == core else self._contradiction(phase, voter, before, (core, signature))
+        ballots.cores[voter] = (core, signature)
         ballots.by_digest.setdefault(Digest(core.block_hash), {})[voter] = signature
         return None
 
@@ -82,9 +81,12 @@ class VoteBook:
         self._slots = {slot: ballots for slot, ballots in self._slots.items() if slot[2] > height}
 
     def _contradiction(
-        self, phase: Phase, voter: SwarmId, first: tuple[bytes, bytes], second: tuple[bytes, bytes]
+        self, phase: Phase, voter: SwarmId, first: tuple[Core, bytes], second: tuple[Core, bytes]
     ) -> Contradiction:
         validator = self.validators.validator(voter)
         assert validator is not None, "only validators' votes are booked"
-        one, two = (cose.reassemble(CONTENT[phase], raw, validator.key, sig).raw for raw, sig in (first, second))
+        one, two = (
+            cose.reassemble(CONTENT[phase], cbor.encode_struct(core), validator.key, signature).raw
+            for core, signature in (first, second)
+        )
         return Contradiction(voter, one, two)

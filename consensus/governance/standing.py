@@ -84,7 +84,7 @@ class Standing:
     priorities: Mapping[tuple[str, str], str] = field(default_factory=dict)
     directives: Mapping[ProposalId, Directive] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def beyond_us(self) -> str:
         """Why this code cannot judge what follows; empty when it can."""
         return unknown_rules(self.protocol_version, RULES)

@@ -16,9 +16,11 @@ from dataclasses import MISSING, dataclass, fields
 
 import msgspec
 
+from consensus.blocks import MAX_TX
 from consensus.governance.proposals import MAX_REASONING, Choice, Subject
 from mesh.protocol.commands import (
     Admit,
+    DraftTakeover,
     Failure,
     FailureKind,
     GetDecisions,
@@ -38,8 +40,10 @@ from mesh.protocol.commands import (
     Propose,
     Renew,
     Success,
+    TakeOver,
     Vote,
 )
+from wire.types import KIB
 
 PREFIX = "/v1/"
 
@@ -60,6 +64,8 @@ OPERATIONS: Mapping[str, type[Operation]] = {
     "decisions": GetDecisions,
     "leave": Leave,
     "renew": Renew,
+    "takeover/request": DraftTakeover,
+    "takeover/submit": TakeOver,
 }
 
 STATUS_CODES: Mapping[FailureKind, int] = {
@@ -73,6 +79,7 @@ STATUS_CODES: Mapping[FailureKind, int] = {
 }
 
 MAX_TEXT = 4096  # characters of any text field; a ticket needs about 700
+MAX_LONG_TEXT = {"block": 2 * (MAX_TX + KIB)}  # but for these: in hexadecimal digits
 MAX_VALUE_DEPTH = 64  # nested arrays and objects of a memory value
 MAX_EXPIRY_S = 366 * 24 * 3600
 MAX_DEADLINE_S = 7 * 24 * 3600
@@ -167,8 +174,9 @@ def _value(field: _Field, raw: bytes) -> object:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"{field.name}: {error}") from error
     check = _CHECKS.get(field.name)
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise BadRequest(f"{field.name} has {len(value)} characters, at most {MAX_TEXT} are taken")
+    most = MAX_LONG_TEXT.get(field.name, MAX_TEXT)
+    if isinstance(value, str) and len(value) > most:
+        raise BadRequest(f"{field.name} has {len(value)} characters, at most {most} are taken")
     if check is not None and value is not None:
         check(value)
     return value

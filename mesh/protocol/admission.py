@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consensus.admission import JoinRequest, JoinResponse, JoinStatus
-from consensus.blocks import JoinTx, decode_tx, join_tx
+from consensus.blocks import GovernTx, JoinTx, decode_tx, join_tx
 from consensus.certificates import MemberCert, parse_member_cert
 from consensus.governance.proposals import ProposalId, Subject
 from consensus.governance.tally import Status
@@ -137,15 +137,19 @@ class Admission:
             out.send(forwarded.stranger, Channel.JOIN, MessageType.JOIN_RESPONSE, outcome.response)
 
     def on_transaction(self, transaction: bytes, now: Instant, signing: bool, out: Outbox) -> bool:
-        """A member submits PROMOTE, TERM_BUMP or LEAVE to the creator; True when the chain grew. Raises RemoteError.
+        """A member submits PROMOTE, TERM_BUMP, RENEW or LEAVE to the creator; True when the chain grew. Raises
+        RemoteError.
 
         It repeats what it sent until its chain shows it. On a slow link, or after its disk lost the block, a repeat
         comes after the block was ordered: that is no offence.
         """
         if not self._governs() or not signing:
             return False
-        if isinstance(decode_tx(transaction), JoinTx):
-            raise ProtocolViolation("joins are asked for on the join channel")
+        match decode_tx(transaction):
+            case JoinTx():
+                raise ProtocolViolation("joins are asked for on the join channel")
+            case GovernTx():
+                raise ProtocolViolation("when to hand over is the creator's to say")
         try:
             self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
         except Overtaken:
@@ -306,14 +310,7 @@ class Admission:
     def _order(self, transaction: bytes, now: Instant, out: Outbox) -> None:
         """Put a checked transaction into a block, durably, and tell every member."""
         context = self._context
-        block, certificate = context.chain.propose([transaction], context.wall_ms(now), context.me.queen_key)
-        context.chain.append(block, certificate)
-        record = BlockRecord(block=block, certificate=certificate)
-        out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
-        out.trace(TraceKind.BLOCK_APPLIED, height=context.chain.height, epoch=context.chain.epoch)
-        news = ChainBlocks(height=context.chain.height, blocks=(record,))
-        for link in context.links.members():
-            out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
+        append(context, *context.chain.propose([transaction], context.wall_ms(now), context.me.queen_key), out)
 
     def _pending_response(self, reason: str) -> JoinResponse:
         return self._response(JoinStatus.PENDING, reason)
@@ -335,3 +332,14 @@ class Admission:
 
     def _respond(self, peer: PeerId, response: JoinResponse, out: Outbox) -> None:
         out.send(peer, Channel.JOIN, MessageType.JOIN_RESPONSE, response)
+
+
+def append(context: Context, block: bytes, certificate: bytes, out: Outbox) -> None:
+    """Append a block, durably, and tell every member. Raises RemoteError when it may not be."""
+    context.chain.append(block, certificate)
+    record = BlockRecord(block=block, certificate=certificate)
+    out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
+    out.trace(TraceKind.BLOCK_APPLIED, height=context.chain.height, epoch=context.chain.epoch)
+    news = ChainBlocks(height=context.chain.height, blocks=(record,))
+    for link in context.links.members():
+        out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)

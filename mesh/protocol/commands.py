@@ -163,5 +163,18 @@ class Renew:
     certificate: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftTakeover:
+    """The block by which the members that are ready take over from a creator that is lost: for root keys to sign."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOver:
+    """That block, in hex, and who signed it: each the id of a swarm, then the signature of its root key, in hex."""
+
+    block: str
+    signatures: tuple[str, ...]
+
+
 Read = GetStatus | GetPeers | MemoryGet | MemoryList | Invite | Join | GetMembers | GetProposals | GetDecisions
-Operation = Read | MemoryPut | MemoryRemove | Admit | Propose | Vote | Leave | Renew
+Operation = Read | MemoryPut | MemoryRemove | Admit | Propose | Vote | Leave | Renew | DraftTakeover | TakeOver

@@ -8,7 +8,6 @@ counted and ignored, so that a federation can be upgraded node by node.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from crdt import batch, fork
@@ -33,6 +32,7 @@ from wire import cbor
 from wire.errors import DecodeError, Offence, ProtocolViolation
 from wire.frame import unpack_message
 from wire.ids import PeerId, SwarmId
+from wire.memo import read_once
 from wire.time import Instant
 from wire.types import REGISTRY, Channel, MessageType
 
@@ -43,8 +43,7 @@ Handler = Callable[[Link, bytes, Instant, Outbox], None]
 
 FIRST_SYNC, LAST_SYNC = MessageType.SYNC_HELLO, MessageType.SYNC_HEADER
 _TYPES: dict[int, MessageType] = {kind.value: kind for kind in MessageType}
-_SMALL = 4096  # bytes of a gossip message that is worth keeping: it is read to relay it, then to use it
-_unpack_once = lru_cache(maxsize=256)(unpack_message)
+_unpack_once = read_once(unpack_message)  # gossip: it is read to relay it, then to use it
 _RECEIVED = {kind: f"received_{kind.name.lower()}" for kind in MessageType}  # names of counters
 
 
@@ -152,8 +151,7 @@ class Dispatch:
 
     def _unpack(self, message: bytes, channel: Channel) -> tuple[MessageType | None, bytes]:
         """(type, payload) of a message that may travel here; type None for one that this version does not know."""
-        twice = channel is Channel.GOSSIP and len(message) <= _SMALL
-        code, payload = (_unpack_once if twice else unpack_message)(message)
+        code, payload = (_unpack_once if channel is Channel.GOSSIP else unpack_message)(message)
         kind = _TYPES.get(code)
         if kind is None:
             self._node.context.counters["unknown_messages"] += 1

@@ -222,7 +222,7 @@ class Node:
         self.terms.chain_grew(out)
         self.announcing.chain_grew(now)
         self.admission.chain_grew(out)
-        self.handover.chain_grew(self.may_sign(now), out)
+        self.handover.chain_grew(out)
         self.deciding.chain_grew(now, out)
         self.voting.chain_grew(now, out)
 
@@ -237,7 +237,7 @@ class Node:
             self.announcing.changed(now)  # nobody heard what was said before
         self.announcing.introduce(link, out)
         self.seeking.met(link, now, out)
-        self.handover.established(link, self.may_sign(now), out)
+        self.handover.established(link, out)
         self.deciding.established(link, now, out)
         if claimed:
             self.syncing.want(link.peer)
@@ -266,8 +266,8 @@ class Node:
                 out.trace(TraceKind.DIAL_FAILED, peer=peer, address=address, cause=cause)
                 if final:
                     context.dialer.failed(peer, cause, now)
-            case PeerFound(source=source, peer=peer, addresses=addresses, attributes=attributes):
-                self._found(source, peer, addresses, dict(attributes), now, out)
+            case PeerFound():
+                self.seeking.found(event, now, out)
             case StreamOffence(peer=peer, offence=offence, detail=detail):
                 self.penalties.book(peer, offence, detail, now, out)
             case AddressesChanged(addresses=addresses):
@@ -292,23 +292,6 @@ class Node:
             self.syncing.peer_down(peer)
             out.trace(TraceKind.LINK_DOWN, peer=peer, reason=reason)
 
-    def _found(
-        self,
-        source: str,
-        peer: PeerId,
-        addresses: tuple[str, ...],
-        attributes: dict[str, str],
-        now: Instant,
-        out: Outbox,
-    ) -> None:
-        """Discovery names a peer: its addresses are news if it is a member, or says that it belongs here."""
-        ours = attributes.get("zm.fed", "") == self.context.federation.hex()
-        if self.context.swarm_of(peer) is None and not ours and source == "mdns":
-            self.context.counters["foreign_peers_ignored"] += 1
-            return
-        if self.context.dialer.learn(peer, addresses, source, now):
-            out.trace(TraceKind.PEER_FOUND, source=source, peer=peer, addresses=", ".join(addresses))
-
     def _after(self, now: Instant, out: Outbox) -> None:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""
         self._follow(now, out)
@@ -317,6 +300,7 @@ class Node:
         self.startup.refit()
         signing = self.may_sign(now)
         self.deciding.allow(signing, now, out)
+        self.handover.allow(signing, out)
         self.voting.chain_grew(now, out)
         self._follow(now, out)
         if signing and not (self.writer.pending and self.fence.closed(now)):

@@ -12,6 +12,7 @@ from mesh.protocol import decisions, membership, memory, status
 from mesh.protocol.applications import applications
 from mesh.protocol.commands import (
     Admit,
+    DraftTakeover,
     Failure,
     FailureKind,
     GetDecisions,
@@ -32,12 +33,14 @@ from mesh.protocol.commands import (
     Read,
     Renew,
     Success,
+    TakeOver,
     Vote,
 )
 from mesh.protocol.effects import Reply
 from mesh.protocol.health import HealthBook
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.reach import reach
+from mesh.protocol.takeover import Takeover
 from mesh.protocol.writer import Write
 from wire.errors import RemoteError
 from wire.time import Instant
@@ -51,6 +54,7 @@ class Operations:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._takeover = Takeover(node.context, node.handover)
         self.health = HealthBook(node.context, node.detector)
 
     def execute(self, request_id: int, operation: Operation, now: Instant, out: Outbox) -> None:
@@ -75,6 +79,11 @@ class Operations:
                     self._node.terms.leave(request_id, now)
             case Renew(certificate=certificate):
                 self._renew(request_id, certificate, now, out)
+            case DraftTakeover():
+                out.add(Reply(request_id=request_id, outcome=self._draft(now)))
+            case TakeOver():
+                outcome = self._takeover.submit(operation, out)
+                out.add(Reply(request_id=request_id, outcome=outcome))
             case _:
                 out.add(Reply(request_id=request_id, outcome=self._read(operation, now)))
 
@@ -182,6 +191,12 @@ class Operations:
         refusal = refusal or self._judged(what, transaction, now)
         if self._may(request_id, refusal, out):
             self._node.terms.renew(request_id, bytes.fromhex(text), now)
+
+    def _draft(self, now: Instant) -> Outcome:
+        """A takeover, with this queen among those who are ready; and from a chain that may be believed."""
+        if reason := self._node.read_only_reason(now):
+            return Failure(kind=FailureKind.REJECTED, message=f"no request was made: {reason}", retry_after_s=1.0)
+        return self._takeover.draft()
 
     def _judged(self, what: str, transaction: bytes, now: Instant) -> Failure | None:
         """What the chain says against `transaction`."""

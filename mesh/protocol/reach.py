@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from consensus.membership import SILENT
+from consensus.takeover import roots
 from consensus.validators import ValidatorSet
 from mesh.protocol.context import Context
 from wire.ids import SwarmId
@@ -57,6 +58,7 @@ class Reach:
     needed: int  # weight that decides
     silent: tuple[str, ...]  # names of voters out of reach
     votes_away: tuple[str, ...] = ()  # who counts in the total and does not vote, with the reason
+    mend: str = MEND
 
     @property
     def reason(self) -> str:
@@ -70,7 +72,7 @@ class Reach:
     @property
     def remedy(self) -> str:
         """What would mend it; empty when nothing has to be."""
-        return "" if self.state is QuorumState.QUORATE else MEND
+        return "" if self.state is QuorumState.QUORATE else self.mend
 
     @property
     def refusal(self) -> str:
@@ -93,7 +95,18 @@ def reach(context: Context, now: Instant) -> Reach:
         needed=voters.rule.needed(voters.total),
         silent=silent,
         votes_away=tuple(f"{m.name} ({m.state.name.lower()})" for m in counted),
+        mend=MEND if context.chain.governed else await_creator(context),
     )
+
+
+def await_creator(context: Context) -> str:
+    """What would mend it that the creator, which governs alone, is out of reach."""
+    members = roots(context.chain)
+    needed = members.rule.needed(members.total)
+    keys = (
+        f"{needed} of {members.total} root keys" if needed < members.total else "all root keys, its own among them,"
+    )
+    return f"start its node; where it is lost for good, {keys} take over: `zenmesh takeover request`"
 
 
 def _state(voters: ValidatorSet, heard: list[SwarmId]) -> QuorumState:

@@ -179,7 +179,7 @@ class Terms:
                 return leave_tx(chain.federation_id, me.swarm, me.term, me.queen_key)
             return encode_tx(RenewTx(first))
         if member.term < me.term:
-            if not in_step or not self._startup.majority_answered():
+            if not in_step or not self._startup.majority_answered() or self._overtaken():
                 return None
             head = context.replica.head(Author(me.swarm, member.term))
             close = (head.seq, head.hash) if head else (0, ZERO_DIGEST)
@@ -187,6 +187,12 @@ class Terms:
         if member.state in _RETURNING and in_step and member.not_after_ms > context.wall_ms(now):
             return promote_tx(chain.federation_id, me.swarm, chain.height, chain.head_hash, me.queen_key)
         return None
+
+    def _overtaken(self) -> bool:
+        """This swarm would order its own new term, and others show blocks that it lacks: they may have taken over."""
+        chain = self._context.chain
+        governs = not chain.governed and chain.creator.swarm == self._context.me.swarm
+        return governs and any(link.height > chain.height for link in self._context.links.members())
 
     def _renewed(self, out: Outbox) -> None:
         """Answer whoever's certificate is that of the chain, or was overtaken by a later one."""

@@ -3,7 +3,7 @@
 Events from the network, the control API, discovery and the clock meet in one bounded inbox. The loop takes what has
 gathered, hands each event to the machine, and interprets the effects. Records of one round are written together with
 a single fsync before any later effect of the round is released: group commit, and the one rule of durability. While
-the disk works, the other tasks go on.
+a slow disk works, the other tasks go on (`mesh.runtime.disk`).
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(loop.run)
@@ -43,9 +43,11 @@ from mesh.protocol.events import AddressesChanged, Command, InEvent, NetworkEven
 from mesh.protocol.machine import Machine
 from mesh.protocol.trace import TraceRecord
 from mesh.runtime import clock
+from mesh.runtime.disk import Disk
 from mesh.storage.store import Record, Store
 from wire.errors import Offence
 from wire.ids import PeerId
+from wire.time import Instant
 from wire.types import Channel
 
 EVENTS_PER_ROUND = 64
@@ -94,7 +96,7 @@ class NodeLoop:
     ) -> None:
         self.machine = machine
         self._network = network
-        self._store = store
+        self._disk = Disk(store)
         self._reporter = reporter
         self._upgrade = upgrade
         self._ask = ask
@@ -150,15 +152,16 @@ class NodeLoop:
             nursery.start_soon(self._pump_network)
             nursery.start_soon(self._pump_clock)
             await self._carry_out(first)
+            deadline = self.machine.next_deadline()
             while True:
-                await self._wait()
-                await self._round()
+                await self._wait(deadline)
+                deadline = await self._round()
 
     async def stop(self) -> None:
         """Let the machine say its last words and mark the store clean. Call once `run` was cancelled."""
         self._stopping = True
         await self._carry_out(self.machine.stop(clock.now()))
-        self._store.close(self.machine.clean_mark())
+        self._disk.close(self.machine.clean_mark())
         self._refuse_waiting()
 
     async def _pump_network(self) -> None:
@@ -174,17 +177,17 @@ class NodeLoop:
             self.post(WallClock(ms=clock.wall_ms()))
             await trio.sleep(WALL_CLOCK_PERIOD_S)
 
-    async def _wait(self) -> None:
+    async def _wait(self, deadline: Instant | None) -> None:
         if self._inbox:
             await trio.lowlevel.checkpoint()
             return
-        deadline = self.machine.next_deadline()
         timeout = float("inf") if deadline is None else max(0, deadline - clock.now()) / 1e6
         self._wake = trio.Event()
         with trio.move_on_after(timeout):
             await self._wake.wait()
 
-    async def _round(self) -> None:
+    async def _round(self) -> Instant | None:
+        """What has gathered, then what is due; when there is something to do without either."""
         effects: list[Effect] = []
         for _ in range(min(len(self._inbox), EVENTS_PER_ROUND)):
             event = self._inbox.popleft()
@@ -195,16 +198,18 @@ class NodeLoop:
         deadline = self.machine.next_deadline()
         if deadline is not None and deadline <= now:
             effects += self.machine.tick(now)
+            deadline = self.machine.next_deadline()
+        machine = self.machine
         await self._carry_out(effects)
+        return deadline if machine is self.machine else self.machine.next_deadline()
 
     async def _carry_out(self, effects: list[Effect]) -> None:
         """Release effects in order, each after the records that stand before it are durable."""
         for commit in commits(effects):
             if commit.compact is not None:
-                await trio.to_thread.run_sync(self._store.compact, dict(commit.compact.snapshots))
+                await self._disk.compact(dict(commit.compact.snapshots))
             if commit.records:
-                records = [Record(record.kind, record.body) for record in commit.records]
-                await trio.to_thread.run_sync(self._store.append, records)
+                await self._disk.append([Record(record.kind, record.body) for record in commit.records])
             for effect in commit.rest:
                 await self._release(effect)
 
@@ -213,9 +218,9 @@ class NodeLoop:
             case Persist() | Compact():
                 raise AssertionError("made durable by the commit")
             case SaveFile(name=name, data=data, durable=durable):
-                await trio.to_thread.run_sync(self._store.save_file, name, data, durable)
+                await self._disk.save_file(name, data, durable)
             case Settle():
-                await trio.to_thread.run_sync(self._store.settle)
+                await self._disk.settle()
             case Send(peer=peer, channel=channel, message=message):
                 self._network.send(peer, channel, message)
             case Publish(topic=topic, message=message):

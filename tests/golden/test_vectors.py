@@ -32,7 +32,7 @@ from tests.support.vectors.discovery import heard
 from tests.support.vectors.form import notation
 from wire import cbor, cose, frame, keys
 from wire.errors import DecodeError, Offence, RemoteError, UsageError
-from wire.types import REGISTRY, MessageType
+from wire.types import REGISTRY, ContentType, MessageType
 
 Json = Any
 VECTORS = [
@@ -244,8 +244,14 @@ def read_commit(given: Json, out: Json) -> None:
     core, signers, signatures = cbor2.loads(b(out["certificate"]))
     assert notation(cbor2.loads(core)) == list(given["core"].values())
     assert (core.hex(), signers, notation(signatures)) == (out["core"], b"\x01", [out["signature"]])
+    assert opened(given, out)[1] == [0]
+
+
+def opened(given: Json, holder: Json) -> tuple[blocks.Core, list[int]]:
+    """The certificate in `holder`; of a commit, unless another type of content is named."""
     validators = [keys.PublicKey(b(key)) for key in given["validators"]]
-    assert blocks.open_certificate(b(out["certificate"]), validators, b(given["federation"]), keys.verify)[1] == [0]
+    content = ContentType(given.get("content_type", ContentType.COMMIT))
+    return blocks.open_certificate(b(holder["certificate"]), validators, b(given["federation"]), keys.verify, content)
 
 
 def read_ticket(given: Json, out: Json) -> None:
@@ -346,11 +352,6 @@ def refuse_announcement(given: Json) -> object:
     raise RemoteError("ignored") if packet.refused else AssertionError("nothing was refused")
 
 
-def refuse_commit(given: Json) -> object:
-    validators = [keys.PublicKey(b(key)) for key in given["validators"]]
-    return blocks.open_certificate(b(given["certificate"]), validators, b(given["federation"]), keys.verify)
-
-
 REFUSERS: dict[tuple[str, str], Callable[[Json], object]] = {
     ("cbor", "refused"): lambda given: cbor.decode(b(given["cbor"])),
     ("envelopes", "refused"): lambda given: cose.open_as(
@@ -365,7 +366,7 @@ REFUSERS: dict[tuple[str, str], Callable[[Json], object]] = {
         b(given["certificate"]), b(given["federation"])
     ),
     ("chain", "genesis"): lambda given: genesis.parse_genesis(b(given["genesis"])),
-    ("chain", "commit certificates"): refuse_commit,
+    ("chain", "commit certificates"): lambda given: opened(given, given),
     ("chain", "images"): lambda given: image.decode(b(given["image"]), genesis.parse_genesis(b(given["genesis"])), 0),
     ("tickets", "refused"): lambda given: tickets.parse_ticket(given["text"]),
     ("mdns", "refused announcements"): refuse_announcement,

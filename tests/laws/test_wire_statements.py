@@ -35,9 +35,11 @@ from consensus.blocks import (
     TermBumpStatement,
     TermBumpTx,
     TxBody,
+    block_hash,
     encode_tx,
     join_tx,
     open_certificate,
+    support,
 )
 from consensus.certificates import Backup, make_member_cert, parse_member_cert
 from consensus.chain import Chain
@@ -46,6 +48,7 @@ from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Sub
 from consensus.membership import MemberState
 from consensus.quorum import QuorumRule, QuorumSetting
 from consensus.succession import fail_over
+from consensus.takeover import draft
 from consensus.validators import Validator, ValidatorSet
 from consensus.view import View
 from crdt import batch
@@ -119,6 +122,14 @@ def read_commit(envelope: bytes) -> None:
     commit = cose.open_as(envelope, ContentType.COMMIT, FEDERATION, limit=1024)
     certificate = cbor.encode_struct(Certificate(commit.payload, b"\1", (commit.signature,)))
     open_certificate(certificate, [QUEEN.public], FEDERATION, keys.verify)
+
+
+def read_takeover(envelope: bytes) -> None:
+    """In the certificate of a block by which the founder, alone, takes over from itself."""
+    signed = cose.open_as(envelope, ContentType.TAKEOVER, FEDERATION, limit=1024)
+    block = draft(chain(0), {SWARM: SUPPORT})
+    certificate = cbor.encode_struct(Certificate(signed.payload, b"\1", (signed.signature,)))
+    chain(0).copy(keys.verify).append(block, certificate)
 
 
 def second_certificate(backups: tuple[Backup, ...] = ()) -> bytes:
@@ -221,6 +232,7 @@ CHANGE = cose.seal(
     QUEEN,
     FEDERATION,
 )
+SUPPORT = support(FEDERATION, SWARM, 1, QUEEN)
 GRANT, JOIN = ticket().grant, raw("ticket", "join")
 HEAD = chain(1).head_hash
 HEARTBEAT = Heartbeat(FEDERATION, 0, SWARM, 1, 0, 3, STAMP, 2, 0, HEAD, HEAD, 125)
@@ -271,6 +283,11 @@ STATEMENTS: dict[ContentType, Statement] = {
         key=JOINER_QUEEN,
         payload=body(SupportStatement(FEDERATION, JOINER, 1)),
         read=lambda one: two().check_transaction(encode_tx(GovernTx((one,))), NOW_MS + 3),
+    ),
+    ContentType.TAKEOVER: Statement(
+        key=ROOT,
+        payload=body(chain(0).core(block_hash(draft(chain(0), {SWARM: SUPPORT})), view=0)),
+        read=read_takeover,
     ),
     ContentType.PROPOSAL: Statement(
         key=QUEEN,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from mesh.protocol.commands import FailureKind
 from tests.support.old_homes import WRITTEN, expected, unpack
-from tests.support.processes import Federation, Home, agree, all_vote
+from tests.support.processes import Federation, Home, agree, all_vote, zenmesh
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
 
@@ -39,13 +40,14 @@ def start(home: Home, *others: Home) -> Home:
     return home.run(*(word for other in others for word in ("--bootstrap", other.addresses()[0])))
 
 
-def is_as_it_was(home: Home) -> None:
-    """The same federation with the same members, and all that was ever written."""
+def is_as_it_was(home: Home, newcomer: str | None = None) -> None:
+    """The same federation with the same members, but for one, and all that was ever written."""
     told, status = expected(), home.status()
     assert status["federation_id"] == told["federation_id"]
-    members = {row["swarm"]: {name: row[name] for name in ("peer_id", "swarm_id")} for row in status["members"]}
+    rows = [row for row in status["members"] if row["swarm"] != newcomer]
+    members = {row["swarm"]: {name: row[name] for name in ("peer_id", "swarm_id")} for row in rows}
     assert members == told["members"]
-    assert {row["swarm"]: row["term"] for row in status["members"]} == {"alpha": 1, "beta": 2, "gamma": 1}
+    assert {row["swarm"]: row["term"] for row in rows} == {"alpha": 1, "beta": 2, "gamma": 1}
     assert {key: home.get(key) for key in WRITTEN} == WRITTEN
 
 
@@ -53,14 +55,15 @@ def governed(home: Home) -> None:
     home.wait_until(all_vote, "the queens to govern, each with a vote")
 
 
-def decide(home: Home, *voters: Home) -> None:
-    """Propose something, have these operators say yes, and see that everyone knows it to be decided."""
+def decide(home: Home, *voters: Home) -> str:
+    """Propose something, have these operators say yes, and see that everyone knows it to be decided; its id."""
     proposal = home.cli(*PROPOSAL, "--deadline", "10m").json["proposal"]
     for voter in voters:
         voter.wait_until(lambda status: status["consensus"]["open_proposals"] == 1, "the proposal")
         voter.cli("vote", proposal, "approve")
     for one in (home, *voters):
         one.wait_until(lambda _, one=one: decisions(one) == {proposal: "APPROVED"}, "the decision")
+    return str(proposal)
 
 
 def ends(home: Home) -> list[str]:
@@ -140,3 +143,76 @@ def test_members_whose_certificates_ended_before_have_time_to_renew(aged: list[H
     assert theirs == [f"the certificate of {one} ends in 30 day(s): its operator runs {mends}" for one in others]
     assert beta.cli("renew").json["state"] == "ACTIVE"
     beta.wait_until(lambda _: ends(beta) == theirs, "its renewal")
+
+
+# the creator is lost
+
+
+@pytest.fixture
+def four(homes: list[Home]) -> list[Home]:
+    """The three, and delta, which alpha let in before it came to an end; none of them runs."""
+    alpha, beta, gamma = homes
+    start(alpha.configure(govern=False)).wait_until(lambda status: status["addresses"], "its address")
+    delta = Home(alpha.directory.with_name("delta"), "delta", alpha.launch).init(project="elders")
+    homes.append(delta)
+    start(delta).wait_until(lambda status: status["addresses"], "its address")
+    delta.call("join", {"ticket": alpha.invite()})  # to its node, which has the clock of the others
+    for home in (beta, gamma):
+        start(home, alpha)
+    for home in homes:
+        home.wait_until(lambda status: [row["state"] for row in status["members"]] == ["ACTIVE"] * 4, "delta")
+        home.wait_ready()
+    delta.put("later", "by delta", replicated=True)
+    agree(homes)
+    for home in homes:
+        assert home.stop() == 0
+    return homes
+
+
+def carry(request: Path, *signers: Home) -> list[str]:
+    """Have root keys sign, each where it is kept; the files with the signatures."""
+    files: list[str] = []
+    for home in signers:
+        key, file = home.directory / "keys" / "root.key", request.with_name(f"{home.name}.signed")
+        zenmesh("takeover", "sign", str(request), "--root-key", str(key), "--output", str(file))
+        files.append(str(file))
+    return files
+
+
+def test_root_keys_replace_a_creator_that_is_lost(four: list[Home], tmp_path: Path) -> None:
+    alpha, beta, gamma, delta = four
+    shutil.rmtree(alpha.directory)
+    start(beta).wait_until(lambda status: status["addresses"], "its address")
+    others = [beta, start(gamma, beta), start(delta, beta)]
+    for home in others:
+        home.wait_ready()
+    ready = ["beta", "delta", "gamma"]
+    beta.wait_until(lambda _: beta.call("takeover/request")["supporters"] == ready, "all to be ready")
+    assert "where it is lost for good, 3 of 4 root keys take over: `zenmesh takeover request`" in beta.cli_text(
+        "status"
+    )
+    request = tmp_path / "takeover.request"
+    beta.cli("takeover", "request", "--output", str(request))
+    files = carry(request, *others)
+    few = gamma.cli("takeover", "submit", *files[1:], check=False)
+    assert few.code == FailureKind.NO_QUORUM
+    assert gamma.cli("takeover", "submit", *files).json["voters"] == ready
+    for home in others:
+        home.wait_until(
+            lambda status: status["consensus"]["governed_by"] == "queens" and status["consensus"]["voting"],
+            "its vote",
+        )
+        is_as_it_was(home, newcomer="delta")
+        home.wait_for("later", {"delta": "by delta"})
+    decision = decide(delta, beta, gamma)
+    agree(others)
+    proof, genesis = (str(tmp_path / name) for name in ("decision.json", "genesis"))
+    beta.cli("decisions", "--id", decision, "--output", proof)
+    beta.cli("federation", "genesis", "--out", genesis)
+    assert "decision.json holds." in zenmesh("verify", proof, "--genesis", genesis).out
+    for home in others:
+        home.kill()
+    start(beta).wait_until(lambda status: status["addresses"], "its address")
+    for home in (start(gamma, beta), start(delta, beta), beta):
+        home.wait_until(lambda status: status["consensus"]["voting"], "its vote after a power cut")
+        assert len(decisions(home)) == 1

@@ -113,6 +113,7 @@ def _content_types() -> str:
         ContentType.LEAVE: ("queen key of the member", "[statement](chain.md#leave)"),
         ContentType.FAILOVER: ("queen key of the backup", "[statement](consensus.md#failover)"),
         ContentType.SUPPORT: ("queen key of the member", "[statement](consensus.md#handing-over)"),
+        ContentType.TAKEOVER: ("root key of a member", "[core](chain.md#commit-certificate)"),
         ContentType.PROPOSAL: ("queen key of the proposer", "[proposal](consensus.md#proposals)"),
         ContentType.BALLOT: ("queen key of the voter", "[ballot](consensus.md#ballots)"),
         ContentType.PRE_PREPARE: ("leader", "[core](chain.md#commit-certificate)"),

@@ -37,6 +37,7 @@ from tests.support.protocol_examples import (
     ROOT,
     YEAR_MS,
 )
+from tests.support.vectors import takeovers
 from tests.support.vectors.form import File, Section, Vector
 from tests.support.vectors.scene import SWARM, genesis, raw, ticket
 from wire import cbor, cose
@@ -67,7 +68,7 @@ def chain() -> File:
             Section(
                 name="transactions",
                 about="Each kind, from its fields. `statement` is what the queen key of `seed` seals.",
-                vectors=[*_transactions(), *_successions()],
+                vectors=[*_transactions(), *_successions(), takeovers.transaction()],
             ),
             _blocks(),
             _images(),
@@ -337,6 +338,7 @@ def _commits() -> Section:
                 given={"seed": QUEEN.seed, "core": core, **judged},
                 out={"core": cbor.encode_struct(core), "signature": sign_core(core, QUEEN), "certificate": whole},
             ),
+            *takeovers.certificates(),
             *(
                 Vector(name=name, about=why, given={"certificate": made, **judged}, refused=offence)
                 for name, made, offence, why in cases

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mesh.api import routes
 from mesh.protocol.commands import (
+    DraftTakeover,
     Failure,
     FailureKind,
     GetDecisions,
@@ -25,6 +26,7 @@ from mesh.protocol.commands import (
     MemoryPut,
     Propose,
     Success,
+    TakeOver,
     Vote,
 )
 
@@ -44,6 +46,12 @@ ACCEPTED = [
     ("members", b"", GetMembers()),
     ("proposals", b"", GetProposals()),
     ("leave", b"{}", Leave()),
+    ("takeover/request", b"", DraftTakeover()),
+    (
+        "takeover/submit",
+        json.dumps({"block": "ab" * 60_000, "signatures": ["cd"]}).encode(),
+        TakeOver(block="ab" * 60_000, signatures=("cd",)),
+    ),
     ("decisions", b"", GetDecisions()),
     ("decisions", b'{"since": 7}', GetDecisions(since=7)),
     ("decisions", b'{"proposal": "0af3"}', GetDecisions(proposal="0af3")),
@@ -74,6 +82,9 @@ REFUSED = [
     ("decisions", b'{"proposal": ""}', "1 to 32 hexadecimal digits"),
     ("decisions", b'{"proposal": "0AF3"}', "1 to 32 hexadecimal digits"),
     ("vote", b'{"proposal": "0a", "choice": "maybe"}', "one of approve, reject, abstain"),
+    ("takeover/submit", b'{"block": "%s", "signatures": []}' % (b"ab" * 66_561), "at most 133120 are taken"),
+    ("takeover/submit", b'{"block": "ab"}', "needs the field 'signatures'"),
+    ("takeover/submit", b'{"block": "ab", "signatures": "ab"}', "signatures: Expected `array`"),
     ("vote", b'{"proposal": "0a"}', "needs the field 'choice'"),
     ("vote", b'{"proposal": "0a", "choice": "reject", "reason": "%s"}' % (b"x" * 513), "at most 512"),
     ("propose", b'{"subject": "WEATHER", "action": "a", "details": {}}', "one of RESOURCE_ALLOCATION"),
@@ -137,11 +148,12 @@ def test_the_table_of_operations_is_whole() -> None:
     source = Path(routes.__file__).read_text()
     for kind in routes.OPERATIONS.values():
         assert kind.__name__ in source
-    assert len(set(routes.OPERATIONS.values())) == 16
+    assert len(set(routes.OPERATIONS.values())) == 18
 
 
 def test_what_changes_nothing_and_has_no_fields_may_be_asked_for_by_get() -> None:
-    assert [name for name in routes.OPERATIONS if routes.by_get(name)] == ["status", "peers", "members", "proposals"]
+    by_get = [name for name in routes.OPERATIONS if routes.by_get(name)]
+    assert by_get == ["status", "peers", "members", "proposals", "takeover/request"]
 
 
 def test_who_waits_for_a_decision_is_given_the_time_that_it_may_take() -> None:

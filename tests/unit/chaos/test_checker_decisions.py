@@ -188,6 +188,12 @@ def noted(kind: TraceKind, **fields: str) -> Effect:
 
 
 EVIDENCE = Releases("s1", noted(TraceKind.EQUIVOCATION, swarm="s2"))
+PARDONED = (
+    Is("s2", byzantine=True),
+    EVIDENCE,
+    Holds("s1", A, proof(A), standing_of("s2", MemberState.QUARANTINED)),
+    Holds("s1", A, proof(A), standing_of("s2", MemberState.ACTIVE)),
+)
 CONVICTED = {
     "nobody honest is in quarantine": Rule(
         checker=Convicted,
@@ -206,6 +212,18 @@ CONVICTED = {
         checker=Convicted,
         good=(Is("s2", byzantine=True), EVIDENCE, Ends("s3", "s4")),
         bad=(Is("s2", byzantine=True), EVIDENCE, Ends("s1", "s3", "s4")),
+        said=("s2 contradicted itself before s1, and still has a vote",),
+    ),
+    "evidence is of use once, and what is said after a pardon is new": Rule(
+        checker=Convicted,
+        good=(*PARDONED, Ends("s1", "s3", "s4")),
+        bad=(*PARDONED, EVIDENCE, Ends("s1", "s3", "s4")),
+        said=("s2 contradicted itself before s1, and still has a vote",),
+    ),
+    "nor is what is seen of who is in quarantine": Rule(
+        checker=Convicted,
+        good=(*PARDONED[:-1], EVIDENCE, PARDONED[-1], Ends("s1", "s3", "s4")),
+        bad=(*PARDONED[:1], EVIDENCE, PARDONED[-1], Ends("s1", "s3", "s4")),
         said=("s2 contradicted itself before s1, and still has a vote",),
     ),
 }

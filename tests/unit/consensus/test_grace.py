@@ -10,7 +10,8 @@ from consensus.handover import GRACE_MS
 from consensus.image import decode, encode
 from consensus.membership import MemberState
 from tests.support.chamber import Chamber
-from tests.support.realm import CREATED_MS, DAY_MS, Realm, queen, swarm
+from tests.support.realm import CREATED_MS, CREATOR, DAY_MS, Realm, queen, swarm
+from tests.support.takeovers import certificate, of_before, supported
 from wire.errors import Overtaken, ProtocolViolation
 
 HANDOVER_MS = CREATED_MS + 400 * DAY_MS  # the creator's own certificate ended more than a month ago
@@ -112,3 +113,13 @@ def test_a_federation_that_is_born_governed_has_the_ends_that_its_certificates_s
     chamber = Chamber(1, at=0, realm=realm)
     chamber.grow(chamber.block(1, realm.join("beta", not_after_ms=soon + DAY_MS)))
     assert chamber.chain.member(swarm("beta")).not_after_ms == soon + DAY_MS  # type: ignore[union-attr]
+
+
+def test_root_keys_that_take_over_give_a_month_from_the_creators_last_block() -> None:
+    realm = of_before(*READY)
+    realm.now_ms = HANDOVER_MS - 1_000
+    realm.order(realm.approve("eve", not_after_ms=HANDOVER_MS + YEAR_MS))
+    block = supported(realm, *READY)
+    realm.chain.append(block, certificate(realm, block, *READY, CREATOR))
+    ends = {member.name: member.not_after_ms for member in realm.chain.members()}
+    assert ends == {**dict.fromkeys((CREATOR, *READY), GRACE_ENDS_MS + 1), "eve": HANDOVER_MS + YEAR_MS}

@@ -176,6 +176,14 @@ def test_another_epoch_begins_with_view_0_and_other_voters() -> None:
     assert [type(effect) for effect in late] == [Serve]
 
 
+def test_who_was_given_another_key_says_nothing_with_the_old_one() -> None:
+    chamber = Chamber(at=0)
+    chamber.submit(chamber.proposal_tx(1))
+    said = chamber.grow(chamber.block(1, chamber.realm.bump(chamber.me, 2)))
+    assert not chamber.replica.voting
+    assert [effect for effect in (*said, *chamber.tick(60)) if isinstance(effect, Say)] == []
+
+
 def test_who_leaves_is_voting_no_more() -> None:
     chamber = Chamber(at=1)
     chamber.grow(chamber.block(1, chamber.realm.leave(chamber.me)))

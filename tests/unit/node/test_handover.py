@@ -77,7 +77,8 @@ def test_without_the_creator_all_wait_for_it(town: Town) -> None:
     for name in ("beta", "gamma"):
         assert handover(town, name) == {
             "reason": "waiting for alpha to hand over, which is out of reach",
-            "remedy": "start its node",
+            "remedy": "start its node; where it is lost for good, all root keys, its own among them, take over: "
+            "`zenmesh takeover request`",
         }
 
 
