@@ -2,7 +2,8 @@
 
 On the chain, QUARANTINED is where a swarm stands that evidence was ordered against. An honest node that comes upon
 two statements of one queen says so (its trace); once all is healed and a quorum is connected, the culprit has lost
-its weight. Evidence is of use once: who was quarantined and then reinstated by the queens starts afresh.
+its weight, or another queen has followed: nobody is convicted of what his swarm signed by the key of before. Evidence
+is of use once: who was quarantined and then reinstated by the queens starts afresh.
 """
 
 from __future__ import annotations
@@ -53,9 +54,10 @@ class Convicted(Checker):
 
     def ended(self, world: World, core: Sequence[Host]) -> Iterator[str]:
         names = {host.name for host in core if host.boots == 1}
-        voters = {voter.swarm for voter in world.ledger.chain.validators().validators}
+        voters = world.ledger.chain.validators()
         for culprit, witnesses in self._evidence.items():
-            if names & set(witnesses) and world.hosts[culprit].home.swarm in voters and world.quorate(core):
+            votes = voters.by_key(world.hosts[culprit].home.queen.public)  # unless another queen followed
+            if names & set(witnesses) and votes and world.quorate(core):
                 yield f"{culprit} contradicted itself before {', '.join(witnesses)}, and still has a vote"
 
 

@@ -263,9 +263,9 @@ class Steps:
 
 
 class Is:
-    """A host is in a plight: `robbed`, `rotten`, `byzantine`."""
+    """A host is in a plight: `robbed`, `rotten`, `byzantine`, or has another `home`."""
 
-    def __init__(self, host: str, **plight: bool) -> None:
+    def __init__(self, host: str, **plight: object) -> None:
         self.host, self.plight = host, plight
 
     def shown(self, stage: Stage) -> Iterator[str]:

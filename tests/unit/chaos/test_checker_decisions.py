@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -188,6 +189,7 @@ def noted(kind: TraceKind, **fields: str) -> Effect:
 
 
 EVIDENCE = Releases("s1", noted(TraceKind.EQUIVOCATION, swarm="s2"))
+BEFORE = dataclasses.replace(HOMES["s2"], queen=keys.SigningKey(bytes(32)))  # another key has the vote of s2
 PARDONED = (
     Is("s2", byzantine=True),
     EVIDENCE,
@@ -211,6 +213,12 @@ CONVICTED = {
     "who contradicted itself is": Rule(
         checker=Convicted,
         good=(Is("s2", byzantine=True), EVIDENCE, Ends("s3", "s4")),
+        bad=(Is("s2", byzantine=True), EVIDENCE, Ends("s1", "s3", "s4")),
+        said=("s2 contradicted itself before s1, and still has a vote",),
+    ),
+    "but not for what the queen before it said": Rule(
+        checker=Convicted,
+        good=(Is("s2", byzantine=True, home=BEFORE), EVIDENCE, Ends("s1", "s3", "s4")),
         bad=(Is("s2", byzantine=True), EVIDENCE, Ends("s1", "s3", "s4")),
         said=("s2 contradicted itself before s1, and still has a vote",),
     ),
