@@ -238,12 +238,8 @@ class Node:
         self.seeking.met(link, now, out)
         self.handover.established(link, out)
         self.deciding.established(link, now, out)
-        if claimed:
-            self.syncing.want(link.peer)
-        elif link.hello.state_root == self.context.replica.root():
-            self.syncing.agrees(link.peer)
-        else:
-            self.syncing.differs(link, link.hello.state_root, now)
+        self.detector.met(link, out)
+        self.syncing.met(link, claimed, now)
 
     # events
 
