@@ -309,7 +309,7 @@ class Node:
         self._follow(now, out)
         for peer, offence, detail in out.blamed:
             self.penalties.book(peer, offence, detail, now, out)
-        self.startup.refit()
+        self.startup.refit(out)
         signing = self.may_sign(now)
         self.deciding.allow(signing, now, out)
         self.handover.allow(signing, out)
