@@ -24,6 +24,7 @@ class Host:
     clocks: Clocks = field(default_factory=Clocks)
     process: Process | None = None
     boots: int = 0
+    height: int = 0  # of its chain, as its last step left it
     lag: int = 0  # microseconds by which every event is handled late
     leaves: Left = Left.KILL  # what the next crash takes along
     robbed: bool = False  # its disk was lost or taken back: what it signed may be forgotten

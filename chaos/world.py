@@ -111,10 +111,11 @@ class World:
         disk = SimulatedDisk(rng=self.rng.split(f"{name}/disk"))
         Store.create(STATE, disk)
         store, _ = Store.open(STATE, disk)
+        host = self.hosts[name] = self._addresses[address] = Host(name, home, address, disk)
         if name not in self.scenario.late:
             store.append(self.colony.chain)
+            host.height = self.colony.verified.height
         store.close(b"")
-        host = self.hosts[name] = self._addresses[address] = Host(name, home, address, disk)
         self._owners.setdefault(home.swarm, host)
         self._peers.setdefault(home.peer, host)
         return host
@@ -122,6 +123,10 @@ class World:
     def host_of(self, peer: PeerId) -> Host | None:
         """The first host of a peer."""
         return self._peers.get(peer)
+
+    def instances(self, peer: PeerId) -> list[Host]:
+        """All hosts of a peer, none of which others can tell from the rest: twins have one key."""
+        return [host for host in self.hosts.values() if host.peer == peer]
 
     def owner(self, swarm: bytes) -> Host:
         """The first host of a swarm."""
@@ -168,10 +173,14 @@ class World:
         return member is not None and member.peer == host.peer
 
     def quorate(self, hosts: Sequence[Host]) -> bool:
-        """Those of `hosts` who can be counted on decide: honest queens, on whose disks nothing rotted."""
-        sound = [host.home.swarm for host in hosts if host.honest and not host.rotten and self.speaks(host)]
-        voters = self.ledger.chain.validators()
-        return voters.weight(sound) >= quorum(voters)
+        """Those of `hosts` who can be counted on decide: honest queens, on whose disks nothing rotted. Who votes is
+        by the chain that they hold: somebody else may hold a block that nobody else does, and be down, or lose it.
+        """
+        sound = [host for host in hosts if host.honest and not host.rotten]
+        held = min(max((host.height for host in sound), default=0), self.ledger.height)
+        membership, voters = self.ledger.state(held).membership, self.ledger.voters(held + 1)
+        queens = [host.home.swarm for host in sound if membership.by_peer(host.peer)]
+        return voters.weight(queens) >= quorum(voters)
 
     def crashed(self, host: Host, why: str, leaves: Left | None = None) -> None:
         """The process of `host` is gone; what its disk keeps depends on how. A power cut tells nobody."""
@@ -253,11 +262,12 @@ class World:
     def watch(self, process: Process, event: InEvent) -> None:
         """Tell the observers of a step; who was late starts once a chain names it."""
         chain = process.node.context.chain
+        process.host.height = chain.height
         if chain.height > self.ledger.height and not process.host.byzantine:
             self.ledger.follow(chain)
-            for name in self.scenario.late:
-                if self.hosts[name].boots == 0:
-                    self.start(self.hosts[name])
+        for name in self.scenario.late:  # whoever made the ledger follow: a checker may have been quicker
+            if self.hosts[name].boots == 0:
+                self.start(self.hosts[name])
         for observer in self.observers:
             observer.stepped(self, process, event)
 

@@ -24,14 +24,12 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
 
-from msgspec.structs import astuple
-
 from consensus.certificates import Backup, MemberCert
 from consensus.quorum import SMALL_FEDERATION, QuorumRule, QuorumSetting, clamped
+from consensus.state_hash import hash_of
 from consensus.validators import Validator, ValidatorSet
-from wire import cbor
 from wire.errors import Offence, Overtaken, ProtocolViolation, RemoteError
-from wire.ids import Digest, PeerId, PublicKey, SwarmId, tagged_hash
+from wire.ids import Digest, PeerId, PublicKey, SwarmId
 
 
 class MemberState(IntEnum):
@@ -156,31 +154,21 @@ class Membership:
     @cached_property
     def state_hash(self) -> Digest:
         """A hash of everything here; equal on every node at one height."""
-        rows = [
-            [
-                m.swarm, m.name, m.project, m.root_key, int(m.state), m.weight, m.certified_weight, m.term, m.inviter,
-                m.not_after_ms, [[t, x.queen_key, x.peer, x.close] for t, x in sorted(m.terms.items())],
-            ]
-            for _, m in sorted(self.everyone.items())
-        ]  # fmt: skip
-        grown: list[object] = [self.peak] if self.peak > len(self.members()) else []
-        spares = [[s, [[*astuple(b)] for b in m.backups]] for s, m in sorted(self.everyone.items()) if m.backups]
-        if spares:  # a chain without backups has the hashes that it always had
-            grown.append(spares)
-        parts = [self.setting.value, rows, sorted(self.consumed), *grown]
-        return tagged_hash("zenmesh/membership", cbor.encode(parts))
+        return hash_of(self)
 
     # changing
 
     def join(
         self, cert: MemberCert, state: MemberState, inviter: SwarmId | None, ticket_id: bytes | None
     ) -> Membership:
-        """The swarm of `cert` belongs; raises ProtocolViolation when it does already or its name is taken."""
+        """The swarm of `cert` belongs; raises RemoteError when it does already, its name is taken, or it was
+        expelled."""
         if self.member(cert.swarm) is not None:
             raise ProtocolViolation(f"{cert.name} is a member already")
         if self.by_name(cert.name) is not None:
             raise ProtocolViolation(f"the name {cert.name!r} is taken: choose another with `zenmesh init --swarm`")
         self._check_nodes(cert)
+        self.check_returns(cert.swarm)
         past = self.everyone.get(cert.swarm)
         if past is not None and cert.term <= past.term:
             raise ProtocolViolation(f"this swarm was a member before: it returns with a term after {past.term}")
@@ -201,6 +189,12 @@ class Membership:
         )
         consumed = {**self.consumed, ticket_id: None} if ticket_id else self.consumed
         return self._with(member, consumed)
+
+    def check_returns(self, swarm: SwarmId) -> None:
+        """Raises Overtaken for one that was expelled: no ticket and no admission undoes what was decided."""
+        past = self.everyone.get(swarm)
+        if past is not None and past.state is MemberState.EXPELLED:
+            raise Overtaken("this swarm was expelled: the members alone bring it back (`zenmesh reinstate`)")
 
     def promote(self, swarm: SwarmId) -> Membership:
         """A learner, or one that was suspended, gets its weight."""
@@ -258,7 +252,9 @@ class Membership:
         return self._with(replace(self._require(swarm), state=state))
 
     def leave(self, swarm: SwarmId) -> Membership:
-        """A member goes, of its own will."""
+        """A member goes, of its own will; raises Overtaken from a quarantine, which a ticket would end otherwise."""
+        if self._require(swarm).state is MemberState.QUARANTINED:
+            raise Overtaken("who is in quarantine cannot leave: the members reinstate or expel it")
         return self.put(swarm, MemberState.LEFT)
 
     def readmit(self, swarm: SwarmId) -> Membership:

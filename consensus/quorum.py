@@ -68,17 +68,6 @@ class QuorumRule:
         """The least weight of `total` that decides."""
         return total // 2 + 1 if self.name is QuorumName.MAJORITY else 2 * total // 3 + 1
 
-    @property
-    def crash_faults_tolerated(self) -> int:
-        """Members of equal weight that may be down while the others decide."""
-        n = self.members
-        return max(n - 1, 0) // 2 if self.name is QuorumName.MAJORITY else max(n - 1, 0) // 3
-
-    @property
-    def byzantine_faults_tolerated(self) -> int:
-        """Members of equal weight that may lie."""
-        return 0 if self.name is QuorumName.MAJORITY else max(self.members - 1, 0) // 3
-
 
 def clamped(weights: dict[SwarmId, int]) -> dict[SwarmId, int]:
     """`weights` with each cut to one level, the highest that is at most ⌊(W-1)/3⌋ of what is left, W."""

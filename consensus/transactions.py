@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import assert_never
 
-from consensus import evidence, succession, tickets
+from consensus import evidence, handover, succession, tickets
 from consensus.blocks import (
     BallotTx,
     ExpireTx,
@@ -19,7 +18,6 @@ from consensus.blocks import (
     ProposalTx,
     QuarantineTx,
     RenewTx,
-    SupportStatement,
     SuspendTx,
     TakeoverTx,
     TermBumpStatement,
@@ -57,7 +55,7 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
         case LeaveTx():
             return _leave(view, tx), view.standing
         case GovernTx():
-            return _govern(view, tx)
+            return handover.govern(view, tx)
         case ProposalTx():
             return view.membership, _propose(view, tx)
         case BallotTx():
@@ -73,7 +71,7 @@ def apply(view: View, tx: TxBody) -> tuple[Membership, Standing]:
         case ExpireTx():
             return succession.expire(view, tx), view.standing
         case TakeoverTx():
-            return _take_over(view, tx)
+            return handover.take_over(view, tx)
         case _:
             assert_never(tx)
 
@@ -90,6 +88,7 @@ def _join(view: View, tx: JoinTx) -> Membership:
     cert = parse_member_cert(tx.certificate, view.federation, view.verify)
     if cert.body.not_after_ms <= view.time_ms:
         raise ProtocolViolation("the certificate has expired: make a new one with `zenmesh join`")
+    view.membership.check_returns(cert.swarm)  # before anybody is asked to vote on it
     inviter, ticket_id = _voucher(view, tx)
     return view.membership.join(cert, MemberState.LEARNER, inviter, ticket_id)
 
@@ -200,43 +199,6 @@ def _leave(view: View, tx: LeaveTx) -> Membership:
     if member.swarm == view.genesis.members[0].swarm and not view.standing.governed:
         raise ProtocolViolation("the creator governs this federation and cannot leave it")
     return view.membership.leave(member.swarm)
-
-
-def _govern(view: View, tx: GovernTx) -> tuple[Membership, Standing]:
-    """The creator hands over to the queens that are ready."""
-    creator = view.genesis.members[0].swarm
-    return _handed_over(view, [creator, *(_supporter(view, statement) for statement in tx.supports)])
-
-
-def _take_over(view: View, tx: TakeoverTx) -> tuple[Membership, Standing]:
-    """The same where the creator is lost: it learns again like others who are not ready. That root keys sign for it
-    is for the block's certificate to show."""
-    ready = [_supporter(view, statement) for statement in tx.supports]
-    if ready != sorted(set(ready)):
-        raise ProtocolViolation("a takeover whose supporters are not in the order of their ids, each once")
-    return _handed_over(view, ready)
-
-
-def _handed_over(view: View, ready: Sequence[SwarmId]) -> tuple[Membership, Standing]:
-    """Who is ready governs; the others learn again, until they prove to be alive."""
-    if view.standing.governed:
-        raise Overtaken("the queens govern already")
-    membership = view.membership
-    for member in membership.members():
-        if member.state is MemberState.ACTIVE and member.swarm not in ready:
-            membership = membership.put(member.swarm, MemberState.LEARNER)
-    return membership, view.standing.activated()
-
-
-def _supporter(view: View, raw: bytes) -> SwarmId:
-    envelope = cose.open_as(raw, ContentType.SUPPORT, view.federation, limit=MAX_STATEMENT, verify=view.verify)
-    statement = cbor.decode_as(envelope.payload, SupportStatement)
-    member = view.membership.member(SwarmId(statement.swarm))
-    if member is None or (statement.term, envelope.kid) != (member.term, member.queen_key):
-        raise BadSignature("a support that the member's queen did not sign")
-    if statement.federation != view.federation or member.state is not MemberState.ACTIVE:
-        raise ProtocolViolation("a support of another federation, or of one who has no weight")
-    return member.swarm
 
 
 def _propose(view: View, tx: ProposalTx) -> Standing:

@@ -59,12 +59,12 @@ def awaited(world: World, core: Sequence[Host]) -> list[Vacancy]:
         member = world.ledger.chain.member(host.home.swarm)
         if member is None or host.process is None or not host.honest or host.rotten:
             continue
-        queen = world.host_of(member.peer)
-        gone = queen is not None and queen.process is None and queen not in core
+        queens = world.instances(member.peer)  # a twin of hers that runs answers for her
+        gone = all(queen.process is None and queen not in core for queen in queens)
         if gone and member.queen_key != host.home.queen.public and _heir(host, member.backups):
             if member.state in (MemberState.ACTIVE, MemberState.SUSPENDED, MemberState.TAKING_OVER):
                 found[member.swarm] = Vacancy(member.swarm, member.name, fenced=False)
-        elif queen is host and member.state is MemberState.TAKING_OVER:
+        elif host in queens and member.state is MemberState.TAKING_OVER:
             found[member.swarm] = Vacancy(member.swarm, member.name, fenced=True)
     return list(found.values())
 

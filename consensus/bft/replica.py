@@ -72,7 +72,7 @@ class Replica:
 
     @property
     def voting(self) -> bool:
-        """This replica's swarm has a vote in the present epoch, and uses it."""
+        """This queen has her swarm's vote in the present epoch, and uses it."""
         return self._desk.voting
 
     @property

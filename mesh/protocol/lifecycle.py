@@ -4,6 +4,7 @@ A pure function of what the node sees, evaluated after every event; the table be
 
 | state | first row whose condition holds |
 |---|---|
+| INIT | its swarm belongs to no federation any more |
 | RECOVERING | was its swarm's queen, and another one took over |
 | OPERATIONAL | in step with the federation, and more than half of the members are linked (or there is nobody else) |
 | RECOVERING | was operational, and is not now |
@@ -39,6 +40,7 @@ class Surroundings(NamedTuple):
     in_step: bool  # the first anti-entropy after (re)connecting is done and this node's own log is confirmed
     was_operational: bool
     fenced: bool = False  # this node was its swarm's queen, and is a backup now
+    gone: str = ""  # why its swarm does not belong any more, for people
 
     @property
     def missing(self) -> int:
@@ -48,6 +50,8 @@ class Surroundings(NamedTuple):
 
 def lifecycle_of(seen: Surroundings) -> Lifecycle:
     """The state that follows from what is seen."""
+    if seen.gone:
+        return Lifecycle.INIT
     if seen.fenced:
         return Lifecycle.RECOVERING
     if seen.in_step and not seen.missing:
@@ -64,7 +68,7 @@ def lifecycle_reason(state: Lifecycle, seen: Surroundings) -> str:
     others = max(seen.members - 1, 0)
     match state:
         case Lifecycle.INIT:
-            return "no federation yet: create one or join one"
+            return seen.gone or "no federation yet: create one or join one"
         case Lifecycle.DISCOVERING:
             return "no address of any member is known: looking on the LAN and at the bootstrap addresses"
         case Lifecycle.CONNECTING:

@@ -191,7 +191,7 @@ class Node:
 
     def read_only_reason(self, now: Instant) -> str:
         """Why this node does not sign; empty when it does."""
-        own = self.understudy.reason(now) or self.startup.reason(now) or self.terms.reason()
+        own = self.terms.departed() or self.understudy.reason(now) or self.startup.reason(now) or self.terms.reason()
         return own or self.fence.reason(now)
 
     def in_step(self) -> bool:
@@ -202,6 +202,7 @@ class Node:
         """What the lifecycle depends on."""
         context = self.context
         return Surroundings(
+            gone=self.terms.gone(),
             fenced=self.understudy.fenced(),
             members=context.population(),
             linked=context.links.others(context.me.swarm),
@@ -261,8 +262,8 @@ class Node:
                 out.trace(TraceKind.DIAL_FAILED, peer=peer, address=address, cause=cause)
                 if final:
                     context.dialer.failed(peer, cause, now)
-            case PeerFound(source=source, peer=peer, addresses=addresses, attributes=attributes):
-                self._found(source, peer, addresses, dict(attributes), now, out)
+            case PeerFound():
+                self.seeking.found(event, now, out)
             case StreamOffence(peer=peer, offence=offence, detail=detail):
                 self.penalties.book(peer, offence, detail, now, out)
             case AddressesChanged(addresses=addresses):
@@ -286,23 +287,6 @@ class Node:
                 self.startup.void(link.swarm)
             self.syncing.peer_down(peer)
             out.trace(TraceKind.LINK_DOWN, peer=peer, reason=reason)
-
-    def _found(
-        self,
-        source: str,
-        peer: PeerId,
-        addresses: tuple[str, ...],
-        attributes: dict[str, str],
-        now: Instant,
-        out: Outbox,
-    ) -> None:
-        """Discovery names a peer: its addresses are news if it is a member, or says that it belongs here."""
-        ours = attributes.get("zm.fed", "") == self.context.federation.hex()
-        if self.context.swarm_of(peer) is None and not ours and source == "mdns":
-            self.context.counters["foreign_peers_ignored"] += 1
-            return
-        if self.context.dialer.learn(peer, addresses, source, now):
-            out.trace(TraceKind.PEER_FOUND, source=source, peer=peer, addresses=", ".join(addresses))
 
     def _after(self, now: Instant, out: Outbox) -> None:
         """What may follow from anything: a penalty, a flush, a compaction, another lifecycle state."""

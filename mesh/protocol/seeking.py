@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from mesh.protocol.announcing import Announcing
 from mesh.protocol.context import Context
+from mesh.protocol.events import PeerFound
 from mesh.protocol.links import Link
 from mesh.protocol.messages import MAX_SOUGHT, Seek, Sought
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.trace import TraceKind
 from wire.ids import PeerId, SwarmId
 from wire.time import Instant
 from wire.types import Channel, MessageType
@@ -60,6 +62,17 @@ class Seeking:
         """No member is linked, and the book names peers that the chain held here does not."""
         context = self._context
         return not context.links.established and any(context.dialer.unwanted(None))
+
+    def found(self, found: PeerFound, now: Instant, out: Outbox) -> None:
+        """Discovery names a peer: its addresses are news if it is a member, or says that it belongs here."""
+        context, peer = self._context, found.peer
+        ours = found.attributes.get("zm.fed", "") == context.federation.hex()
+        if context.swarm_of(peer) is None and not ours and found.source == "mdns":
+            context.counters["foreign_peers_ignored"] += 1
+            return
+        if context.dialer.learn(peer, found.addresses, found.source, now):
+            addresses = ", ".join(found.addresses)
+            out.trace(TraceKind.PEER_FOUND, source=found.source, peer=peer, addresses=addresses)
 
     def on_seek(self, link: Link, seek: Seek, now: Instant, out: Outbox) -> None:
         """Answer with what is newer than what the asker holds, a link's questions at a steady pace at most."""

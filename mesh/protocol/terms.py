@@ -11,6 +11,7 @@ until the chain shows them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from consensus.blocks import RenewTx, encode_tx, leave_tx, promote_tx, term_bump_tx
 from consensus.certificates import parse_member_cert
@@ -28,9 +29,24 @@ from wire.ids import ZERO_DIGEST
 from wire.time import SECOND, Instant
 
 _RETURNING = (MemberState.LEARNER, MemberState.SUSPENDED, MemberState.TAKING_OVER)
-_GONE: dict[MemberState | None, str] = {
-    MemberState.LEFT: "this swarm has left the federation",
-    MemberState.EXPELLED: "the members have expelled this swarm",
+
+
+class _Gone(NamedTuple):
+    """Why a swarm does not belong any more, and what its operator can do."""
+
+    why: str
+    then: str
+
+
+_GONE: dict[MemberState | None, _Gone] = {
+    MemberState.LEFT: _Gone(
+        "this swarm has left the federation",
+        "stop this node, its home stays readable; to come back, make a new home (`zenmesh init`) and join by ticket",
+    ),
+    MemberState.EXPELLED: _Gone(
+        "the members have expelled this swarm",
+        "one of them can ask the others to take it back (`zenmesh reinstate`)",
+    ),
 }
 
 
@@ -69,13 +85,20 @@ class Terms:
             self._judged_at, self._current = chain.height, named and chain.anchored
         return self._current
 
+    def gone(self) -> str:
+        """That this swarm does not belong any more, and what its operator can do; empty while it does."""
+        gone = _GONE.get(self._context.chain.standing_of(self._context.me.swarm))
+        return f"{gone.why}: {gone.then}" if gone is not None else ""
+
+    def departed(self) -> str:
+        """The same, as why this node does not sign: nothing else is asked any more of one that is gone."""
+        gone = self.gone()
+        return f"read-only: {gone}" if gone else ""
+
     def reason(self) -> str:
-        """Why this node is not the current queen; empty when it is."""
+        """Why this node of a member is not its current queen; empty when it is."""
         me = self._context.me
         member = self._context.chain.member(me.swarm)
-        gone = _GONE.get(self._context.chain.standing_of(me.swarm))
-        if gone is not None:
-            return f"read-only: {gone}"
         if member is None:
             return "read-only: the part of the federation's chain held here does not name this swarm yet"
         if not self._context.chain.anchored:

@@ -17,8 +17,9 @@ from bootstrap.keyfiles import queen, read_key
 from consensus import evidence
 from consensus.blocks import Block, QuarantineTx, decode_tx
 from consensus.genesis import parse_genesis
-from tests.support.malicious_queen import LIES, launching
+from tests.support.malicious_queen import LIES
 from tests.support.processes import Federation, Home, patiently, zenmesh
+from tests.support.stand_in import launching
 from wire import cbor, keys
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("processes")]
@@ -54,7 +55,7 @@ def leader_of(homes: list[Home]) -> Home:
 def turn(liar: Home, lie: str, honest: list[Home]) -> None:
     """It ends, and starts again as a liar; the others have it among them again."""
     assert liar.stop() == 0
-    liar.launch = launching(lie)
+    liar.launch = launching("tests.support.malicious_queen", lie)
     liar.run()
     for home in (liar, *honest):
         home.wait_until(lambda status: status["quorum"]["weight"] == len(NAMES), "all four in reach", 40.0)

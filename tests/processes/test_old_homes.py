@@ -27,6 +27,14 @@ def homes(tmp_path: Path) -> Iterator[list[Home]]:
         yield federation.homes
 
 
+@pytest.fixture
+def aged(tmp_path: Path) -> Iterator[list[Home]]:
+    """The homes, of which nobody took care for more than a year."""
+    with Federation(tmp_path) as federation:
+        federation.homes += unpack(tmp_path, days=400)
+        yield federation.homes
+
+
 def start(home: Home, *others: Home) -> Home:
     """Run a node that is told where others are: on one loopback their old addresses mean nothing."""
     return home.run(*(word for other in others for word in ("--bootstrap", other.addresses()[0])))
@@ -56,6 +64,11 @@ def decide(home: Home, *voters: Home) -> str:
     for one in (home, *voters):
         one.wait_until(lambda _, one=one: decisions(one) == {proposal: "APPROVED"}, "the decision")
     return str(proposal)
+
+
+def ends(home: Home) -> list[str]:
+    """What a node warns of certificates."""
+    return [line for line in home.status()["warnings"] if "certificate" in line]
 
 
 def decisions(home: Home) -> dict[str, str]:
@@ -110,6 +123,26 @@ def test_while_the_creator_is_down_the_others_work_and_say_whom_they_wait_for(ho
         home.wait_for("meanwhile", {"beta": "by beta"})
     decide(beta, alpha, gamma)
     agree(homes)
+
+
+def test_members_whose_certificates_ended_before_have_time_to_renew(aged: list[Home]) -> None:
+    """All were past their ends, which nobody had enforced: the handover takes nobody's vote."""
+    alpha, beta, gamma = aged
+    start(alpha).wait_until(lambda status: status["addresses"], "its address")
+    start(beta, alpha)
+    start(gamma, alpha)
+    for home in aged:
+        governed(home)
+        is_as_it_was(home)
+    decide(gamma, alpha, beta)
+    assert all(all_vote(home.status()) for home in aged), "what had ended would be ordered before a decision is"
+    mends = "`zenmesh renew` with the root key"
+    others = [row["swarm"] for row in beta.status()["members"] if row["swarm"] != "beta"]
+    mine, *theirs = ends(beta)
+    assert mine == f"the certificate of this swarm ends in 30 day(s): {mends}"
+    assert theirs == [f"the certificate of {one} ends in 30 day(s): its operator runs {mends}" for one in others]
+    assert beta.cli("renew").json["state"] == "ACTIVE"
+    beta.wait_until(lambda _: ends(beta) == theirs, "its renewal")
 
 
 # the creator is lost

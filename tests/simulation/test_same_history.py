@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from chaos.named import named
 from chaos.runner import run
-from chaos.scenario import dump
+from chaos.scenario import Scenario, dump
 from tests.support.processes import zenmesh
 
 HASH_SEEDS = ("0", "4242")
@@ -44,8 +44,14 @@ def test_a_file_brings_back_the_run_that_wrote_it(tmp_path: Path) -> None:
     assert digests("replay", str(file)) == {first.digest}
 
 
-def test_nobody_who_looks_on_changes_what_happens() -> None:
-    scenario = named("random", seed=9, swarms=3, faults_s=20)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(named("random", seed=9, swarms=3, faults_s=20), id="a creator governs"),
+        pytest.param(named("random", seed=155, swarms=4, faults_s=15, govern=True), id="who is late is let in"),
+    ],
+)
+def test_nobody_who_looks_on_changes_what_happens(scenario: Scenario) -> None:
     assert run(scenario).digest == run(scenario, checkers=(), keep=True, progress=lambda now: None).digest
 
 

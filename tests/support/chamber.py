@@ -10,6 +10,7 @@ Nothing happens that the test does not do: no timer runs, nothing that the repli
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -172,6 +173,12 @@ class Chamber:
         return self.others[:size]
 
     # transactions and blocks
+
+    def writer(self) -> Realm:
+        """Who makes transactions over this very chain, as it is now."""
+        realm = copy.copy(self.realm)
+        realm.chain = self.chain
+        return realm
 
     def proposal_tx(self, number: int = 1) -> bytes:
         """A proposal by the first of the validators."""

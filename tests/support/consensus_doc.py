@@ -16,6 +16,7 @@ from consensus.governance.proposals import Subject
 from consensus.governance.standing import Standing
 from consensus.membership import VOTING, Member, Membership, MemberState, Term
 from consensus.quorum import QuorumRule, QuorumSetting
+from consensus.validators import Validator, ValidatorSet
 from mesh.protocol.config import PROFILES, NodeConfig
 from mesh.protocol.detector import Health
 from mesh.protocol.reach import QuorumState
@@ -112,7 +113,9 @@ def thresholds() -> str:
     rows = []
     for size in (1, 2, 3, 4, 5, 7, 10, 31, 100):
         rule = QuorumRule(QuorumSetting.AUTO, size)
-        faults = [rule.crash_faults_tolerated, rule.byzantine_faults_tolerated]
+        one = Validator(swarm=SwarmId(bytes(16)), term=1, key=PublicKey(bytes(32)), weight=1)
+        voters = ValidatorSet(epoch=0, validators=(one,) * size, rule=rule)
+        faults = [voters.crashes_tolerated, voters.liars_tolerated]
         rows.append([str(size), rule.name.value, str(rule.needed(size)), *map(str, faults)])
     return table(["members", "rule", "a decision takes", "may be down", "may lie"], rows)
 

@@ -1,7 +1,5 @@
 """A node that dies by its own SIGKILL at a crash point: at the first record of a row of the write-ahead table.
 
-    python -m tests.support.doomed DOOM --home HOME [--listen ADDRESS] [--no-mdns]
-
     doom = Doom(directory / "doom")
     Federation(directory, doom.launch)      # its nodes are doomed
     doom.strike("PREPARE", Moment.WRITTEN)  # whichever of them is the first to write one dies there, and no other
@@ -12,21 +10,18 @@ it. What rests on the records has not left by then. Whoever comes by takes the f
 
 from __future__ import annotations
 
-import argparse
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from bootstrap.home import Home
-from bootstrap.options import RunOptions
 from mesh.protocol.effects import Persist, RecordKind
 from mesh.storage.files import PosixFileSystem
 from mesh.storage.store import Record, Store
+from tests.support.stand_in import launching, stand_in
 from tests.support.write_ahead import ROWS
 
 
@@ -42,13 +37,7 @@ class Doom:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-
-    def launch(self, command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        """Start a doomed node, in place of `zenmesh run`."""
-        arguments = command[command.index("run") + 1 :]
-        return subprocess.Popen(
-            [sys.executable, "-m", "tests.support.doomed", str(self._file), *arguments], **options
-        )
+        self.launch = launching("tests.support.doomed", str(file))
 
     def strike(self, row: str, moment: Moment) -> None:
         """The next one to come by dies."""
@@ -96,23 +85,10 @@ def doomed(doom: Doom) -> None:
     Store.append = appending  # type: ignore[method-assign]
 
 
-def main(arguments: list[str]) -> None:
-    """Be a node until then."""
-    parser = argparse.ArgumentParser(prog="doomed")
-    parser.add_argument("doom", type=Path)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--listen", action="append", default=[])
-    parser.add_argument("--mdns", action=argparse.BooleanOptionalAction)
-    told = parser.parse_args(arguments)
-    doomed(Doom(told.doom))
-
-    from mesh.runtime.stubs import import_libp2p_lean
-
-    import_libp2p_lean()
-    from bootstrap.daemon import run_daemon
-
-    run_daemon(Home.open(told.home), RunOptions(listen=tuple(told.listen), mdns=told.mdns))
+def change(file: str, home: Home) -> None:
+    """Doom the process of a home's node."""
+    doomed(Doom(Path(file)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    stand_in(sys.argv[1:], change)

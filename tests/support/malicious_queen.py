@@ -1,31 +1,26 @@
 """A queen that lies: the real node of a home, which says more, less or other than it should where its vote counts.
 
-    python -m tests.support.malicious_queen LIE --home HOME [--listen ADDRESS] [--no-mdns]
-
-    home.launch = launching("two-proposals")         # the node of a test starts as a liar from now on
+    home.launch = launching("tests.support.malicious_queen", "two-proposals")       # from its next start on
 
 What it hears, keeps and knows is that of an honest node, and so are its keys: whatever it says is properly signed.
 """
 
 from __future__ import annotations
 
-import argparse
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from bootstrap.home import Home
 from bootstrap.keyfiles import queen, read_key
 from bootstrap.live.liar import CrookedTongue
-from bootstrap.options import RunOptions
 from chaos.deceits import changed_ballot, heavy, opposite
 from consensus.bft.messages import CONTENT, Phase, PrePrepare
 from consensus.blocks import Block, Core, block_hash, sign_core
 from consensus.governance.proposals import BallotBody
+from tests.support.stand_in import stand_in
 from wire import cbor
 from wire.frame import code_of, pack_message, unpack_message
 from wire.keys import SigningKey
@@ -33,6 +28,7 @@ from wire.rng import Rng
 from wire.types import MessageType
 
 if TYPE_CHECKING:
+    from bootstrap.daemon import Between
     from mesh.runtime.loop import Network
     from wire.ids import PeerId
     from wire.types import Channel
@@ -101,35 +97,11 @@ class ForkedTongue(CrookedTongue):
             self._network.send(peer, channel, said)
 
 
-def launching(lie: str) -> Callable[..., subprocess.Popen[bytes]]:
-    """What starts a home's node as a liar, in place of `zenmesh run`."""
-
-    def launch(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        arguments = command[command.index("run") + 1 :]
-        return subprocess.Popen([sys.executable, "-m", "tests.support.malicious_queen", lie, *arguments], **options)
-
-    return launch
-
-
-def main(arguments: list[str]) -> None:
-    """Be the liar until told to stop."""
-    parser = argparse.ArgumentParser(prog="malicious_queen")
-    parser.add_argument("lie", choices=LIES)
-    parser.add_argument("--home", type=Path, required=True)
-    parser.add_argument("--listen", action="append", default=[])
-    parser.add_argument("--mdns", action=argparse.BooleanOptionalAction)
-    told = parser.parse_args(arguments)
-
-    from mesh.runtime.stubs import import_libp2p_lean
-
-    import_libp2p_lean()
-    from bootstrap.daemon import run_daemon
-
-    home = Home.open(told.home)
+def change(lie: str, home: Home) -> Between:
+    """Between the node of a home and its network: a lie, under the seal of its queen."""
     key = read_key(home.keys, queen(term=1))
-    options = RunOptions(listen=tuple(told.listen), mdns=told.mdns)
-    run_daemon(home, options, between=lambda network: ForkedTongue(network, LIES[told.lie], key))
+    return lambda network: ForkedTongue(network, LIES[lie], key)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    stand_in(sys.argv[1:], change)

@@ -1,6 +1,7 @@
 """Three homes of one federation that an older version made, before queens could decide: what upgrades are tried on.
 
     alpha, beta, gamma = unpack(directory)      # stopped, as they were left; `expected()` says what is in them
+    alpha, beta, gamma = unpack(directory, days=400)       # their nodes' clocks show that many days after
 
 `elders/homes.tar.gz` holds them, with all their keys: **they are for tests only, and known to everybody.**
 They came out of the code of `COMMIT`, the last one without consensus, by `python -m tests.support.old_homes`, which
@@ -44,11 +45,11 @@ _CLOCK = "import time\n_real = time.time_ns\ntime.time_ns = lambda: _real() - {s
 _NOT_KEPT = ("lock", "control.sock")
 
 
-def unpack(directory: Path) -> list[Home]:
-    """The homes below `directory`, none of them running; their nodes' clocks show the day after."""
+def unpack(directory: Path, *, days: int = 1) -> list[Home]:
+    """The homes below `directory`, none of them running; their nodes' clocks show so many days after."""
     with tarfile.open(_ARCHIVE) as archive:
         archive.extractall(directory, filter="fully_trusted")  # with the modes of the keys
-    path = _clock(directory / "clock", _BEGAN_S + _DAY_S)
+    path = _clock(directory / "clock", _BEGAN_S + days * _DAY_S)
     launch = functools.partial(subprocess.Popen, env={**os.environ, "PYTHONPATH": path})
     return [Home(directory / name, name, launch) for name in NAMES]
 

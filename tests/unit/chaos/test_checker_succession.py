@@ -96,6 +96,17 @@ def test_nobody_follows_who_has_no_vote_any_more(state: MemberState) -> None:
     assert palace.after(100) == []
 
 
+def test_a_queen_is_not_gone_as_long_as_a_twin_answers_for_her() -> None:
+    palace = Palace()
+    twin = palace.world.settle_in(palace.queen.home, "s2'")
+    twin.process = palace.world.hosts["s1"].process
+    palace.after(0)
+    assert palace.after(100) == []
+    twin.process = None
+    assert palace.after(1) == []
+    assert palace.after(13) == [NOBODY]
+
+
 def test_time_runs_from_when_they_are_connected() -> None:
     palace = Palace()
     palace.after(0)

@@ -20,7 +20,7 @@ from tests.support.chamber import Chamber
 from tests.support.council import ballot_tx, proposal_tx
 from tests.support.realm import CREATED_MS, peer, queen, swarm
 from wire import cbor, keys
-from wire.errors import DecodeError, ProtocolViolation, UsageError
+from wire.errors import DecodeError, Overtaken, ProtocolViolation, UsageError
 from wire.ids import sha256
 
 POLICY = "FEDERATION_POLICY"
@@ -118,6 +118,44 @@ def test_who_was_expelled_is_reinstated_as_a_learner(town: Town) -> None:
     assert (delta.state, delta.weight) == (MemberState.LEARNER, 0)
     town.chamber.grow(town.chamber.block(1, promotion(town, "delta")))
     assert len(town.voters()) == 4
+
+
+COMES = {
+    "a ticket": lambda town: town.chamber.writer().join("delta", "beta", term=2),
+    "the door that is open": lambda town: town.chamber.writer().approve("delta", term=2),
+    "its old term": lambda town: town.chamber.writer().join("delta", "beta"),
+}
+
+
+@pytest.mark.parametrize("way", COMES)
+def test_who_was_expelled_comes_back_by_reinstatement_alone(town: Town, way: str) -> None:
+    town.decide("expel", ALL[:3], swarm=hexed("delta"), reason="lies")
+    with pytest.raises(Overtaken, match="was expelled: the members alone bring it back"):
+        town.chamber.chain.check_transaction(COMES[way](town), town.chamber.wall_ms)
+
+
+def test_nor_by_a_vote_on_its_admission_and_with_a_later_term_once_it_is_back(town: Town) -> None:
+    town.decide("expel", ALL[:3], swarm=hexed("delta"), reason="lies")
+    certificate = town.chamber.realm.certificate("delta", 2).hex()
+    admitted = town.decide("admit", ALL[:3], certificate=certificate)
+    assert "was expelled" in admitted.void
+    town.decide("reinstate", ALL[:3], swarm=hexed("delta"), reason="it was mended")
+    town.chamber.grow(town.chamber.block(1, town.chamber.realm.bump("delta", 2)))
+    delta = town.member("delta")
+    assert delta is not None
+    assert (delta.state, delta.term) == (MemberState.LEARNER, 2)
+
+
+def test_who_is_in_quarantine_does_not_leave_to_come_back_without_it(town: Town) -> None:
+    state = town.chamber.chain.state
+    quarantined = state.membership.put(swarm("delta"), MemberState.QUARANTINED).weighed()
+    town.chamber.chain.state = type(state)(quarantined, state.standing, state.epoch)
+    with pytest.raises(Overtaken, match="in quarantine cannot leave: the members reinstate or expel it"):
+        town.chamber.chain.check_transaction(town.chamber.realm.leave("delta"), town.chamber.wall_ms)
+    with pytest.raises(ProtocolViolation, match="is a member already"):
+        town.chamber.chain.check_transaction(
+            town.chamber.writer().join("delta", "beta", term=2), town.chamber.wall_ms
+        )
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -36,12 +35,6 @@ class Town:
         found = self.chain.member(swarm(name))
         assert found is not None
         return found
-
-    def realm(self) -> Realm:
-        """Who makes transactions over this very chain."""
-        realm = copy.copy(self.chamber.realm)
-        realm.chain = self.chain
-        return realm
 
     def grow(self, *txs: bytes) -> None:
         self.chamber.grow(self.chamber.block(1, *txs))
@@ -160,10 +153,10 @@ def test_nobody_comes_back_with_a_certificate_that_has_ended() -> None:
     suspended = state.membership.put(swarm(gone), MemberState.SUSPENDED).weighed()
     town.chain.state = type(state)(suspended, state.standing, state.epoch)
     with pytest.raises(Overtaken, match="has expired: a vote takes another one"):
-        town.check(town.realm().promote(gone))
+        town.check(town.chamber.writer().promote(gone))
     town.grow(town.renew(gone))
     assert town.member(gone).state is MemberState.SUSPENDED
-    town.check(town.realm().promote(gone))
+    town.check(town.chamber.writer().promote(gone))
 
 
 def test_an_expired_one_is_not_taken_over_suspended_or_brought_back_by_a_vote() -> None:
@@ -192,7 +185,7 @@ def test_a_new_term_ends_what_a_stolen_key_can_do() -> None:
     """KEY_UPDATE is TERM_BUMP: by the root key's certificate, ordered without the thief, whatever he signs later."""
     town = Town()
     town.chamber.wall_ms = CREATED_MS + 1_000_000
-    robbed, realm = town.names[-1], town.realm()
+    robbed, realm = town.names[-1], town.chamber.writer()
     invitation = realm.join("eve", robbed)
     proposal, raw = proposal_tx(town.chamber.federation, town.names[0], 1, town.chamber.wall_ms)
     town.grow(proposal)

@@ -78,25 +78,18 @@ def test_weights_are_clamped(weights: tuple[int, ...], expected: tuple[int, ...]
 
 
 @pytest.mark.parametrize(
-    ("setting", "members", "name", "crashes", "liars"),
+    ("setting", "members", "name"),
     [
-        pytest.param("auto", 0, "majority", 0, 0, id="nobody"),
-        pytest.param("auto", 1, "majority", 0, 0, id="alone"),
-        pytest.param("auto", 2, "majority", 0, 0, id="two: both are needed"),
-        pytest.param("auto", 3, "majority", 1, 0, id="three: one may crash, none may lie"),
-        pytest.param("auto", 4, "two-thirds", 1, 1, id="four: one may lie"),
-        pytest.param("auto", 7, "two-thirds", 2, 2, id="seven: two may lie"),
-        pytest.param("byzantine", 3, "two-thirds", 0, 0, id="three, insisting: all are needed"),
-        pytest.param("byzantine", 10, "two-thirds", 3, 3, id="ten, insisting"),
+        pytest.param("auto", 0, "majority", id="nobody"),
+        pytest.param("auto", 3, "majority", id="three"),
+        pytest.param("auto", 4, "two-thirds", id="four"),
+        pytest.param("byzantine", 3, "two-thirds", id="three, insisting"),
+        pytest.param("byzantine", 4, "two-thirds", id="four, insisting"),
     ],
 )
-def test_the_rule_of_an_epoch(setting: str, members: int, name: str, crashes: int, liars: int) -> None:
+def test_the_rule_of_an_epoch(setting: str, members: int, name: str) -> None:
     rule = QuorumRule(QuorumSetting(setting), members)
     assert rule.name is QuorumName(name)
-    assert (rule.crash_faults_tolerated, rule.byzantine_faults_tolerated) == (crashes, liars)
     for total in range(1, 40):
         assert rule.reached(rule.needed(total), total)
         assert not rule.reached(rule.needed(total) - 1, total)
-    if members:
-        assert rule.reached(members - crashes, members)
-        assert not rule.reached(members - crashes - 1, members)

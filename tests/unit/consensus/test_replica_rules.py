@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from consensus.bft.desk import ReplicaConfig
 from consensus.bft.effects import Decided, Fetch, Say, Serve
 from consensus.bft.messages import Phase
@@ -203,3 +205,17 @@ def test_calls_of_an_epoch_before_count_no_more() -> None:
     assert chamber.replica.view == 0
     chamber.call(3, chamber.others[0])
     assert chamber.replica.view == 3
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["who would lead", "another one"])
+def test_who_is_replaced_as_queen_has_no_voice_from_that_very_block_on(at: int) -> None:
+    """Its swarm votes on, by another key: what the old one signs would count nowhere, and be held against it."""
+    chamber = Chamber(at=at)
+    chamber.submit(chamber.proposal_tx(2))
+    chamber.tick(0.001)
+    block = chamber.block(1, chamber.realm.bump(chamber.me, 2))
+    chamber.grow(block)
+    assert chamber.chain.validators().position(swarm(chamber.me)) is not None
+    assert not chamber.of(Say)
+    assert not chamber.replica.voting
+    assert not any(isinstance(effect, Say) for effect in chamber.tick(60))

@@ -66,6 +66,26 @@ def test_what_is_survived_is_survived_whoever_it_hits(members: int) -> None:
         assert voters.liars_tolerated == max((c for c in counts if survived(c, liars(voters))), default=0), voters
 
 
+@pytest.mark.parametrize(
+    ("voters", "crashes", "lying"),
+    [
+        pytest.param(council(()), 0, 0, id="nobody"),
+        pytest.param(council((1,)), 0, 0, id="alone"),
+        pytest.param(council((1, 1)), 0, 0, id="two: both are needed"),
+        pytest.param(council((1, 1, 1)), 1, 0, id="three: one may crash, none may lie"),
+        pytest.param(council((1,) * 4), 1, 1, id="four: one may lie"),
+        pytest.param(council((1,) * 7), 2, 2, id="seven: two may lie"),
+        pytest.param(council((1, 1, 1), "byzantine"), 0, 0, id="three, insisting: all are needed"),
+        pytest.param(council((1,) * 10, "byzantine"), 3, 3, id="ten, insisting"),
+        pytest.param(council((1, 1, 1), silent=1), 0, 0, id="three of four, one suspended: all are needed"),
+        pytest.param(council((2, 2, 2, 1)), 1, 1, id="whoever it hits, one of the heaviest as well"),
+        pytest.param(council((2, 1, 1, 1, 1)), 0, 0, id="the heaviest is needed, so no one can be spared for sure"),
+    ],
+)
+def test_how_many_may_be_down_or_lie(voters: ValidatorSet, crashes: int, lying: int) -> None:
+    assert (voters.crashes_tolerated, voters.liars_tolerated) == (crashes, lying)
+
+
 @pytest.mark.parametrize("members", range(1, 7))
 def test_any_two_quorums_share_more_than_the_liars_weigh(members: int) -> None:
     for voters in every_council(members):

@@ -8,9 +8,10 @@ from consensus.certificates import YEAR_MS, make_member_cert
 from consensus.membership import MemberState
 from mesh.protocol import expiry
 from mesh.protocol.commands import GetMembers, GetStatus, Renew
+from mesh.protocol.config import NodeConfig
 from mesh.protocol.expiry import DAY_MS
-from tests.support.governed import propose, result, town_of
-from tests.support.small_swarms import Town
+from tests.support.governed import propose, result, town_of, voting
+from tests.support.small_swarms import CREATORS_RULE, Town
 from tests.support.small_world import WALL_START_MS
 from wire.time import MILLISECOND, SECOND
 
@@ -104,6 +105,28 @@ def test_nobody_is_said_to_have_expired_while_the_creator_governs() -> None:
     town.world.run(60 * SECOND)
     assert state(town, "alpha", "beta") is MemberState.ACTIVE
     assert "has ended" in warnings(town, "beta")[0]
+
+
+def test_who_was_past_its_end_at_the_handover_has_a_month_to_renew() -> None:
+    """Nobody enforced an end while the creator governed; nobody loses a vote before its operator could act."""
+    town = Town("alpha", "beta", "gamma", config=CREATORS_RULE, lives_ms={"alpha": 5_000, "beta": 5_000})
+    town.form()
+    town.world.run(60 * SECOND)
+    assert len([line for line in warnings(town, "beta") if "has ended" in line]) == 2
+    town.config = NodeConfig(govern_patience=60 * SECOND)
+    for name in ("alpha", "beta", "gamma"):
+        town.world.stop(town[name])
+        town.world.start(town[name])
+    town.world.run_until(lambda: all(voting(node) for node in town.nodes()))
+    town.world.run(120 * SECOND)
+    assert all(voting(node) for node in town.nodes())
+    command = "`zenmesh renew` with the root key"
+    mine, theirs = warnings(town, "beta")
+    assert mine == f"the certificate of this swarm ends in 30 day(s): {command}"
+    assert theirs == f"the certificate of alpha ends in 30 day(s): its operator runs {command}"
+    assert renew(town, "beta", WALL_START_MS + YEAR_MS)["state"] == "ACTIVE"
+    assert warnings(town, "beta") == [theirs]
+    assert not any(node.context.counters["offences"] for node in town.nodes())
 
 
 def test_what_has_ended_is_never_due_before_now_since_a_node_would_spin_on_it() -> None:

@@ -9,9 +9,23 @@ from tests.support.governed import propose, refused, result, swarm_hex, town_of
 from tests.support.small_swarms import CREATORS_RULE, Town
 from wire.time import SECOND
 
+LEFT = (
+    "this swarm has left the federation: stop this node, its home stays readable; to come back, make a new home"
+    " (`zenmesh init`) and join by ticket"
+)
+EXPELLED = (
+    "the members have expelled this swarm: one of them can ask the others to take it back (`zenmesh reinstate`)"
+)
 
-def read_only(town: Town, name: str) -> str:
-    return str(result(town.world.ask(town[name], GetStatus()))["read_only"])
+
+def shown(town: Town, name: str) -> tuple[str, str, str]:
+    """(lifecycle, the reason for it, why it is read-only), as `status` has them."""
+    status = result(town.world.ask(town[name], GetStatus()))
+    return status["lifecycle"], status["lifecycle_reason"], status["read_only"]
+
+
+def gone(why: str) -> tuple[str, str, str]:
+    return "INIT", why, f"read-only: {why}"
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
@@ -22,7 +36,7 @@ def test_who_leaves_is_told_when_the_chain_says_so(size: int) -> None:
     chain = town.node(last).context.chain
     assert left == {"swarm": last, "swarm_id": swarm_hex(town, last), "state": "LEFT", "height": chain.height}
     assert chain.member_by_name(last) is None
-    assert read_only(town, last) == "read-only: this swarm has left the federation"
+    assert shown(town, last) == gone(LEFT)
     again = refused(town.world.ask(town[last], Leave()))
     assert (again.kind, again.message) == (FailureKind.REJECTED, f"{last} has left the federation already")
     assert refused(town.world.ask(town[last], MemoryPut(key="k", value=b"1"))).kind is FailureKind.REJECTED
@@ -41,7 +55,7 @@ def test_whom_the_queens_expel_learns_of_it() -> None:
     town = town_of(4)
     result(propose(town, "alpha", "expel", swarm=swarm_hex(town, "delta"), reason="it lies"))
     town.world.run(2 * SECOND)
-    assert read_only(town, "delta") == "read-only: the members have expelled this swarm"
+    assert shown(town, "delta") == gone(EXPELLED)
 
 
 def test_whom_the_queens_expel_while_it_is_away_learns_of_it_when_it_is_back() -> None:
@@ -50,7 +64,23 @@ def test_whom_the_queens_expel_while_it_is_away_learns_of_it_when_it_is_back() -
     town.world.crash(town["delta"])
     result(propose(town, "alpha", "expel", swarm=swarm, reason="it is gone"))
     town.world.start(town["delta"])
-    town.world.run_until(lambda: read_only(town, "delta") == "read-only: the members have expelled this swarm")
+    town.world.run_until(lambda: shown(town, "delta") == gone(EXPELLED))
+    result(propose(town, "alpha", "reinstate", swarm=swarm, reason="it is back"))
+    town.world.run_until(lambda: town.node("delta").deciding.replica.voting, 60 * SECOND)
+    assert shown(town, "delta")[0] == "OPERATIONAL"
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_who_left_says_so_after_a_restart_too_and_looks_for_nobody(size: int) -> None:
+    town = town_of(size)
+    last = ("alpha", "beta", "gamma")[size - 1]
+    result(town.world.ask(town[last], Leave()))
+    town.world.stop(town[last])
+    town.world.start(town[last])
+    for _ in range(3):
+        assert shown(town, last) == gone(LEFT)
+        town.world.run(20 * SECOND)
+    assert not town[last].links
 
 
 def test_where_the_creator_governs_a_member_leaves_through_it() -> None:

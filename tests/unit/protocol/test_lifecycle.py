@@ -57,6 +57,13 @@ def test_more_than_half_of_the_members_is_enough(members: int) -> None:
         assert (here.missing == 0) == (2 * (linked + 1) > members)
 
 
+def test_who_is_gone_is_nothing_else_and_says_why() -> None:
+    for surroundings in (seen(3, 0, True, False, False), seen(1, 0, False, True, True)):
+        here = surroundings._replace(gone="it left", fenced=True)
+        assert lifecycle_of(here) is Lifecycle.INIT
+        assert lifecycle_reason(Lifecycle.INIT, here) == "it left"
+
+
 @pytest.mark.parametrize("state", list(Lifecycle))
 def test_every_state_has_a_sentence(state: Lifecycle) -> None:
     assert lifecycle_reason(state, seen(3, 1, True, False, False))
