@@ -5,8 +5,10 @@
     FAILED for `suspend_after` ──► SUSPENDED, by decision: it has to prove that it is alive to vote again
 
 An accusation is a signed word (`consensus.accusations`). Whoever hears one against itself refutes it: its HEARTBEAT
-carries a higher incarnation, durable before it is told, and what was said of lower ones is void. An accusation holds
-in its epoch; what still holds true is said anew in the next one.
+carries a higher incarnation, durable before it is told, and what was said of lower ones is void. Who accuses it all
+the same has not heard that, by a restart for instance: whoever knows better shows him that HEARTBEAT, since words
+about two incarnations do not add up, and the accused may be dead by now. An accusation holds in its epoch; what still
+holds true is said anew in the next one.
 
 Who hears from so few that they could not confirm it together accuses nobody. It would be in vain, and it is rather
 this node that is cut off, or has no time for what the others answer (Lifeguard: who finds fault with many doubts
@@ -20,6 +22,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from consensus.accusations import Accusation, confirmed, open_accusation, seal_accusation
 from consensus.blocks import SuspendTx, encode_tx
@@ -29,6 +32,7 @@ from crdt.ops import Author
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import Publish, RecordKind
+from mesh.protocol.links import Link
 from mesh.protocol.outbox import Outbox, pack
 from mesh.protocol.topics import state_topic
 from mesh.protocol.trace import TraceKind
@@ -62,6 +66,14 @@ class Charge:
     accusations: tuple[bytes, ...]
 
 
+class _Refutation(NamedTuple):
+    """A swarm's own word of how often it refuted."""
+
+    term: int
+    incarnation: int
+    heartbeat: bytes  # that says so
+
+
 @dataclass(slots=True)
 class _Case:
     """What is held against one voter, in this epoch and its present incarnation."""
@@ -80,7 +92,7 @@ class Detector:
         self._deciding = deciding
         self.watching = Watching(context)
         self._cases: dict[SwarmId, _Case] = {}
-        self._incarnations: dict[SwarmId, tuple[int, int]] = {}  # (term, incarnation), by their heartbeats
+        self._refutations: dict[SwarmId, _Refutation] = {}
         self._epoch: int | None = None  # that the cases belong to; None while nobody is watched
 
     # what others ask
@@ -181,6 +193,13 @@ class Detector:
 
     # accusing
 
+    def met(self, link: Link, out: Outbox) -> None:
+        """A link stands anew: what this node says of others counts there, too; a backup may be here to take over."""
+        for swarm, case in self._cases.items():
+            mine = case.said.get(self._context.me.swarm)
+            if mine is not None and not (link.swarm == swarm and link.queen):
+                out.send(link.peer, Channel.PRIORITY, MessageType.ACCUSE, mine[1])
+
     def _accuse(self, swarm: SwarmId, voters: ValidatorSet, now: Instant, out: Outbox) -> None:
         """Say that it does not answer, and say it again while that is so."""
         context, me = self._context, self._me()
@@ -229,6 +248,7 @@ class Detector:
             return
         if body.incarnation < self._incarnation(swarm, body.term):
             self._context.counters["accusations_refuted"] += 1
+            self._show(swarm, accuser, out)
             return
         case = self._cases.setdefault(swarm, _Case())
         known = case.said.get(accuser)
@@ -292,16 +312,22 @@ class Detector:
         out.persist(RecordKind.INCARNATION, self.records()[0])
         out.trace(TraceKind.REFUTED, by=context.name_of(SwarmId(body.accuser)), incarnation=context.incarnation)
 
-    def on_heartbeat(self, swarm: SwarmId, term: int, incarnation: int) -> None:
+    def on_heartbeat(self, swarm: SwarmId, term: int, incarnation: int, raw: bytes) -> None:
         """A swarm's own word of how often it refuted: what was said of it before is void."""
-        if (term, incarnation) <= self._incarnations.get(swarm, (0, 0)):
+        if (term, incarnation) <= self._refutations.get(swarm, (0, 0))[:2]:
             return
-        self._incarnations[swarm] = term, incarnation
+        self._refutations[swarm] = _Refutation(term, incarnation, raw)
         case = self._cases.get(swarm)
         if case is not None:
             case.said = {who: said for who, said in case.said.items() if said[0].incarnation >= incarnation}
             case.accused_at = case.failed_at = case.handed_in_at = None
 
     def _incarnation(self, swarm: SwarmId, term: int) -> int:
-        known = self._incarnations.get(swarm, (0, 0))
-        return known[1] if known[0] == term else 0
+        known = self._refutations.get(swarm)
+        return known.incarnation if known is not None and known.term == term else 0
+
+    def _show(self, swarm: SwarmId, accuser: SwarmId, out: Outbox) -> None:
+        """An accuser does not know that `swarm` has refuted that."""
+        link = self._context.links.of_swarm(accuser)
+        if link is not None:
+            out.send(link.peer, Channel.MESH, MessageType.HEARTBEAT, self._refutations[swarm].heartbeat)

@@ -218,7 +218,7 @@ class Dispatch:
         beat = self._node.announcing.on_heartbeat(payload)
         if beat is None:
             return
-        self._node.detector.on_heartbeat(SwarmId(beat.swarm), beat.term, beat.incarnation)
+        self._node.detector.on_heartbeat(SwarmId(beat.swarm), beat.term, beat.incarnation, payload)
         context = self._node.context
         link = context.links.of_swarm(SwarmId(beat.swarm))
         author = context.author_of(SwarmId(beat.swarm))

@@ -239,12 +239,8 @@ class Node:
         self.seeking.met(link, now, out)
         self.handover.established(link, out)
         self.deciding.established(link, now, out)
-        if claimed:
-            self.syncing.want(link.peer)
-        elif link.hello.state_root == self.context.replica.root():
-            self.syncing.agrees(link.peer)
-        else:
-            self.syncing.differs(link, link.hello.state_root, now)
+        self.detector.met(link, out)
+        self.syncing.met(link, claimed, now)
 
     # events
 
@@ -297,7 +293,7 @@ class Node:
         self._follow(now, out)
         for peer, offence, detail in out.blamed:
             self.penalties.book(peer, offence, detail, now, out)
-        self.startup.refit()
+        self.startup.refit(out)
         signing = self.may_sign(now)
         self.deciding.allow(signing, now, out)
         self.handover.allow(signing, out)

@@ -36,7 +36,9 @@ from crdt.ops import Author
 from crdt.owner_log import Flag
 from crdt.replica import ReceiptStatus
 from mesh.protocol.context import Context
+from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import HeldRow
+from mesh.protocol.outbox import Outbox
 from wire.ids import SwarmId
 from wire.time import Instant
 
@@ -132,8 +134,9 @@ class Startup:
         """`swarm` had its chance: what it says and did not show is not so."""
         self._claims.pop(swarm, None)
 
-    def refit(self) -> None:
-        """Append own batches from beyond a gap, as far as the gap is filled."""
+    def refit(self, out: Outbox) -> None:
+        """Append own batches from beyond a gap, as far as the gap is filled. They were on the disk once; a compaction
+        since then has dropped what was no part of the log."""
         while self._beyond:
             author = self._context.me.author
             held = self._held(author.term)
@@ -144,7 +147,9 @@ class Startup:
             status = self._context.replica.receive(following, FAR_FUTURE_MS).status
             if status in _WAITING:
                 return
-            if status is not ReceiptStatus.APPLIED:  # a fork or a new term ended the log before them
+            if status is ReceiptStatus.APPLIED:
+                out.persist(RecordKind.BATCH, following)
+            else:  # a fork or a new term ended the log before them
                 self._beyond.clear()
 
     def verdict(self, now: Instant) -> Verdict:

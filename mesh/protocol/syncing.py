@@ -127,6 +127,16 @@ class Syncing:
 
     # sessions
 
+    def met(self, link: Link, claimed: bool, now: Instant) -> None:
+        """A link stands anew; `claimed`: the other side says that it holds more of our log than we do."""
+        assert link.hello is not None, "an established link has said HELLO"
+        if claimed:
+            self.want(link.peer)
+        elif link.hello.state_root == self._context.replica.root():
+            self.agrees(link.peer)
+        else:
+            self.differs(link, link.hello.state_root, now)
+
     def agrees(self, peer: PeerId) -> None:
         """`peer` says that it holds what we hold: there is nothing to compare."""
         self._finished[peer] = None

@@ -3,8 +3,8 @@
 A disk that answers within `QUICK_S` is written to in place: handing the write to a thread and taking the answer back
 costs more than the write itself, several times for each decision. One write that takes longer, and the next ones go
 to a thread, and links are served meanwhile; then it is tried in place again. Each trial that is slow doubles the
-number of writes until the next one. So a disk that stalls holds the node up seldom, and each time for as
-long as that one write takes.
+number of writes until the next one. So a disk that stalls holds the node up seldom, and each time for as long as that
+one write takes.
 
 What is rare, or long whatever the disk (snapshots, files), always goes to a thread.
 """
@@ -40,7 +40,7 @@ class Disk:
         """Make `records` durable. Raises StoreError when the store is poisoned."""
         if not self.quick:
             self._wary -= 1
-            await trio.to_thread.run_sync(self._timed, records)
+            await trio.to_thread.run_sync(self._store.append, records)
         elif self._timed(records) > QUICK_S:
             self._wary, self._pause = self._pause, min(2 * self._pause, WARIEST)
         else:

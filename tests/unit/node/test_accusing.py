@@ -7,7 +7,7 @@ import pytest
 from consensus.accusations import Accusation, open_accusation, seal_accusation
 from mesh.protocol.config import NodeConfig
 from mesh.protocol.detector import Detector, Health
-from mesh.protocol.effects import Publish, RecordKind
+from mesh.protocol.effects import Publish, RecordKind, Send
 from mesh.protocol.outbox import Outbox
 from tests.support.governed import town_of
 from wire import cbor, keys
@@ -97,7 +97,7 @@ class Judge:
 
     def tells(self, incarnation: int, term: int = 1) -> None:
         """Beta's heartbeat."""
-        self.detector.on_heartbeat(self.swarm("beta"), term, incarnation)
+        self.detector.on_heartbeat(self.swarm("beta"), term, incarnation, b"beat %d" % incarnation)
 
     @property
     def health(self) -> Health:
@@ -227,6 +227,29 @@ def test_an_accusation_of_an_incarnation_that_is_over_counts_nothing(
     judge.pass_to(SUSPECTED + LOOK)
     assert (judge.health is Health.FAILED) == counts
     assert judge.context.counters["accusations_refuted"] == (0 if counts else 2)
+
+
+@pytest.mark.parametrize(("told", "shown"), [(1, []), (2, [b"beat 2"])])
+def test_who_accuses_of_what_is_refuted_is_shown_the_refutation(judge: Judge, told: int, shown: list[bytes]) -> None:
+    judge.tells(told)
+    judge.tells(told)
+    out = judge.hear("gamma", incarnation=1)
+    gamma = judge.town.node("gamma").context.me.peer
+    sent = [(effect.peer, *unpack_message(effect.message)) for effect in out.effects if isinstance(effect, Send)]
+    assert sent == [(gamma, MessageType.HEARTBEAT, beat) for beat in shown]
+
+
+@pytest.mark.parametrize(("name", "hears"), [("gamma", True), ("delta", True), ("beta", False)])
+def test_what_is_said_is_said_to_who_comes_later_too_but_for_the_accused(
+    judge: Judge, name: str, hears: bool
+) -> None:
+    ((_, body),) = judge.pass_to(SUSPECTED)
+    link, out = judge.context.links.of_swarm(judge.swarm(name)), Outbox()
+    assert link is not None
+    judge.detector.met(link, out)
+    sent = [(effect.peer, *unpack_message(effect.message)) for effect in out.effects if isinstance(effect, Send)]
+    own = seal_accusation(body, judge.context.me.queen_key)
+    assert sent == ([(link.peer, MessageType.ACCUSE, own)] if hears else [])
 
 
 @pytest.mark.parametrize(("own", "of", "then"), [(0, 0, 1), (0, 3, 4), (2, 2, 3), (2, 1, 2)])

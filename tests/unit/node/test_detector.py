@@ -153,6 +153,19 @@ def test_whoever_is_slandered_refutes_it_and_is_believed() -> None:
     assert traced(town, TraceKind.FAILED) == []
 
 
+def test_who_has_not_heard_of_a_refutation_is_told_when_it_counts() -> None:
+    """Beta refuted and died before gamma, which was down, heard of it: alpha's word and gamma's have to add up."""
+    town = settled(3)
+    victim = swarm(town, "beta")
+    slander(town, "alpha", "beta")
+    town.world.run(2 * SECOND)
+    town.world.crash(town["gamma"])
+    town.world.crash(town["beta"])
+    town.world.start(town["gamma"])
+    both = ("alpha", "gamma")
+    town.world.run_until(lambda: all(health(town, name, victim) is Health.FAILED for name in both), 9 * SECOND)
+
+
 def test_an_incarnation_is_durable_before_it_is_told_and_survives() -> None:
     town = settled(3)
     slander(town, "alpha", "beta")

@@ -291,6 +291,8 @@ def test_own_batches_beyond_a_gap_on_disk_go_on_where_the_others_end() -> None:
     for reader in THREE:
         for key in ("first", "second", "third", "fourth"):
             assert sees(town, reader, key) == {"gamma": 1}
+    kept = [record for record in town["gamma"].disk.records if record in own[2:]]
+    assert kept == own[2:] * 2, "written again: a compaction meanwhile would have dropped what was no part of the log"
 
 
 def test_own_batches_beyond_a_gap_that_no_longer_count_are_let_be() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,28 +17,22 @@ SLOW = 2 * QUICK_S
 
 
 class _Spy(Store):
-    """A store that remembers who wrote."""
+    """A store that remembers who wrote; each write takes as long as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, took: Sequence[float]) -> None:
+        self.now = 0.0
         self.writers: list[threading.Thread] = []
+        self._took = iter(took)
 
     def append(self, records: Sequence[Record]) -> None:
         self.writers.append(threading.current_thread())
-
-
-def _clock(*durations: float) -> Iterator[float]:
-    """Readings before and after each of some writes."""
-    now = 0.0
-    for duration in durations:
-        yield now
-        now += duration
-        yield now
+        self.now += next(self._took)
 
 
 async def _write(took: Sequence[float]) -> list[bool]:
     """Whether each of some writes was made in place."""
-    spy, readings = _Spy(), _clock(*took)
-    disk = Disk(spy, lambda: next(readings))
+    spy = _Spy(took)
+    disk = Disk(spy, lambda: spy.now)
     for _ in took:
         await disk.append([])
     return [writer is threading.current_thread() for writer in spy.writers]
@@ -78,7 +72,7 @@ async def test_a_disk_that_is_quick_again_gets_its_credit_back() -> None:
 @pytest.mark.parametrize("wary", [False, True])
 async def test_what_was_appended_is_there_and_what_fails_is_told(tmp_path: Path, wary: bool) -> None:
     store, _ = Store.open(tmp_path)
-    readings = _clock(1.0 if wary else 0.0, 0.0)
+    readings = iter((0.0, SLOW if wary else 0.0, 0.0, 0.0))
     disk = Disk(store, lambda: next(readings))
     await disk.append([Record(1, b"first")])
     assert disk.quick is not wary
