@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class _End(NamedTuple):
-    """How far a log is held; without a hash where it is not known which batch that is."""
+    """How far a log is held."""
 
     seq: int
     hash: bytes
@@ -75,17 +75,9 @@ class Holding(Checker):
             if effect.name.startswith(_OWNER_LOG):
                 self._installs(process, effect.data)
         else:
-            self._ends[process.host.name] = self._found(process)
+            rows = process.node.context.replica.heads()
+            self._ends[process.host.name] = {row.author: _End(row.seq, row.hash) for row in rows}
         return iter(())
-
-    def _found(self, process: Process) -> dict[Author, _End]:
-        """At a start. What lies behind a gap in one's own log is on the disk: it counts once the gap is filled."""
-        node = process.node
-        ends = {row.author: _End(row.seq, row.hash) for row in node.context.replica.heads()}
-        own, beyond = node.context.me.author, node.startup.beyond
-        if beyond > ends.get(own, _End(0, b"")).seq:
-            ends[own] = _End(beyond, b"")
-        return ends
 
     def _judged(self, world: World, process: Process, rows: Iterable[HeldRow]) -> Iterator[str]:
         ends = self._ends.get(process.host.name, {})
@@ -94,7 +86,7 @@ class Holding(Checker):
             whose = world.owner(row.swarm).name
             if row.seq > end.seq:
                 yield f"it says that it holds batch {row.seq} of {whose}, and what is durable ends with {end.seq}"
-            elif end.hash and row.seq == end.seq and row.head != end.hash:
+            elif row.seq and row.seq == end.seq and row.head != end.hash:
                 yield f"it says that it holds another batch {row.seq} of {whose} than it wrote"
 
     def _installs(self, process: Process, blob: bytes) -> None:

@@ -19,7 +19,6 @@ from tests.support.hand_made import (
     Restarts,
     Rule,
     Stage,
-    Steps,
     batch_of,
     served,
 )
@@ -31,7 +30,6 @@ from wire.types import Channel, MessageType
 PEER = HOMES["s2"].peer
 THIRD, FOURTH, FIFTH = (batch_of("s2", number) for number in (3, 4, 5))
 OTHER_FOURTH = batch_of("s2", 4, hlc=99)
-OWN_FOURTH = batch_of("s1", 4)
 STARTS = Releases("s1", Subscribe(topic="state"))
 
 
@@ -95,12 +93,6 @@ RULES = {
         good=(Holds("s1", served(FOURTH)), STARTS, held(FOURTH)),
         bad=(STARTS, Holds("s1", served(FOURTH)), held(FOURTH)),
         said=too_much(4, 0),
-    ),
-    "or lies on the disk behind a gap, which is filled": Rule(
-        checker=Holding,
-        good=(Steps("s1", {"beyond": 4}), STARTS, held(OWN_FOURTH)),
-        bad=(Steps("s1", {"beyond": 3}), STARTS, held(OWN_FOURTH)),
-        said=("it says that it holds batch 4 of s1, and what is durable ends with 3",),
     ),
     "or came as a snapshot": Rule(
         checker=Holding,
