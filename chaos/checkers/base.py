@@ -55,6 +55,7 @@ class Checker:
     """Override what the invariant needs; every method may yield sentences."""
 
     name: ClassVar[str]
+    councils: ClassVar[bool] = False  # `stepped` is about what queens decide: nothing to see where none do
     every: ClassVar[int] = 1  # steps of a process from one that `stepped` is told of to the next; the first one is
     judges: ClassVar[tuple[type[Effect], ...]] = ()  # the effects that `releasing` is about
     words: ClassVar[frozenset[int] | None] = None  # of a Send, the types of message that it is about; None: all

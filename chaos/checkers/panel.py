@@ -52,7 +52,8 @@ class Panel:
 
     def __init__(self, checkers: Sequence[Checker]) -> None:
         self.checkers = tuple(checkers)
-        self._stepped = self._who_overrides("stepped")
+        steppers = self._who_overrides("stepped")
+        self._stepped = {True: steppers, False: tuple(c for c in steppers if not c.councils)}
         self._changed = self._who_overrides("changed")
         self._persisted = self._who_overrides("persisted")
         self._grew = self._who_overrides("grew")
@@ -66,7 +67,7 @@ class Panel:
 
     def stepped(self, world: World, process: Process, event: InEvent) -> None:
         context, look = process.node.context, self._looks.of(process)
-        for checker in self._stepped:
+        for checker in self._stepped[world.scenario.govern]:
             if look.steps % checker.every == 0:
                 self._judge(world, process.host.name, checker, checker.stepped(world, process, event))
         look.steps += 1

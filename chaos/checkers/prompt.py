@@ -47,6 +47,7 @@ class Prompt(Checker):
     """Counts the views that failed, and remembers when somebody in the core last waited for a decision."""
 
     name = "prompt"
+    councils = True
     every = 16
     judges = (Trace,)
 

@@ -78,6 +78,7 @@ class Succession(Checker):
     """Remembers since when each swarm waits for a queen, and how much more than usual that may take."""
 
     name = "succession"
+    councils = True
     every = 16
 
     def __init__(self) -> None:
