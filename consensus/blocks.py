@@ -335,8 +335,7 @@ def open_certificate(
     ):
         raise DecodeError("a certificate whose bitmap does not fit its signatures or the validator set")
     for position, signature in zip(signers, cert.signatures, strict=True):
-        envelope = cose.reassemble(content, cert.core, validators[position], signature)
-        cose.check(envelope, federation, verify)
+        cose.check_signature(content, cert.core, validators[position], signature, federation, verify)
     return core, signers
 
 

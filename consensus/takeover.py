@@ -71,9 +71,9 @@ def roots(chain: Reader) -> ValidatorSet:
 
 def is_signed(core: Core, root: PublicKey, signature: bytes, verify: keys.Verify) -> bool:
     """`root` signed that the block of `core` takes over."""
-    envelope = cose.reassemble(ContentType.TAKEOVER, cbor.encode_struct(core), root, signature)
     with suppress(BadSignature):
-        cose.check(envelope, core.federation, verify)
+        raw = cbor.encode_struct(core)
+        cose.check_signature(ContentType.TAKEOVER, raw, root, signature, core.federation, verify)
         return True
     return False
 

@@ -57,17 +57,13 @@ def sign(content_type: str, payload: bytes, key: keys.SigningKey, federation: by
     return key.sign(_signed_bytes(_protected(content_type, key.public), payload, federation))
 
 
+@read_once
 def parse(raw: bytes, limit: int = cbor.DEFAULT_LIMIT) -> Envelope:
     """The envelope in `raw`, unverified.
 
     Raises:
         DecodeError: not exactly the structure above, in deterministic form.
     """
-    return _read(raw, limit)
-
-
-@read_once
-def _read(raw: bytes, limit: int) -> Envelope:
     if not raw.startswith(_TAG_SIGN1):
         raise DecodeError("not a COSE_Sign1 (CBOR tag 18)")
     match cbor.decode(raw[1:], limit):
@@ -83,19 +79,27 @@ def _read(raw: bytes, limit: int) -> Envelope:
 
 def check(envelope: Envelope, federation: bytes, verify: keys.Verify = keys.verify) -> None:
     """Raises BadSignature unless the envelope was signed by its kid for `federation` (or `GENESIS`)."""
-    if not verify(envelope.kid, _signed_bytes(envelope.protected, envelope.payload, federation), envelope.signature):
-        raise BadSignature(f"bad signature on {envelope.content_type} for this federation")
+    check_signature(envelope.content_type, envelope.payload, envelope.kid, envelope.signature, federation, verify)
 
 
+def check_signature(
+    content_type: str,
+    payload: bytes,
+    kid: PublicKey,
+    signature: bytes,
+    federation: bytes,
+    verify: keys.Verify = keys.verify,
+) -> None:
+    """The same of an envelope in its parts: votes and certificates hold signatures alone."""
+    if not verify(kid, _signed_bytes(_protected(content_type, kid), payload, federation), signature):
+        raise BadSignature(f"bad signature on {content_type} for this federation")
+
+
+@read_once
 def open_as(
     raw: bytes, content_type: str, federation: bytes, *, limit: int, verify: keys.Verify = keys.verify
 ) -> Envelope:
     """Parse, require `content_type`, and verify; raises DecodeError or BadSignature."""
-    return _open(raw, content_type, federation, limit, verify)
-
-
-@read_once
-def _open(raw: bytes, content_type: str, federation: bytes, limit: int, verify: keys.Verify) -> Envelope:
     envelope = parse(raw, limit)
     if envelope.content_type != content_type:
         raise DecodeError(f"{envelope.content_type} where {content_type} belongs", Offence.PROTOCOL)
@@ -104,7 +108,7 @@ def _open(raw: bytes, content_type: str, federation: bytes, limit: int, verify: 
 
 
 def reassemble(content_type: str, payload: bytes, kid: PublicKey, signature: bytes) -> Envelope:
-    """The envelope that `kid` would have sealed, from its parts: certificates hold signatures alone."""
+    """The envelope that `kid` would have sealed, from its parts."""
     protected = _protected(content_type, kid)
     raw = _TAG_SIGN1 + cbor.encode([protected, {}, payload, signature])
     return Envelope(raw, content_type, kid, payload, protected, signature)

@@ -124,7 +124,7 @@ def check_vote(
     phase: Phase, raw: bytes, key: PublicKey, signature: bytes, federation: bytes, verify: keys.Verify
 ) -> None:
     """Raises BadSignature unless `key` signed the core `raw` in this phase."""
-    cose.check(cose.reassemble(CONTENT[phase], raw, key, signature), federation, verify)
+    cose.check_signature(CONTENT[phase], raw, key, signature, federation, verify)
 
 
 def open_view_change(raw: bytes, federation: bytes, verify: keys.Verify) -> tuple[ViewChangeHeader, PublicKey]:

@@ -66,6 +66,17 @@ def decide(home: Home, *voters: Home) -> str:
     return str(proposal)
 
 
+def hand_over(homes: list[Home]) -> None:
+    """All start, the creator first, and govern themselves; what they were is still theirs."""
+    creator, *others = homes
+    start(creator).wait_until(lambda status: status["addresses"], "its address")
+    for home in others:
+        start(home, creator)
+    for home in homes:
+        governed(home)
+        is_as_it_was(home)
+
+
 def ends(home: Home) -> list[str]:
     """What a node warns of certificates."""
     return [line for line in home.status()["warnings"] if "certificate" in line]
@@ -88,12 +99,7 @@ def test_each_opens_alone(homes: list[Home], number: int) -> None:
 
 def test_all_hand_themselves_over_and_decide(homes: list[Home]) -> None:
     alpha, beta, gamma = homes
-    start(alpha).wait_until(lambda status: status["addresses"], "its address")
-    start(beta, alpha)
-    start(gamma, alpha)
-    for home in homes:
-        governed(home)
-        is_as_it_was(home)
+    hand_over(homes)
     decide(gamma, alpha, beta)
     for home in homes:
         assert home.stop() == 0
@@ -128,12 +134,7 @@ def test_while_the_creator_is_down_the_others_work_and_say_whom_they_wait_for(ho
 def test_members_whose_certificates_ended_before_have_time_to_renew(aged: list[Home]) -> None:
     """All were past their ends, which nobody had enforced: the handover takes nobody's vote."""
     alpha, beta, gamma = aged
-    start(alpha).wait_until(lambda status: status["addresses"], "its address")
-    start(beta, alpha)
-    start(gamma, alpha)
-    for home in aged:
-        governed(home)
-        is_as_it_was(home)
+    hand_over(aged)
     decide(gamma, alpha, beta)
     assert all(all_vote(home.status()) for home in aged), "what had ended would be ordered before a decision is"
     mends = "`zenmesh renew` with the root key"
