@@ -132,8 +132,9 @@ class Daemon:
         async with AsyncExitStack() as stack:
             network = self._network = await stack.enter_async_context(self._open_network())
             outside = network if self._between is None else self._between(network)
-            ask = None if self._hook is None else self._hook.ask
-            loop = self._loop = NodeLoop(birth.machine, outside, self._store, self._reporting, self._upgrade, ask)
+            loop = self._loop = NodeLoop(
+                birth.machine, outside, self._store, self._reporting, self._upgrade, self._hook
+            )
             if self._config.mdns:
                 mdns = open_mdns(self._advertisement, loop.post, self._rng.split("mdns"))
                 self._mdns = await stack.enter_async_context(mdns)

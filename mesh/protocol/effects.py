@@ -122,6 +122,12 @@ class Deliberate(msgspec.Struct, frozen=True, kw_only=True):
     proposal: Mapping[str, object]
 
 
+class Conclude(msgspec.Struct, frozen=True, kw_only=True):
+    """What `Deliberate` asked about `proposal` (its id, hex) needs no answer any more: it is decided, or expired."""
+
+    proposal: str
+
+
 class Penalize(msgspec.Struct, frozen=True, kw_only=True):
     """`peer` committed `offence`: count it. Scores and bans are the node's own business."""
 
@@ -166,6 +172,7 @@ Effect = (
     | Trust
     | Reply
     | Deliberate
+    | Conclude
     | Penalize
     | Trace
     | Joined

@@ -1,9 +1,9 @@
 """Proposals and ballots of this queen: what it asks the others, how it answers them, and what came of it.
 
 A proposal goes to every validator at once, so that each can make up its mind while it is being ordered. A queen votes
-by its policy (`VotingPolicy`) at once, or has its operator asked (`Deliberate`; `zenmesh vote`) until the deadline. A
-ballot is durable before it leaves, and there is one for a proposal and term, whatever happens: a second try sends the
-same, also after a restart. Who may not vote just now makes up its mind once it may.
+by its policy (`VotingPolicy`) at once, or has its operator asked (`Deliberate`; `zenmesh vote`) until it is decided
+(`Conclude`). A ballot is durable before it leaves, and there is one for a proposal and term, whatever happens: a
+second try sends the same, also after a restart. Who may not vote just now makes up its mind once it may.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mesh.protocol import decisions
 from mesh.protocol.commands import Failure, FailureKind, Outcome, Propose, Success, Vote
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding, Reach
-from mesh.protocol.effects import Deliberate, Persist, RecordKind, Reply
+from mesh.protocol.effects import Conclude, Deliberate, Persist, RecordKind, Reply
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.versions import beyond_us
@@ -189,10 +189,10 @@ class Voting:
             if proposal.body.deadline_ms > chain.time_ms:
                 self._consider(proposal, now, out)
             else:
-                self._forget(proposal.id)  # it expired on its way: what is open is within its deadline
+                self._forget(proposal.id, out)  # it expired on its way: what is open is within its deadline
         self._answer(out)
         for proposal_id in [one for one in (*self._ballots, *self._left) if one in standing.outcomes]:
-            self._forget(proposal_id)
+            self._forget(proposal_id, out)
 
     def tick(self, now: Instant, out: Outbox) -> None:
         """Who waits for an outcome that does not come is told so."""
@@ -240,8 +240,10 @@ class Voting:
         ordered = [entry.proposal for entry in self._context.chain.standing.open.values()]
         return [*ordered, *self._heard.values()]
 
-    def _forget(self, proposal: ProposalId) -> None:
+    def _forget(self, proposal: ProposalId, out: Outbox) -> None:
         """It is decided, or can be ordered no more."""
+        if proposal in self._left:
+            out.add(Conclude(proposal=proposal.hex()))
         for known in (self._heard, self._ballots, self._left):
             known.pop(proposal, None)
 

@@ -7,7 +7,8 @@ It gets one proposal as a JSON object on standard input, and answers with one on
 Its answer goes into the node as an ordinary `Vote`, and again while no quorum is in reach, until the deadline. The
 node never waits for it: so many proposals wait, so many programs run at once, for so long, with so much output; what
 is beyond that is a failure. A failure leaves the proposal to the operator, is counted, and logged without anything
-that the program was given, said, or was called with. Each proposal is asked about once in the life of the process.
+that the program was given, said, or was called with. Each proposal is asked about once in the life of the process; a
+program that others decided without is ended, and is no failure.
 """
 
 from __future__ import annotations
@@ -65,12 +66,14 @@ class Hook:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hook.run)
         hook.ask(proposal)                  # at any time; never waits, never raises
+        hook.conclude(proposal_id)          # the same; it is decided, so that nobody needs to be asked
     """
 
     def __init__(self, config: HookConfig, execute: Execute) -> None:
         self._config = config
         self._execute = execute
         self._send, self._receive = trio.open_memory_channel[Proposal](config.waiting)
+        self._asked: dict[str, trio.CancelScope] = {}  # by proposal: of the work on it
         self.stats: Counter[str] = Counter()
         self.last_failure = ""
 
@@ -80,6 +83,13 @@ class Hook:
             self._send.send_nowait(proposal)
         except trio.WouldBlock:
             self._failed(proposal, f"{self._config.waiting} proposals wait for it already")
+        else:
+            self._asked[str(proposal["proposal"])] = trio.CancelScope()
+
+    def conclude(self, proposal: str) -> None:
+        """Whatever is said to `proposal` (its id, hex) comes too late: end the program, or never start it."""
+        if proposal in self._asked:
+            self._asked[proposal].cancel()
 
     async def run(self) -> None:
         """Ask, until cancelled."""
@@ -90,28 +100,31 @@ class Hook:
     async def _work(self) -> None:
         async for proposal in self._receive.clone():
             self.stats["questions"] += 1
-            try:
-                answer = _read(await consult(self._config, msgspec.json.encode(proposal)))
-            except HookFailed as error:
-                self._failed(proposal, str(error))
-                continue
-            if answer.choice == LEFT:
-                self.stats["left"] += 1
+            name, came_to, why = str(proposal["proposal"]), "", ""
+            with self._asked[name] as work:
+                try:
+                    came_to = await self._ask_and_vote(proposal)
+                except HookFailed as error:
+                    why = str(error)
+            del self._asked[name]
+            if work.cancel_called:  # also where it ended just before
+                self.stats["overtaken"] += 1
+            elif why:
+                self._failed(proposal, why)
             else:
-                await self._vote(proposal, answer)
+                self.stats[came_to] += 1
 
-    async def _vote(self, proposal: Proposal, answer: _Answer) -> None:
-        """Vote so; while the node cannot take it (no quorum in reach, say), again, as long as it matters."""
+    async def _ask_and_vote(self, proposal: Proposal) -> str:
+        """Vote as the program says; while the node cannot take that, again, until the deadline. Raises HookFailed."""
+        answer = _read(await consult(self._config, msgspec.json.encode(proposal)))
+        if answer.choice == LEFT:
+            return "left"
         vote = Vote(proposal=str(proposal["proposal"]), choice=answer.choice, reason=answer.reason)
-        while True:
-            outcome = await self._execute(vote)
-            if not isinstance(outcome, Failure):
-                self.stats["votes"] += 1
-                return
+        while isinstance(outcome := await self._execute(vote), Failure):
             if outcome.retry_after_s is None or clock.wall_ms() >= _deadline_ms(proposal):
-                self._failed(proposal, f"the node did not take its vote: {outcome.message}")
-                return
+                raise HookFailed(f"the node did not take its vote: {outcome.message}")
             await trio.sleep(outcome.retry_after_s)
+        return "votes"
 
     def _failed(self, proposal: Proposal, why: str) -> None:
         self.stats["failures"] += 1

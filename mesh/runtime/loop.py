@@ -22,6 +22,7 @@ from mesh.protocol.commands import Failure, FailureKind, Operation, Outcome
 from mesh.protocol.commits import commits
 from mesh.protocol.effects import (
     Compact,
+    Conclude,
     Deliberate,
     Dial,
     Disconnect,
@@ -79,7 +80,14 @@ class Halted(Exception):
 
 
 Upgrade = Callable[[Joined], tuple[Machine, list[Effect]]]
-Ask = Callable[[Mapping[str, object]], None]  # whoever speaks for this queen about a proposal; never waits
+
+
+class Deliberation(Protocol):
+    """Whoever speaks for this queen where its policy is silent; never waits."""
+
+    def ask(self, proposal: Mapping[str, object]) -> None: ...
+
+    def conclude(self, proposal: str) -> None: ...
 
 
 class NodeLoop:
@@ -92,14 +100,14 @@ class NodeLoop:
         store: Store,
         reporter: Reporter,
         upgrade: Upgrade | None = None,
-        ask: Ask | None = None,
+        deliberation: Deliberation | None = None,
     ) -> None:
         self.machine = machine
         self._network = network
         self._disk = Disk(store)
         self._reporter = reporter
         self._upgrade = upgrade
-        self._ask = ask
+        self._deliberation = deliberation
         self._inbox: deque[InEvent] = deque()
         self._wake = trio.Event()
         self._drained = trio.Event()
@@ -236,8 +244,11 @@ class NodeLoop:
             case Reply(request_id=request_id):
                 self._answer(request_id, effect.at(clock.now()))
             case Deliberate(proposal=proposal):
-                if self._ask is not None:
-                    self._ask(proposal)
+                if self._deliberation is not None:
+                    self._deliberation.ask(proposal)
+            case Conclude(proposal=proposal_id):
+                if self._deliberation is not None:
+                    self._deliberation.conclude(proposal_id)
             case Penalize(peer=peer, offence=offence, detail=detail):
                 self._reporter.offence(peer, offence, detail)
             case Trace(record=record):

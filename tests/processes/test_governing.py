@@ -32,6 +32,12 @@ def propose(home: Home, *options: str, target: str = "t1", check: bool = True) -
     )
 
 
+def answers(home: Home) -> float:
+    """How many answers its hook gave; two of three queens may have decided before the third one's has said a word."""
+    counted = home.metrics()
+    return counted.get("hook_votes_total", 0) + counted.get("hook_overtaken_total", 0)
+
+
 def statuses(home: Home) -> dict[str, str]:
     """What this node knows to be decided."""
     rows: list[dict[str, Any]] = home.call("decisions")["decisions"]
@@ -164,8 +170,8 @@ def test_a_program_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             home.wait_until(
                 lambda status: any("voting.hook failed 1 time" in w for w in status["warnings"]), "a failure"
             )
+            home.wait_until(lambda _, home=home: answers(home) == 2, "two answers")
             assert home.metrics()["hook_failures_total"] == 1
-            assert home.metrics()["hook_votes_total"] == 2
         for home in homes[:2]:
             home.call("vote", {"proposal": broken, "choice": "approve"})
         wait_for(homes[2], broken, "APPROVED")

@@ -14,6 +14,7 @@ from itertools import count
 from mesh.protocol.commands import Operation, Outcome
 from mesh.protocol.effects import (
     Compact,
+    Conclude,
     Deliberate,
     Dial,
     Disconnect,
@@ -76,6 +77,7 @@ class Host:
     clock_skew_ms: int = 0
     gossiped: dict[bytes, None] = field(default_factory=dict)
     asked: list[Mapping[str, object]] = field(default_factory=list)  # proposals, for the operator
+    concluded: list[str] = field(default_factory=list)  # those that he need not answer any more
     may_halt: bool = False  # a node that stops itself is down, for the reason `halted`; else the test fails
     halted: str = ""
 
@@ -224,6 +226,8 @@ class World:
                 host.trace.append(record)
             case Deliberate(proposal=proposal):
                 host.asked.append(proposal)
+            case Conclude(proposal=proposal_id):
+                host.concluded.append(proposal_id)
             case Joined():
                 assert host.upgrade is not None
                 host.machine, first = host.upgrade(host, effect, self.now)

@@ -150,6 +150,8 @@ def test_the_operator_is_asked_once_about_what_no_policy_decides() -> None:
     for name in ("alpha", "gamma"):
         result(town.world.ask(town[name], Vote(proposal=proposal, choice="approve")))
     town.world.run_until(lambda: decisions(town, "alpha") == [(proposal, "APPROVED")])
+    town.world.run(5 * SECOND)
+    assert [town[name].concluded for name in ("alpha", "beta", "gamma")] == [[proposal]] * 3
     town.world.crash(town["beta"])
     town.world.start(town["beta"])
     town.world.run(10 * SECOND)

@@ -160,6 +160,40 @@ async def test_no_more_run_at_once_and_wait_than_may(tmp_path: Path) -> None:
         await until(lambda: hook.stats["votes"] == 3)
 
 
+async def test_a_program_that_others_decided_without_is_ended(tmp_path: Path) -> None:
+    """One is at work, one waits its turn and never begins; the third is still of interest."""
+    node = Node()
+    code = "open(asked['proposal'], 'w')"
+    code += "\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('{\"choice\": \"reject\"}')"
+    async with running(python(code, at_once=1, directory=tmp_path), node) as hook:
+        for number in (1, 2, 3):
+            hook.ask(proposal(number))
+        await until(lambda: (tmp_path / f"{1:032x}").exists())
+        for number in (1, 2, 4):  # nobody was asked about the last one
+            hook.conclude(f"{number:032x}")
+        (tmp_path / "go").touch()
+        await until(lambda: hook.stats["votes"])
+    assert [vote.proposal for vote in node.votes] == [f"{3:032x}"]
+    assert not (tmp_path / f"{2:032x}").exists()
+    assert (hook.stats["overtaken"], hook.stats["failures"], hook.last_failure) == (2, 0, "")
+
+
+async def test_a_vote_that_came_too_late_is_no_failure() -> None:
+    """The node has told what was decided by when it refuses."""
+
+    async def execute(_: Operation) -> Outcome:
+        hook.conclude(f"{1:032x}")
+        return Failure(kind=FailureKind.USAGE, message="it is APPROVED")
+
+    hook = Hook(answering("approve"), execute)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(hook.run)
+        hook.ask(proposal(1))
+        await until(lambda: hook.stats["overtaken"])
+        nursery.cancel_scope.cancel()
+    assert (hook.stats["failures"], hook.last_failure) == (0, "")
+
+
 async def test_a_vote_that_the_node_cannot_take_yet_is_said_again() -> None:
     alone = Failure(kind=FailureKind.NO_QUORUM, message="1 of 3", retry_after_s=0.01)
     node = Node(alone, alone)
