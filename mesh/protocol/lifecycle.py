@@ -37,7 +37,7 @@ class Surroundings(NamedTuple):
     members: int  # of the federation, this one included
     linked: int  # other members with an established link
     addresses_known: bool  # of any other member
-    in_step: bool  # the first anti-entropy after (re)connecting is done and this node's own log is confirmed
+    in_step: bool  # the chain reaches us, the first anti-entropy after (re)connecting is done, our log is confirmed
     was_operational: bool
     fenced: bool = False  # this node was its swarm's queen, and is a backup now
     gone: str = ""  # why its swarm does not belong any more, for people

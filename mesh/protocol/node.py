@@ -195,8 +195,9 @@ class Node:
         return own or self.fence.reason(now)
 
     def in_step(self) -> bool:
-        """Compared with at least one member since the link stood (or there is nobody else), own log confirmed."""
-        return self.startup.confirmed and (self.syncing.compared() or self.context.population() == 1)
+        """The chain reaches us, own log confirmed, compared with a member since the link stood (or there is none)."""
+        compared = self.syncing.compared() or self.context.population() == 1
+        return self.startup.confirmed and compared and self.terms.known()
 
     def surroundings(self) -> Surroundings:
         """What the lifecycle depends on."""

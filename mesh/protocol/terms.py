@@ -72,18 +72,29 @@ class Terms:
         self._context = context
         self._startup = startup
         self._next_try: Instant = 0
-        self._judged_at = -1  # the chain's height at which `_current` was found; it is asked for after every event
+        self._judged_at = -1  # the chain's height at which the next two were found; asked for after every event
+        self._known = False
         self._current = False
         self._requests: dict[int, _Request] = {}
 
     def current(self) -> bool:
         """The chain knows this node as its swarm's queen, by term and key."""
-        chain, me = self._context.chain, self._context.me
-        if chain.height != self._judged_at:
-            member = chain.member(me.swarm)
-            named = member is not None and (member.term, member.queen_key) == (me.term, me.queen_key.public)
-            self._judged_at, self._current = chain.height, named and chain.anchored
+        self._judge()
         return self._current
+
+    def known(self) -> bool:
+        """The chain held here reaches the block that admitted this swarm."""
+        self._judge()
+        return self._known
+
+    def _judge(self) -> None:
+        chain, me = self._context.chain, self._context.me
+        if chain.height == self._judged_at:
+            return
+        member = chain.member(me.swarm)
+        self._judged_at, self._known = chain.height, member is not None and chain.anchored
+        queen = None if member is None else (member.term, member.queen_key)
+        self._current = self._known and queen == (me.term, me.queen_key.public)
 
     def gone(self) -> str:
         """That this swarm does not belong any more, and what its operator can do; empty while it does."""

@@ -24,6 +24,7 @@ from mesh.protocol.config import NodeConfig
 from mesh.protocol.events import PeerFound
 from mesh.protocol.intent import JoinIntent
 from mesh.protocol.joiner import Joiner
+from mesh.protocol.lifecycle import Lifecycle
 from tests.support.small_swarms import CREATORS_RULE, Town
 from tests.support.small_world import Host
 from wire.time import SECOND
@@ -271,3 +272,20 @@ def test_a_replicated_write_waits_for_others_and_says_when_they_are_away() -> No
 def restart(town: Town, host: Host) -> None:
     town.world.stop(host)
     town.world.start(host)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_who_is_operational_is_named_by_the_chain_it_holds(seed: int) -> None:
+    """Else it refuses the command of an operator who waited for it: a chain of one member has nobody to miss."""
+    town = Town("alpha", "beta", "gamma", "delta", seed=seed)
+    town.world.start(town["alpha"])
+    for name in ("beta", "gamma", "delta"):
+        town.swarms[name].intent = JoinIntent(ticket=parse_ticket(town.ticket("alpha")))
+        town.world.start(town[name])
+
+    def formed() -> bool:
+        ready = [node for node in town.nodes() if node.lifecycle is Lifecycle.OPERATIONAL]
+        assert all(node.context.chain.member(node.context.me.swarm) for node in ready)
+        return len(ready) == len(town.swarms)
+
+    town.world.run_until(formed)
