@@ -164,7 +164,7 @@ class Membership:
         """The swarm of `cert` belongs; raises RemoteError when it does already, its name is taken, or it was
         expelled."""
         if self.member(cert.swarm) is not None:
-            raise ProtocolViolation(f"{cert.name} is a member already")
+            raise Overtaken(f"{cert.name} is a member already")
         if self.by_name(cert.name) is not None:
             raise ProtocolViolation(f"the name {cert.name!r} is taken: choose another with `zenmesh init --swarm`")
         self._check_nodes(cert)

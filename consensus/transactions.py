@@ -113,7 +113,7 @@ def _voucher(view: View, tx: JoinTx) -> tuple[SwarmId | None, bytes | None]:
     if grant.expires_ms <= view.time_ms:
         raise ProtocolViolation("the ticket has expired: ask for a new one (`zenmesh invite`)")
     if grant.ticket_id in view.membership.consumed:
-        raise ProtocolViolation("the ticket was used already: each admits one swarm; ask for a new one")
+        raise Overtaken("the ticket was used already: each admits one swarm; ask for a new one")
     _check_allowance(view, inviter, approved=tx.approved)
     return inviter.swarm, grant.ticket_id
 
