@@ -172,11 +172,19 @@ def _opened(message: bytes) -> tuple[ViewChange, ViewChangeHeader]:
     return change, cbor.decode_as(cose.parse(change.header).payload, ViewChangeHeader)
 
 
+def _held(liar: Deceiver, height: int | None = None) -> tuple[bytes, bytes] | None:
+    """The block of `height` (the last one) with its certificate, where her chain goes so far and leapt over none."""
+    chain = liar.chain()
+    if chain is None:
+        return None
+    at = chain.height if height is None else height
+    return chain.tail(at)[0] if 0 < at <= chain.height and chain.first <= at else None
+
+
 def _false_lock(liar: Deceiver, kind: MessageType, message: bytes, rng: Rng) -> Iterator[bytes]:
     """Locked in a view on a block that nobody prepared, with the best proof that she has."""
     change, header = _opened(message)
-    chain = liar.chain()
-    block, certificate = chain.all_blocks()[-1] if chain is not None and chain.height else (None, None)
+    block, certificate = _held(liar) or (None, None)
     digest = sha256(header.committed_hash) if block is None or rng.random() < 0.5 else block_hash(block)
     false = replace(header, prepared_view=rng.randbelow(header.new_view + _FAR), prepared_hash=digest)
     proof = rng.choice(((change.certificate, change.block), (certificate, block), (None, None)))
@@ -191,10 +199,10 @@ def _denied_lock(liar: Deceiver, kind: MessageType, message: bytes, rng: Rng) ->
 def _false_base(liar: Deceiver, kind: MessageType, message: bytes, rng: Rng) -> Iterator[bytes]:
     """Behind where she is, or ahead of everybody."""
     change, header = _opened(message)
-    chain, off = liar.chain(), rng.randbelow(2 * _FAR) - _FAR
+    off = rng.randbelow(2 * _FAR) - _FAR
     height = max(0, header.committed_height + off + (off >= 0))
-    known = chain.all_blocks()[height - 1][0] if chain is not None and 0 < height <= chain.height else None
-    digest = sha256(header.committed_hash) if known is None else block_hash(known)
+    known = _held(liar, height)
+    digest = sha256(header.committed_hash) if known is None else block_hash(known[0])
     yield liar.change(
         replace(header, committed_height=height, committed_hash=digest), change.certificate, change.block
     )

@@ -97,7 +97,12 @@ def test_a_run_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
 def test_a_run_that_is_ended_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
     """Ended while nodes run: the command's exit code says so, and neither process nor file stays."""
     command = [*ZENMESH, "chaos", "live", "happy-path", "--swarms", "2", "--for", "1h", "--no-root"]
-    run = subprocess.Popen(command, env={**os.environ, "TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL)
+    run = subprocess.Popen(
+        command,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # in the background it is ignored
+    )
     try:
         for _ in patiently(60.0):
             if list(tmp_path.glob("*/s1.trace")):

@@ -17,6 +17,8 @@ from consensus.accusations import open_accusation
 from consensus.bft.messages import NewView, PrePrepare, ViewChange, ViewChangeHeader, open_view_change
 from consensus.blocks import BallotTx, Certificate, block_hash, decode_tx
 from consensus.governance.proposals import Choice, open_ballot
+from tests.support.leaps import caught_up
+from tests.support.leaps import told as story_told
 from tests.support.perjury import Council, opened, packed
 from wire import cbor, keys
 from wire.errors import RemoteError
@@ -131,6 +133,16 @@ def test_a_false_base_is_ahead_or_behind(council: Council) -> None:
     heights = {one.committed_height - council.chain.height for one in headers(council, Deceit.FALSE_BASE)}
     assert min(heights) < 0 < max(heights)
     assert 0 not in heights
+
+
+def test_a_false_base_names_no_block_of_another_height(council: Council) -> None:
+    """Her node leapt over the first blocks: those that it holds stand at higher places."""
+    story = story_told()
+    leapt = caught_up(story.fresh(), story)
+    assert leapt.first > council.chain.height + 4
+    council.liar.chain = lambda: leapt
+    held = {block_hash(block) for block, _ in leapt.all_blocks()}
+    assert not held & {one.committed_hash for one in headers(council, Deceit.FALSE_BASE)}
 
 
 def test_a_denied_lock_convicts_her_who_committed(council: Council) -> None:
