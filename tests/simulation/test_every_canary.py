@@ -1,6 +1,12 @@
-"""Every planted fault is caught, told in few actions, and comes back from the file."""
+"""Every planted fault is caught, told in few actions, and comes back from the file.
+
+The search ends as soon as there are few enough; with the full counts it goes on until nothing can be spared.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -15,12 +21,27 @@ from wire.errors import UsageError
 MOST_ACTIONS = 15
 
 
+class Enough(Exception):
+    """What is left is few enough."""
+
+
+def enough(search: Minimizer) -> None:
+    if len(search.best.actions) <= MOST_ACTIONS:
+        raise Enough
+
+
+def to_the_end(search: Minimizer) -> None:
+    pass
+
+
+@pytest.mark.parametrize("told", [enough, pytest.param(to_the_end, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("name", CANARIES)
-def test_a_canary_is_caught_explained_and_replayed(name: str) -> None:
+def test_a_canary_is_caught_explained_and_replayed(name: str, told: Callable[[Minimizer], None]) -> None:
     catch = hunt(CANARIES[name])
     assert catch is not None, "it survived"
-    search = Minimizer(catch.scenario)
-    assert search.search()
+    search = Minimizer(catch.scenario, told)
+    with suppress(Enough):
+        assert search.search()
     assert len(search.best.actions) <= MOST_ACTIONS
     again = run(load(dump(search.best)))
     assert (again.digest, again.violation) == (search.best.digest, search.violation)
