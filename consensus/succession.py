@@ -56,7 +56,7 @@ def fail_over(view: View, tx: FailoverTx) -> Membership:
             f"a failover by who is no backup of {member.name}: not any more, or not yet as far as we know"
         )
     if backup.not_after_ms <= view.time_ms:
-        raise ProtocolViolation(f"a failover by a backup of {member.name} whose time has passed")
+        raise Overtaken(f"a failover by a backup of {member.name} whose time has passed")
     _check_fresh(view, statement.made_ms, FAILOVER_FOR_MS, "a failover")
     _check_confirmed(view, member, tx.accusations)
     return view.membership.fail_over(member.swarm, backup, (statement.close_seq, statement.close_hash))
@@ -66,7 +66,7 @@ def renew(view: View, tx: RenewTx) -> Membership:
     """The root key says anew, for the present term, who may take over and until when."""
     cert = parse_member_cert(tx.certificate, view.federation, view.verify)
     if cert.body.not_after_ms <= view.time_ms:
-        raise ProtocolViolation("the certificate has expired: make a new one")
+        raise Overtaken("the certificate has expired: make a new one")
     return view.membership.renew(cert)
 
 

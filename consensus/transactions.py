@@ -87,7 +87,7 @@ def new_queen_of(tx: TxBody, swarm: SwarmId, federation: bytes, verify: keys.Ver
 def _join(view: View, tx: JoinTx) -> Membership:
     cert = parse_member_cert(tx.certificate, view.federation, view.verify)
     if cert.body.not_after_ms <= view.time_ms:
-        raise ProtocolViolation("the certificate has expired: make a new one with `zenmesh join`")
+        raise Overtaken("the certificate has expired: make a new one with `zenmesh join`")
     view.membership.check_returns(cert.swarm)  # before anybody is asked to vote on it
     inviter, ticket_id = _voucher(view, tx)
     return view.membership.join(cert, MemberState.LEARNER, inviter, ticket_id)
@@ -111,7 +111,7 @@ def _voucher(view: View, tx: JoinTx) -> tuple[SwarmId | None, bytes | None]:
     grant = tickets.open_grant(tx.grant, inviter.queen_key, view.federation, view.verify)
     tickets.check_join(tx.join, grant, tx.certificate, view.verify)
     if grant.expires_ms <= view.time_ms:
-        raise ProtocolViolation("the ticket has expired: ask for a new one (`zenmesh invite`)")
+        raise Overtaken("the ticket has expired: ask for a new one (`zenmesh invite`)")
     if grant.ticket_id in view.membership.consumed:
         raise Overtaken("the ticket was used already: each admits one swarm; ask for a new one")
     _check_allowance(view, inviter, approved=tx.approved)
@@ -157,7 +157,7 @@ def _promote(view: View, tx: PromoteTx) -> Membership:
 def _bump(view: View, tx: TermBumpTx) -> Membership:
     cert, statement = _open_bump(tx, view.federation, view.verify)
     if cert.body.not_after_ms <= view.time_ms:
-        raise ProtocolViolation("the certificate of this new term has expired: make another one")
+        raise Overtaken("the certificate of this new term has expired: make another one")
     return view.membership.bump(cert, (statement.close_seq, statement.close_hash))
 
 

@@ -114,7 +114,7 @@ def test_so_does_a_new_term() -> None:
     town = Town()
     gone = town.names[-1]
     town.grow(town.expire(gone))
-    with pytest.raises(ProtocolViolation, match="this new term has expired"):
+    with pytest.raises(Overtaken, match="this new term has expired"):
         town.check(town.chamber.realm.bump(gone, 2))
     town.grow(town.chamber.realm.bump(gone, 2, not_after_ms=END_MS + YEAR_MS))
     assert (town.member(gone).state, town.member(gone).term) == (MemberState.ACTIVE, 2)

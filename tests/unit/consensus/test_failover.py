@@ -168,7 +168,7 @@ def test_a_failover_is_refused(make: Any, why: str) -> None:
 def test_a_backup_is_one_for_as_long_as_its_certificate_says() -> None:
     town = Town()
     town.grow(town.renewal(spare(town.gone, not_after_ms=town.chamber.wall_ms), later=2))
-    with pytest.raises(ProtocolViolation, match="whose time has passed"):
+    with pytest.raises(Overtaken, match="whose time has passed"):
         town.check(town.failover(town.accused()))
 
 

@@ -12,7 +12,7 @@ from consensus.membership import MemberState
 from tests.support.chamber import Chamber
 from tests.support.realm import CREATED_MS, CREATOR, DAY_MS, Realm, queen, swarm
 from tests.support.takeovers import certificate, of_before, supported
-from wire.errors import Overtaken, ProtocolViolation
+from wire.errors import Overtaken
 
 HANDOVER_MS = CREATED_MS + 400 * DAY_MS  # the creator's own certificate ended more than a month ago
 GRACE_ENDS_MS = HANDOVER_MS + GRACE_MS
@@ -107,7 +107,7 @@ def test_a_federation_that_is_born_governed_has_the_ends_that_its_certificates_s
     realm.order(encode_tx(GovernTx(())))
     assert realm.chain.state.membership.state_hash == before.state_hash
     soon = realm.now_ms + 5_000
-    with pytest.raises(ProtocolViolation, match="has expired"):
+    with pytest.raises(Overtaken, match="has expired"):
         realm.check(realm.join("beta", not_after_ms=realm.now_ms))
     realm.chain.check_transaction(realm.join("beta", not_after_ms=soon), realm.now_ms)
     chamber = Chamber(1, at=0, realm=realm)

@@ -262,6 +262,8 @@ def test_a_transaction_is_refused(realm: Realm, make: Make, why: str) -> None:
         pytest.param(lambda r: ordered(r, r.bump("beta", 3), r.bump("beta", 2)), False, id="a term that was skipped"),
         pytest.param(lambda r: r.join("beta"), True, id="a join of a member, that two members relayed"),
         pytest.param(used_ticket, True, id="a join with a ticket that another swarm used meanwhile"),
+        pytest.param(lambda r: by_ticket(r, expires_ms=CREATED_MS), True, id="a join with a ticket that has ended"),
+        pytest.param(lambda r: r.join("eve", not_after_ms=CREATED_MS + 2000), True, id="a join that took too long"),
         pytest.param(lambda r: r.leave("delta"), True, id="a leave of who left"),
         pytest.param(lambda r: r.leave("beta", 2), True, id="a leave in a term to come"),
         pytest.param(lambda r: r.leave("eve"), False, id="a leave of a stranger"),
