@@ -30,7 +30,7 @@ from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOutcome
 from mesh.protocol.outbox import Outbox
-from mesh.protocol.reach import reach
+from mesh.protocol.reach import growing_pain, reach
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.voting import Secrets, Voting
 from wire import cbor
@@ -215,8 +215,9 @@ class Admission:
         context = self._context
         assert request.certificate is not None, "a request that needs a decision carries a certificate"
         certificate = parse_member_cert(request.certificate, context.federation, context.verify)
-        if not signing:
-            self._respond(peer, self._pending_response("this node is not ready to sign: see its status"), out)
+        wait = growing_pain(context, now) if signing else "this node is not ready to sign: see its status"
+        if wait:
+            self._respond(peer, self._pending_response(wait), out)
             return
         try:
             self._deciding.submit(join_tx(request.grant, request.certificate, request.join), now, out)

@@ -99,6 +99,39 @@ def test_a_join_waits_while_the_creator_is_away_and_says_so(config: NodeConfig, 
     town.settle()
 
 
+def test_a_fourth_waits_while_one_of_three_is_away() -> None:
+    """As soon as it belongs two thirds decide: two of three could no more, not even give it its vote."""
+    town = Town("alpha", "beta", "gamma", "delta")
+    town.form(["alpha", "beta", "gamma"])
+    ticket = parse_ticket(town.ticket("alpha"))
+    town.world.crash(town["gamma"])
+    town.world.run(10 * SECOND)
+    town.swarms["delta"].intent = JoinIntent(ticket=ticket)
+    town.world.start(town["delta"])
+    town.world.run(15 * SECOND)
+    pending = status(town, "delta")["pending_join"]
+    assert pending["state"] == "pending"  # type: ignore[index]
+    assert "with one more member a decision takes 3 of 3 weight" in pending["reason"]  # type: ignore[index]
+    assert "waiting for gamma" in pending["reason"]  # type: ignore[index]
+    assert status(town, "alpha")["quorum"]["state"] == "QUORATE"  # type: ignore[index]
+    town.world.start(town["gamma"])
+    town.settle()
+    assert status(town, "delta")["quorum"]["crash_faults_tolerated"] == 1  # type: ignore[index]
+
+
+def test_a_fifth_waits_for_nobody() -> None:
+    town = Town("alpha", "beta", "gamma", "delta", "epsilon")
+    town.form(["alpha", "beta", "gamma", "delta"])
+    ticket = parse_ticket(town.ticket("beta"))
+    town.world.crash(town["delta"])
+    town.swarms["epsilon"].intent = JoinIntent(ticket=ticket)
+    town.world.start(town["epsilon"])
+    town.world.run(15 * SECOND)
+    found = town.node("alpha").context.chain.member_by_name("epsilon")
+    assert found is not None
+    assert found.weight == 1, "it is in step, and votes"
+
+
 def test_a_ticket_admits_one_swarm_only() -> None:
     town = Town("alpha", "beta", "gamma")
     town.form(["alpha"])
