@@ -20,7 +20,7 @@ from msgspec import Meta
 
 from consensus.certificates import parse_member_cert
 from consensus.genesis import Params
-from consensus.governance.proposals import MAX_DETAILS, Subject
+from consensus.governance.proposals import MAX_DETAILS, ProposalBody, Subject
 from consensus.governance.standing import Directive, Policy, Standing
 from consensus.membership import Member, Membership, MemberState
 from consensus.quorum import QuorumSetting
@@ -290,6 +290,15 @@ def read_details(subject: Subject, action: str, raw: bytes) -> Details:
         return check_details(subject, action, details)
     except UsageError as error:
         raise DecodeError(str(error)) from error
+
+
+def left_out(body: ProposalBody) -> SwarmId | None:
+    """Who neither votes on a proposal nor counts: the member that is to be expelled."""
+    if body.action != "expel":
+        return None
+    details = read_details(body.subject, body.action, body.details)
+    assert isinstance(details, Expel), "the details of an expulsion were judged when it was proposed"
+    return SwarmId(bytes.fromhex(details.swarm))
 
 
 def encode_details(details: Details) -> bytes:
