@@ -76,6 +76,15 @@ def test_propose_waits_for_the_decision_and_prints_what_proves_it(alpha: Machine
     assert "weight    2 approve, 0 reject, 0 abstain, of 3\n" in told.out
 
 
+def test_what_holds_for_a_swarm_is_asked_for_by_its_name(alpha: Machine, beta: Machine) -> None:
+    details = {"kind": "swarm", "target": "beta", "priority": "high"}
+    options = ("propose", "PRIORITY_CHANGE", "--action", "set_priority", "--wait", "--details")
+    assert alpha.json(*options, json.dumps(details))["details"]["target"] == swarm_of(beta)
+    assert "details   kind=swarm target=beta priority=high\n" in alpha(*options, json.dumps(details)).out
+    ran = alpha(*options, json.dumps({**details, "target": "betty"}))
+    assert (ran.code, "no swarm is called 'betty'" in ran.err) == (FailureKind.USAGE, True)
+
+
 def test_propose_takes_its_subject_in_any_case_and_its_details_from_stdin(
     alpha: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
