@@ -328,6 +328,7 @@ def test_the_root_key_renews_a_certificate(town: Town, alpha: Machine, tmp_path:
     assert renewed["swarm"] == "alpha"
     assert renewed["expires_ms"] == ends + 1, "none ends before the one that it replaces"
     assert "The certificate of alpha in term 1 holds until" in alpha("renew", "--root-key", file).out
+    assert "That is later than --expires asks" in alpha("renew", "--root-key", file, "--expires", "1d").out
     (row,) = [row for row in alpha.json("members")["members"] if row["swarm"] == "alpha"]
     assert row["expires_ms"] > ends + 1
 
