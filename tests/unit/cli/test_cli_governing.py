@@ -15,6 +15,7 @@ from bootstrap.cli import deciding
 from bootstrap.cli.deciding import Asked, await_decision
 from bootstrap.cli.governing import ACTIONS
 from bootstrap.cli.members import _show_members
+from bootstrap.cli.nodes import show_status
 from bootstrap.keyfiles import ROOT, write_key
 from consensus.governance import actions
 from consensus.governance.proposals import Choice
@@ -315,6 +316,15 @@ def test_status_says_who_governs_and_what_is_open(town: Town, alpha: Machine, be
     assert "governed    by its queens, led by " in told
     assert " open: `zenmesh proposals`\n" in told
     assert "this queen votes" in told
+
+
+def test_a_backup_is_called_no_queen_and_has_no_term(alpha: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    status = alpha.json("status")
+    silent = {**status["consensus"], "voting": False}
+    show_status({**status, "role": "backup", "term": 0, "consensus": silent})
+    told = capsys.readouterr().out
+    assert "swarm       alpha (project demo), backup\n" in told
+    assert "this node does not vote" in told
 
 
 # certificates
