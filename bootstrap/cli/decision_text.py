@@ -45,12 +45,25 @@ def decision_facts(result: Result, names: Names) -> dict[str, object]:
 
 
 def details_text(details: Mapping[str, object], names: Names, short: bool) -> str:
-    """Details on one line; what is null is left out."""
+    """Details on one line; what is null is left out, and of a certificate there is whom it is for."""
     parts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in details.items()}
     parts |= {name: names.get(part, part) for name, part in parts.items() if name in names_of_swarms(details)}
+    if "certificate" in parts:
+        parts["certificate"] = _named_in(parts["certificate"])
     if short:
         parts = {name: part if len(part) <= _SHOWN else f"{part[: _SHOWN - 1]}…" for name, part in parts.items()}
     return " ".join(f"{name}={part}" for name, part in parts.items() if part != "null")
+
+
+def _named_in(certificate: str) -> str:
+    """Whom a certificate says that it is for: it takes effect only if that is true. As it is, where it is none."""
+    from consensus.certificates import peek_cert
+
+    try:
+        body = peek_cert(bytes.fromhex(certificate))
+    except (ValueError, ZenmeshError):
+        return certificate
+    return f"{body.name} (project {body.project})"
 
 
 def names_of_swarms(details: Mapping[str, object]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import pytest
 
 from bootstrap.cli import deciding
 from bootstrap.cli.deciding import Asked, await_decision
+from bootstrap.cli.decision_text import details_text
 from bootstrap.cli.governing import ACTIONS
 from bootstrap.cli.members import _show_members
 from bootstrap.cli.nodes import show_status
@@ -84,6 +85,13 @@ def test_what_holds_for_a_swarm_is_asked_for_by_its_name(alpha: Machine, beta: M
     assert "details   kind=swarm target=beta priority=high\n" in alpha(*options, json.dumps(details)).out
     ran = alpha(*options, json.dumps({**details, "target": "betty"}))
     assert (ran.code, "no swarm is called 'betty'" in ran.err) == (FailureKind.USAGE, True)
+
+
+def test_whom_a_certificate_is_for_is_shown_by_name(alpha: Machine, town: Town) -> None:
+    certificate = town.swarms["beta"].certify(town.node("alpha").context.federation).hex()
+    assert details_text({"certificate": certificate}, {}, short=True) == "certificate=beta (project demo)"
+    for garbage in ("ab", "no hex"):
+        assert details_text({"certificate": garbage}, {}, short=True) == f"certificate={garbage}"
 
 
 def test_propose_takes_its_subject_in_any_case_and_its_details_from_stdin(
