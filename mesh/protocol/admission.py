@@ -244,7 +244,7 @@ class Admission:
             opened = self._voting.open(Subject.FEDERATION_POLICY, "admit", details, deadline_s, now, out)
             self._proposed[cert.swarm] = opened
         self._await(peer, cert.swarm, now, out)
-        self._respond(peer, self._pending_response(f"{reason}: they vote on it now"), out)
+        self._respond(peer, self._pending_response(f"{reason}; they vote on it now"), out)
 
     def _await(self, peer: PeerId, swarm: SwarmId, now: Instant, out: Outbox) -> None:
         """Answer once the chain names `swarm`."""

@@ -147,6 +147,20 @@ def test_a_ticket_admits_one_swarm_only() -> None:
     assert status(town, "gamma")["pending_join"]["state"] == "rejected"  # type: ignore[index]
 
 
+def test_who_asks_which_federation_it_is_has_no_answer_to_its_join_yet() -> None:
+    town = Town("alpha", "beta")
+    town.form(["alpha"])
+    town.swarms["beta"].intent = JoinIntent(peer=f"{town['alpha'].address}/p2p/{town['alpha'].peer}")
+    town.world.start(town["beta"])
+    seen = [status(town, "beta")["pending_join"]]
+    while seen[-1]["state"] != "rejected":  # type: ignore[index]
+        assert len(seen) < 5_000
+        town.world.run(SECOND // 1_000)
+        seen.append(status(town, "beta")["pending_join"])
+    assert "pending" not in [one["state"] for one in seen]  # type: ignore[index]
+    assert "admits by ticket" in seen[-1]["reason"]  # type: ignore[index]
+
+
 def test_an_expired_ticket_is_refused_by_the_federation() -> None:
     town = Town("alpha", "beta")
     town.form(["alpha"])
