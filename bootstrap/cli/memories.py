@@ -60,7 +60,7 @@ def ls(
 
 def rm(key: Key, replicated: ReplicatedOption = False, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Remove a key of this swarm's own memory."""
-    hand_over(ask(home, "memory/remove", {"key": key, "replicated": replicated}), as_json, _show_written)
+    hand_over(ask(home, "memory/remove", {"key": key, "replicated": replicated}), as_json, _show_removed)
 
 
 def _by_name(rows: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +85,11 @@ def _refuse(constant: str) -> NoReturn:
 def _show_written(result: Result) -> None:
     held = "held by enough other members" if result["replicated"] else "durable here"
     print(f"{result['key']}: {held} (record {result['seq']} of {result['swarm']}, term {result['term']})")
+
+
+def _show_removed(result: Result) -> None:
+    print("removed ", end="")
+    _show_written(result)
 
 
 def _show_keys(result: Result) -> None:
