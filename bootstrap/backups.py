@@ -72,7 +72,10 @@ def named(row: Row, federation: str, request: Request, rank: int | None, until_m
         UsageError: the request is for another swarm or federation, or there are too many.
     """
     if (request.federation.hex(), request.swarm.hex()) != (federation, row["swarm_id"]):
-        raise UsageError(f"this request is for a backup of {request.name!r} by another federation or swarm's ticket")
+        raise UsageError(
+            f"the ticket with which this backup was made is not of {row['swarm']}: take one of its own "
+            "(`zenmesh invite` on this node), and make the backup's home anew"
+        )
     if request.name != row["swarm"]:
         raise UsageError(f"the backup was made with `--swarm {request.name}`, this swarm is {row['swarm']}")
     others = [backup for backup in backups_of(row) if backup.peer != request.peer]
@@ -87,7 +90,7 @@ def without(row: Row, peer: str) -> list[Backup]:
     backups = backups_of(row)
     found = [one for one in backups if one.peer.startswith(peer) or one.peer.endswith(peer)]
     if len(found) != 1:
-        raise UsageError(f"{len(found)} backups have a peer id like {peer!r}: see `zenmesh backup list`")
+        raise UsageError(f"{len(found) or 'no'} backups have a peer id like {peer!r}: see `zenmesh backup list`")
     return [one for one in backups if one is not found[0]]
 
 

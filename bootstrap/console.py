@@ -57,21 +57,23 @@ def facts(pairs: Mapping[str, object]) -> None:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows below their columns; None is shown as a dash."""
+    """Rows below their columns; None is shown as a dash. On a terminal columns move together before they fold."""
     cells = [["-" if cell is None else clean(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if not on_terminal():
-        widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
         for row in [list(columns), *cells]:
             _line(_GAP.join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         return
     from rich.table import Table
 
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    console = rich_console()
+    fits = sum(widths) + len(_GAP) * (len(widths) - 1) <= console.width
+    drawn = Table(box=None, pad_edge=False, padding=(0, 1) if fits else (0, 1, 0, 0), header_style="bold")
     for column in columns:
         drawn.add_column(column, overflow="fold")
     for row in cells:
         drawn.add_row(*row)
-    rich_console().print(drawn)
+    console.print(drawn)
 
 
 def _line(text: str) -> None:

@@ -144,7 +144,7 @@ def _clock(patient: _Patient) -> Iterator[Check]:
     yield Check(
         name="clock",
         state=State.OK if fine else State.FAILED,
-        found=f"differs from {swarm}'s by {worst} ms at most",
+        found=f"differs from {swarm}'s by {abs(worst)} ms at most",
         advice="" if fine else "set up NTP here and there: writes of a clock that is ahead are held back by others",
     )
 

@@ -128,7 +128,12 @@ def parse_member_cert(raw: bytes, federation: bytes | None, verify: keys.Verify 
     return MemberCert(body, raw)
 
 
+def peek_cert(raw: bytes) -> CertBody:
+    """What the certificate in `raw` says, unverified; raises DecodeError."""
+    return cbor.decode_as(cose.parse(raw, MAX_CERT).payload, CertBody)
+
+
 def peek_federation(raw: bytes) -> bytes | None:
     """Which federation the certificate in `raw` says it is for (None: a genesis), unverified; raises DecodeError."""
-    federation = cbor.decode_as(cose.parse(raw, MAX_CERT).payload, CertBody).federation
+    federation = peek_cert(raw).federation
     return None if federation == NO_FEDERATION else federation

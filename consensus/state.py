@@ -20,7 +20,7 @@ from functools import cached_property
 from consensus import transactions
 from consensus.blocks import Block, decode_tx
 from consensus.genesis import Genesis
-from consensus.governance.actions import ACTIONS, Expel, Scene, read_details
+from consensus.governance.actions import ACTIONS, Scene, left_out, read_details
 from consensus.governance.standing import OpenProposal, Outcome, Standing
 from consensus.governance.tally import Status, Tally, count, judge
 from consensus.membership import VOTING, Membership, MemberState
@@ -225,10 +225,5 @@ def _voters(membership: Membership) -> dict[SwarmId, tuple[bytes, int]]:
 
 def _judged(entry: OpenProposal, voters: ValidatorSet) -> tuple[Tally, Status]:
     body = entry.proposal.body
-    target = None
-    if body.action == "expel":
-        details = read_details(body.subject, body.action, body.details)
-        assert isinstance(details, Expel), "the details of an expulsion were judged when it was proposed"
-        target = SwarmId(bytes.fromhex(details.swarm))
-    tally = count(entry.ballots, voters, target)
+    tally = count(entry.ballots, voters, left_out(body))
     return tally, judge(tally, body.subject, voters)

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def add(
-    request: Annotated[Path, typer.Argument(metavar="REQUEST", help="The file `backup.request` of its home.")],
+    request: Annotated[
+        Path, typer.Argument(metavar="REQUEST", resolve_path=True, help="The file `backup.request` of its home.")
+    ],
     root_key: RootOption = None,
     rank: Annotated[
         int | None, typer.Option("--rank", min=0, metavar="N", help="0 goes first; by default behind all others.")
@@ -29,7 +31,7 @@ def add(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Name a backup of this swarm's queen; returns once the federation has ordered it."""
+    """Name a backup of this swarm's queen. Returns once the federation has ordered it."""
     from bootstrap.backup_request import read_request
     from bootstrap.backups import named
     from mesh.runtime import clock
@@ -45,7 +47,7 @@ def remove(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a backup back; returns once the federation has ordered it."""
+    """Take a backup back. Returns once the federation has ordered it."""
     from bootstrap.backups import without
 
     _change(home, root_key, as_json, lambda row, fed: without(row, peer))

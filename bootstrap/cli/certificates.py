@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from consensus.certificates import Backup
 
 RootOption = Annotated[
-    Path | None, typer.Option("--root-key", metavar="FILE", help="The root key, where it is not in the home.")
+    Path | None,
+    typer.Option("--root-key", metavar="FILE", resolve_path=True, help="The root key, where it is not in the home."),
 ]
 
 
@@ -29,14 +30,14 @@ def renew(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replace this swarm's certificate by one that ends later, before or after its end; its backups stay."""
+    """Replace this swarm's certificate by one that ends later. Before or after its end; its backups stay."""
     from bootstrap.backups import backups_of
     from mesh.runtime import clock
 
     until_ms = clock.wall_ms() + int(between("--expires", expires, "1m", "365d") * 1000)
     row = reissue(home, root_key, lambda row, _: backups_of(row), until_ms)
     result = {name: row[name] for name in ("swarm", "term", "state", "expires_ms", "height")}
-    hand_over(result, as_json, _show)
+    hand_over(result, as_json, lambda result: _show(result, until_ms))
 
 
 def reissue(
@@ -67,8 +68,10 @@ def own_row(home: str | None) -> tuple[Result, str]:
     raise UsageError(f"{status['swarm']} is no member of the federation yet: see `zenmesh status`")
 
 
-def _show(result: Result) -> None:
+def _show(result: Result, until_ms: int) -> None:
     from bootstrap.console import say
 
     until = time.strftime("%Y-%m-%d", time.gmtime(result["expires_ms"] / 1000))
     say(f"The certificate of {result['swarm']} in term {result['term']} holds until {until}.")
+    if result["expires_ms"] > until_ms:
+        say("That is later than --expires asks: no certificate ends before the one that it replaces.")

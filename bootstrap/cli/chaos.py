@@ -86,7 +86,7 @@ def run(
 def replay(
     file: FileArgument, canary: CanaryOption = None, trace: TraceOption = None, as_json: JsonOption = False
 ) -> int:
-    """Run the scenario of a file: one that fuzz or minimize wrote, or you."""
+    """Run the scenario of a file. One that fuzz or minimize wrote, or you."""
     from msgspec.structs import replace
 
     scenario = read(file)
@@ -197,7 +197,7 @@ def minimize(
     ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Take away what a failure does not need, and write what is left as a scenario of its own."""
+    """Take away what a failure does not need. What is left is written as a scenario of its own."""
     from chaos.minimize import Minimizer, size
 
     wanted = out or file.with_suffix(".min.json")

@@ -44,7 +44,7 @@ def fuzz(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where failing scenarios are written.")] = Path(),
     as_json: JsonOption = False,
 ) -> int:
-    """Run random scenarios, one for each seed, until an invariant breaks."""
+    """Run random scenarios until an invariant breaks. One for each seed."""
     from chaos.campaign import Plan
     from chaos.runner import rules_of
 
@@ -134,7 +134,7 @@ def _show_fuzz(result: Result) -> None:
 
 
 def canaries(jobs: JobsOption = 2, as_json: JsonOption = False) -> int:
-    """Plant each known fault into the nodes, and see that the checkers catch it. Exit 1 when one survives."""
+    """Plant known faults, and see that the checkers catch them. Exit 1 when one survives."""
     from chaos.campaign import chase_all
     from chaos.canaries import CANARIES
 

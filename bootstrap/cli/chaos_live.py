@@ -47,7 +47,7 @@ def live(
     keep: Annotated[bool, typer.Option("--keep", help="Leave homes, logs and traces there.")] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Torture real nodes: processes of their own, on a network that is cut under them."""
+    """Torture real nodes, on a network that is cut under them. They are processes of their own."""
     from bootstrap.live.play import play
     from bootstrap.live.stories import make_plan
 

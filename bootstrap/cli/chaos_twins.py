@@ -33,7 +33,7 @@ def twins(
     canary: CanaryOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Explore every history of four queens, one of them doubled: each of them in turn."""
+    """Explore every history of four queens, one of them doubled. Each of them in turn."""
     from chaos.runner import rules_of
     from chaos.twins import QUEENS, Grain, Plan, explore
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from bootstrap.cli.asking import Result, client_to, hand_over
-from bootstrap.cli.decision_text import NAMED, Names, decision_facts, is_swarm_id, names_in
+from bootstrap.cli.decision_text import Names, decision_facts, is_swarm_id, names_in, names_of_swarms
 from mesh.api.client import CallFailed, Client
 from mesh.protocol.commands import FailureKind
 from wire.errors import NoQuorum, NotRunning, UsageError
@@ -96,7 +96,8 @@ def details_of(home: str | None, text: str) -> dict[str, object]:
         raise UsageError(f'--details is not JSON ({error}); quote it for the shell: \'{{"kind": "task"}}\'') from None
     if not isinstance(details, dict):
         raise UsageError('--details is a JSON object, such as \'{"kind": "task"}\'')
-    named = {name: value for name, value in details.items() if name in NAMED and isinstance(value, str)}
+    swarms = names_of_swarms(details)
+    named = {name: value for name, value in details.items() if name in swarms and isinstance(value, str)}
     if any(not is_swarm_id(value) for value in named.values()):
         rows = client_to(home).call("members")["members"]
         details |= {name: swarm_id(rows, value) for name, value in named.items()}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Names = Mapping[str, str]  # of swarms, by their ids
 
-NAMED = ("swarm", "lender", "borrower", "inviter")  # details that name a swarm
+_NAMED = ("swarm", "lender", "borrower", "inviter")  # details that name a swarm
 _ID_SHOWN = 8  # digits of an id on a terminal: `vote` and `decisions --id` take the beginning
 _SHOWN = 48  # characters of one detail on a terminal
 
@@ -45,12 +45,30 @@ def decision_facts(result: Result, names: Names) -> dict[str, object]:
 
 
 def details_text(details: Mapping[str, object], names: Names, short: bool) -> str:
-    """Details on one line; what is null is left out."""
+    """Details on one line; what is null is left out, and of a certificate there is whom it is for."""
     parts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in details.items()}
-    parts |= {name: names.get(part, part) for name, part in parts.items() if name in NAMED}
+    parts |= {name: names.get(part, part) for name, part in parts.items() if name in names_of_swarms(details)}
+    if "certificate" in parts:
+        parts["certificate"] = _named_in(parts["certificate"])
     if short:
         parts = {name: part if len(part) <= _SHOWN else f"{part[: _SHOWN - 1]}…" for name, part in parts.items()}
     return " ".join(f"{name}={part}" for name, part in parts.items() if part != "null")
+
+
+def _named_in(certificate: str) -> str:
+    """Whom a certificate says that it is for: it takes effect only if that is true. As it is, where it is none."""
+    from consensus.certificates import peek_cert
+
+    try:
+        body = peek_cert(bytes.fromhex(certificate))
+    except (ValueError, ZenmeshError):
+        return certificate
+    return f"{body.name} (project {body.project})"
+
+
+def names_of_swarms(details: Mapping[str, object]) -> tuple[str, ...]:
+    """Which of these details name a swarm."""
+    return (*_NAMED, "target") if details.get("kind") == "swarm" else _NAMED
 
 
 def is_swarm_id(text: str) -> bool:

@@ -10,7 +10,7 @@ _MARKS = {"ok": "ok  ", "warning": "note", "failed": "FAIL"}
 
 
 def doctor(home: HomeOption = None, as_json: JsonOption = False) -> int:
-    """Check config, keys, clock, ports, mDNS and disk; say what to do. Exit 1 when something must be mended."""
+    """Check config, keys, clock, ports, mDNS and disk. Says what to do; exit 1 when something must be mended."""
     from bootstrap.doctor import examine
     from bootstrap.home import Home
 

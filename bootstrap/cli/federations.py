@@ -60,7 +60,7 @@ def admit(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say yes to a swarm whose admission waits for this queen's vote (`status` lists who waits)."""
+    """Say yes to a swarm that asks to be admitted. `status` lists whose admission waits for this queen's vote."""
     hand_over(ask(home, "admit", {"swarm": swarm}), as_json, lambda result: print(_ADMITTED[result["state"]] % swarm))
 
 
@@ -75,7 +75,7 @@ def genesis(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand out the genesis: what the federation is, for anyone to check. Nothing in it is secret."""
+    """Hand out the genesis: what the federation is. For anyone to check; nothing in it is secret."""
     from bootstrap.founding import genesis_of
 
     found = home_of(home)
@@ -108,7 +108,7 @@ def invite(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a ticket that admits one swarm: one line, to be sent over a channel that you trust."""
+    """Print a ticket that admits one swarm. It is one line; send it over a channel that you trust."""
     result = ask(home, "invite", {"expires_s": int(between("--expires", expires, "1s", "366d"))})
     hand_over(result, as_json, lambda result: print(result["ticket"]))
     if not as_json and sys.stdout.isatty():
@@ -116,7 +116,7 @@ def invite(
 
 
 def join(
-    ticket: Annotated[str | None, typer.Argument(metavar="[TICKET]", help="The line that `invite` printed.")] = None,
+    ticket: Annotated[str | None, typer.Argument(metavar="TICKET", help="The line that `invite` printed.")] = None,
     peer: Annotated[str | None, typer.Option("--peer", metavar="MULTIADDR", help="Ask this member.")] = None,
     lan: Annotated[bool, typer.Option("--lan", help="Ask whoever is found on this LAN.")] = False,
     federation: Annotated[
@@ -125,7 +125,7 @@ def join(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask to be admitted: at once if the node runs, else when it starts."""
+    """Ask to be admitted. At once if the node runs, else when it starts."""
     from bootstrap.founding import check_join, keep_join
     from mesh.runtime import clock
 

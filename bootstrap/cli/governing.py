@@ -26,12 +26,15 @@ def propose(
     subject: Annotated[
         Literal["RESOURCE_ALLOCATION", "PRIORITY_CHANGE", "FEDERATION_POLICY"],
         typer.Argument(
-            metavar="SUBJECT", case_sensitive=False, help="What it is about: that says how much must approve."
+            metavar="SUBJECT", case_sensitive=False, help="RESOURCE_ALLOCATION, PRIORITY_CHANGE or FEDERATION_POLICY."
         ),
     ],
     action: Annotated[str, typer.Option("--action", metavar="NAME", help=f"What is to be done: {ACTIONS}.")],
     details: Annotated[
-        str, typer.Option("--details", metavar="JSON", help="With what: an object; - reads it from stdin.")
+        str,
+        typer.Option(
+            "--details", metavar="JSON", help="With what: an object ('{}': it tells the fields); - reads stdin."
+        ),
     ],
     deadline: DeadlineOption = "60s",
     wait: WaitOption = False,
@@ -80,7 +83,7 @@ def vote(
     proposal: Annotated[str, typer.Argument(metavar="ID", help="The id of the proposal, or how it begins.")],
     choice: Annotated[
         Literal["approve", "reject", "abstain"],
-        typer.Argument(metavar="CHOICE", case_sensitive=False, help="How this queen votes."),
+        typer.Argument(metavar="CHOICE", case_sensitive=False, help="approve, reject or abstain."),
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it goes onto the chain.")] = "",
     home: HomeOption = None,
@@ -102,7 +105,7 @@ def decisions(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what was decided; with --id one decision, with what proves it to anyone."""
+    """Show what was decided. With --id one decision, and with --output what proves it to anyone."""
     if output is not None and proposal is None:
         raise UsageError("--output writes one decision: name it with --id")
     client = client_to(home)
@@ -181,7 +184,7 @@ def verify(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Check a decision, on any machine: no home, no node, no network."""
+    """Check a decision, on any machine. It takes no home, no node and no network."""
     from bootstrap.home import read_genesis
     from bootstrap.verifying import NotProven, verify
 

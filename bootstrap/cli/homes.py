@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from bootstrap.cli.asking import Result, hand_over, home_of
+from bootstrap.cli.certificates import RootOption
 from bootstrap.cli.options import HomeOption, JsonOption
 from wire.errors import UsageError
 
@@ -28,7 +29,7 @@ def init(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a home: the directory with the keys and the state of one swarm, or of a backup of its queen."""
+    """Make a home, with the keys and the state of one swarm. With --backup-of, of a backup of its queen."""
     from bootstrap.backups import found_backup
     from bootstrap.founding import found_home
     from bootstrap.home import Home
@@ -77,7 +78,8 @@ def _show_init(result: Result) -> None:
     facts({"home": result["home"], "swarm": result["swarm"], "node": result["peer_id"]})
     say("")
     say(f"The root key is {result['root_key']}: whoever holds it owns the swarm.")
-    say("Once this swarm belongs to a federation, move it offline; only `zenmesh recover` will ask for it again.")
+    say("Once this swarm belongs to a federation, move it offline. Running does not need it: only what is rare does,")
+    say("such as `zenmesh renew`, `zenmesh backup` and `zenmesh recover`.")
     say("Next: `zenmesh federation create --name NAME`, or `zenmesh join TICKET`; then `zenmesh run`.")
 
 
@@ -85,13 +87,11 @@ def recover(
     new_term: Annotated[
         bool, typer.Option("--new-term", help="Begin a new term: a fresh queen key, and an end for the old one.")
     ] = False,
-    root_key: Annotated[
-        Path | None, typer.Option("--root-key", metavar="FILE", help="The root key, where it is not in the home.")
-    ] = None,
+    root_key: RootOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """After a lost or restored disk, or a stolen queen key: let the swarm speak again, in a new term."""
+    """Let the swarm speak again, in a new term. After a lost or restored disk, or a stolen queen key."""
     if not new_term:
         raise UsageError(
             "recovering takes --new-term: the swarm gets a new queen key, the old one is shut out for ever"
@@ -141,7 +141,7 @@ def restore(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a home from an archive; it starts in a new term, for an archive is the past."""
+    """Make a home from an archive. It starts in a new term, for an archive is the past."""
     from bootstrap.archive import restore_home
     from bootstrap.home import Home
 

@@ -33,6 +33,7 @@ from bootstrap.cli import (
     nodes,
     takeovers,
 )
+from bootstrap.cli.helping import Command
 from bootstrap.cli.misuse import misuse_of
 
 NAME = "zenmesh"
@@ -91,7 +92,7 @@ GROUPS = {
     "takeover": "Govern without a creator that is lost before it handed over.",
     "memory": "Federated memory: write your own namespace, read everyone's.",
     "home": "Take a home away in one file, and bring it back.",
-    "chaos": "Torture a federation, in a simulated world or live, and reproduce what breaks.",
+    "chaos": "Torture a federation, and reproduce what breaks. In a simulated world, or live.",
 }
 
 _HELP = "A federation of AI-agent swarms with no central coordinator."
@@ -107,7 +108,7 @@ def build() -> typer.Typer:
     for path, function in COMMANDS.items():
         group, _, name = path.rpartition(" ")
         settings = _NEGATIVE_NUMBERS if path == "memory put" else None
-        (groups[group] if group else root).command(name, context_settings=settings)(function)
+        (groups[group] if group else root).command(name, cls=Command, context_settings=settings)(function)
     return root
 
 

@@ -23,7 +23,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; the 
 
 
 def members(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show who belongs and who did, how each is and what it weighs, and what can be done."""
+    """Show who belongs and who did, and how each is. What each weighs, too, and what can be decided."""
     hand_over(ask(home, "members"), as_json, _show_members)
 
 
@@ -82,7 +82,7 @@ def reinstate(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Ask the queens to take back a member that was suspended, quarantined or expelled."""
+    """Ask the queens to take a member back. One that was suspended, quarantined or expelled."""
     return _ask(home, "reinstate", swarm, reason, RETURNS, deadline, wait, as_json)
 
 
@@ -103,7 +103,7 @@ def _ask(
 
 
 def leave(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Take this swarm out of the federation, for good; returns once the chain says so."""
+    """Take this swarm out of the federation, for good. Returns once the chain says so."""
     hand_over(ask(home, "leave"), as_json, _show_leave)
 
 

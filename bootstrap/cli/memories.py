@@ -32,14 +32,14 @@ def put(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a value into this swarm's memory; returns once it is durable here."""
+    """Write a value into this swarm's memory. Returns once it is durable here."""
     text = sys.stdin.read() if value == STDIN else value
     result = ask(home, "memory/put", {"key": key, "value": _parsed(text), "replicated": replicated})
     hand_over(result, as_json, _show_written)
 
 
 def get(key: Key, swarm: SwarmOption = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Print {swarm: value} of everyone who has the key; with --swarm the value alone."""
+    """Print the values of a key, as {swarm: value}. With --swarm the value alone."""
     if swarm is None:
         print_json(_by_name(ask(home, "memory/get", {"key": key})["values"]))
     else:
@@ -47,7 +47,7 @@ def get(key: Key, swarm: SwarmOption = None, home: HomeOption = None, as_json: J
 
 
 def ls(
-    prefix: Annotated[str, typer.Argument(metavar="[PREFIX]", help="Only keys that begin with it.")] = "",
+    prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="Only keys that begin with it.")] = "",
     swarm: SwarmOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
@@ -60,7 +60,7 @@ def ls(
 
 def rm(key: Key, replicated: ReplicatedOption = False, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Remove a key of this swarm's own memory."""
-    hand_over(ask(home, "memory/remove", {"key": key, "replicated": replicated}), as_json, _show_written)
+    hand_over(ask(home, "memory/remove", {"key": key, "replicated": replicated}), as_json, _show_removed)
 
 
 def _by_name(rows: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +85,11 @@ def _refuse(constant: str) -> NoReturn:
 def _show_written(result: Result) -> None:
     held = "held by enough other members" if result["replicated"] else "durable here"
     print(f"{result['key']}: {held} (record {result['seq']} of {result['swarm']}, term {result['term']})")
+
+
+def _show_removed(result: Result) -> None:
+    print("removed ", end="")
+    _show_written(result)
 
 
 def _show_keys(result: Result) -> None:

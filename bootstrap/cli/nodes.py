@@ -34,7 +34,7 @@ def run(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Be the node of this home, in the foreground, until SIGTERM or Ctrl-C."""
+    """Be the node of this home, in the foreground. SIGTERM or Ctrl-C ends it."""
     from bootstrap.cli.node_process import Order, become_node
 
     options = RunOptions(
@@ -54,7 +54,7 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 def peers(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Show links, and whom the node tries to reach with what came of it."""
+    """Show links, and whom the node tries to reach. Each with what came of it."""
     hand_over(ask(home, "peers"), as_json, lambda result: show_peers(result["peers"]))
 
 
@@ -92,9 +92,10 @@ def _facts_of(status: Result) -> dict[str, object]:
     shown = {} if quorum is None else quorum_facts(quorum, status["consensus"]["governed_by"])
     if status["read_only"]:
         shown.pop("it can", None)  # the others can
+    term = f" in term {status['term']}" if status["term"] else ""  # who was never queen has none
     name = f"{status['federation_name']} " if status["federation_name"] else ""
     return {
-        "swarm": f"{status['swarm']} (project {status['project']}), {status['role']} in term {status['term']}",
+        "swarm": f"{status['swarm']} (project {status['project']}), {status['role']}{term}",
         "node": status["peer_id"],
         "addresses": status["addresses"],
         "lifecycle": f"{status['lifecycle']}: {status['lifecycle_reason']}",
@@ -116,7 +117,8 @@ def _government(status: Result) -> str | None:
     if consensus["governed_by"] == "creator":
         handover = consensus["handover"]
         return f"by its creator alone; {handover['reason']}: {handover['remedy']}"
-    voting = "this queen votes" if consensus["voting"] else "this queen does not vote"
+    voter = "this queen" if status["role"] == "queen" else "this node"
+    voting = f"{voter} {'votes' if consensus['voting'] else 'does not vote'}"
     count = consensus["open_proposals"]
     found = f"{count} open: `zenmesh proposals`" if count else "nothing is open"
     return f"by its queens, led by {consensus['leader']} in view {consensus['view']}; {voting}; {found}"

@@ -18,7 +18,7 @@ Output = Annotated[Path | None, typer.Option("--output", metavar="FILE", help="W
 
 
 def request(output: Output = None, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Write what root keys have to sign, for the members to govern without their creator."""
+    """Write what root keys have to sign. With enough of them the members govern without their creator."""
     from bootstrap.takeovers import request_of, write_request
 
     drafted = ask(home, "takeover/request")
@@ -46,7 +46,7 @@ def sign(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sign with this swarm's root key, offline, that the members govern without their creator."""
+    """Sign a takeover with this swarm's root key, offline. That the members govern without their creator."""
     from bootstrap import takeovers
     from bootstrap.backups import root_key as find
     from bootstrap.keyfiles import ROOT, read_key_file
@@ -101,7 +101,7 @@ def submit(
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Have the members govern without their creator, once more than two thirds of them have signed."""
+    """Have the members govern without their creator. Once more than two thirds of them have signed."""
     from bootstrap.takeovers import read_signatures
 
     found = read_signatures(signed)

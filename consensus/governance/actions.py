@@ -11,16 +11,16 @@ the outcome says why.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from consensus.certificates import parse_member_cert
 from consensus.genesis import Params
-from consensus.governance.proposals import MAX_DETAILS, Subject
+from consensus.governance.proposals import MAX_DETAILS, ProposalBody, Subject
 from consensus.governance.standing import Directive, Policy, Standing
 from consensus.membership import Member, Membership, MemberState
 from consensus.quorum import QuorumSetting
@@ -256,14 +256,29 @@ def check_details(subject: Subject, action: str, details: Mapping[str, object]) 
         raise UsageError(f"{action} is decided as {row.subject.value}, not as {subject.value}")
     unknown = sorted(set(details) - {field.name for field in fields(row.layout)})
     if unknown:
-        raise UsageError(f"the details of {action} have no field {unknown[0]!r}")
+        raise UsageError(f"the details of {action} have no field {unknown[0]!r}: they are {_fields_of(row.layout)}")
     try:
         typed: Details = msgspec.convert(dict(details), row.layout)
     except msgspec.ValidationError as error:
-        raise UsageError(f"the details of {action} do not fit: {error}") from error
+        raise UsageError(f"the details of {action} do not fit: {error}; they are {_fields_of(row.layout)}") from error
     if isinstance(typed, SetParameter):
         parameter_changed(Params(), typed)
     return typed
+
+
+def _fields_of(layout: type[Details]) -> str:
+    """The fields of a layout for people, each with the words that it takes; in brackets what may be left out."""
+    hints = get_type_hints(layout)
+    told = {field.name: field.name + _words_of(hints[field.name]) for field in fields(layout)}
+    optional = {field.name for field in fields(layout) if field.default is not MISSING}
+    return ", ".join(f"[{text}]" if name in optional else text for name, text in told.items())
+
+
+def _words_of(hint: Any) -> str:
+    """` (low, normal, high)` for a field that takes these words alone; empty for one that takes others."""
+    words = list(hint) if isinstance(hint, type) and issubclass(hint, StrEnum) else []
+    words = list(get_args(hint)) if get_origin(hint) is Literal else words
+    return f" ({', '.join(words)})" if words else ""
 
 
 def read_details(subject: Subject, action: str, raw: bytes) -> Details:
@@ -275,6 +290,15 @@ def read_details(subject: Subject, action: str, raw: bytes) -> Details:
         return check_details(subject, action, details)
     except UsageError as error:
         raise DecodeError(str(error)) from error
+
+
+def left_out(body: ProposalBody) -> SwarmId | None:
+    """Who neither votes on a proposal nor counts: the member that is to be expelled."""
+    if body.action != "expel":
+        return None
+    details = read_details(body.subject, body.action, body.details)
+    assert isinstance(details, Expel), "the details of an expulsion were judged when it was proposed"
+    return SwarmId(bytes.fromhex(details.swarm))
 
 
 def encode_details(details: Details) -> bytes:
@@ -293,7 +317,8 @@ def parameter_changed(params: Params, change: SetParameter) -> Params:
     try:
         return msgspec.convert(list(values.values()), Params)
     except msgspec.ValidationError as error:
-        raise UsageError(f"{change.name} = {change.value!r} does not fit: {error}") from error
+        what, rule = str(error).partition(" - at ")[0], _words_of(get_type_hints(Params)[change.name])
+        raise UsageError(f"{change.name} = {change.value!r} does not fit: {what}{rule}") from error
 
 
 def _member(scene: Scene, swarm: str) -> Member:

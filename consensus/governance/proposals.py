@@ -19,6 +19,7 @@ from msgspec import Meta
 from consensus.fields import Bytes16, Bytes32, Natural
 from consensus.statements import Statement, open_statement
 from wire import cbor, cose, keys
+from wire.errors import UsageError
 from wire.ids import Digest, SwarmId, sha256
 from wire.types import KIB, ContentType
 
@@ -44,6 +45,14 @@ class Choice(IntEnum):
     APPROVE = 1
     REJECT = 2
     ABSTAIN = 3
+
+
+def choice_named(text: str) -> Choice:
+    """The choice that is called so. Raises UsageError."""
+    try:
+        return Choice[text.upper()]
+    except KeyError:
+        raise UsageError(f"{text!r} is no choice: approve, reject or abstain") from None
 
 
 class ProposalBody(Statement, frozen=True):

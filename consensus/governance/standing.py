@@ -21,6 +21,7 @@ from wire import cbor
 from wire.ids import ZERO_DIGEST, Digest, SwarmId, tagged_hash
 
 RULES = 1  # the newest version of the federation's rules that this code knows
+_VOID = "void"
 MAX_OPEN = 1024
 MAX_OPEN_OF_ONE = 16
 MAX_OUTCOMES = 1024  # the newest; older ones are in the blocks
@@ -39,7 +40,11 @@ class OpenProposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of a proposal; `void` says why an approved action changed nothing, empty when it did."""
+    """What became of a proposal; `void` says why an approved action changed nothing, empty when it did.
+
+    That it changed nothing is hashed. The sentence is for people: another version words it otherwise, and has the
+    same state all the same.
+    """
 
     proposal: Proposal
     status: Status
@@ -177,6 +182,6 @@ def _after(history: Digest, outcome: Outcome) -> Digest:
     tally = outcome.tally
     row = [
         outcome.proposal.hash, outcome.status.value, tally.approve, tally.reject, tally.abstain, tally.total,
-        outcome.height, outcome.time_ms, outcome.void,
+        outcome.height, outcome.time_ms, _VOID if outcome.void else "",
     ]  # fmt: skip
     return tagged_hash("zenmesh/outcome", history, cbor.encode(row))

@@ -30,7 +30,7 @@ from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import BlockRecord, ChainBlocks, JoinForward, JoinOutcome
 from mesh.protocol.outbox import Outbox
-from mesh.protocol.reach import reach
+from mesh.protocol.reach import growing_pain, reach
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.voting import Secrets, Voting
 from wire import cbor
@@ -215,8 +215,9 @@ class Admission:
         context = self._context
         assert request.certificate is not None, "a request that needs a decision carries a certificate"
         certificate = parse_member_cert(request.certificate, context.federation, context.verify)
-        if not signing:
-            self._respond(peer, self._pending_response("this node is not ready to sign: see its status"), out)
+        wait = growing_pain(context, now) if signing else "this node is not ready to sign: see its status"
+        if wait:
+            self._respond(peer, self._pending_response(wait), out)
             return
         try:
             self._deciding.submit(join_tx(request.grant, request.certificate, request.join), now, out)
@@ -243,7 +244,7 @@ class Admission:
             opened = self._voting.open(Subject.FEDERATION_POLICY, "admit", details, deadline_s, now, out)
             self._proposed[cert.swarm] = opened
         self._await(peer, cert.swarm, now, out)
-        self._respond(peer, self._pending_response(f"{reason}: they vote on it now"), out)
+        self._respond(peer, self._pending_response(f"{reason}; they vote on it now"), out)
 
     def _await(self, peer: PeerId, swarm: SwarmId, now: Instant, out: Outbox) -> None:
         """Answer once the chain names `swarm`."""

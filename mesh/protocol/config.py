@@ -120,6 +120,7 @@ class NodeConfig:
     gossip_batch_limit: int = 200 * 1024  # bytes; larger batches are fetched by anti-entropy
 
     dial_base: int = seconds(0.25)
+    refused_cap: int = seconds(10)  # between two dials of a peer that refuses us, by when it may have thought better
     dial_yield: int = seconds(0.3)  # the higher peer id lets the lower one dial first
     stranger_deadline: int = seconds(10)
     max_strangers: int = 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from consensus.governance.actions import left_out
 from consensus.governance.proposals import Proposal, ProposalId
 from consensus.governance.standing import OpenProposal
 from consensus.governance.standing import Outcome as Decision
@@ -53,7 +54,7 @@ def question(context: Context, proposal: Proposal) -> dict[str, object]:
 
 
 def _open_row(context: Context, entry: OpenProposal) -> dict[str, object]:
-    tally = count(entry.ballots, context.chain.validators())
+    tally = count(entry.ballots, context.chain.validators(), left_out(entry.proposal.body))
     ballots = {proofs.name_of(context.chain, swarm): choice.name for swarm, choice in entry.ballots.items()}
     return {
         **_proposal_row(context, entry.proposal),

@@ -159,7 +159,7 @@ class Detector:
         own = None if self._context.understudy() else self._context.me.swarm  # a backup looks at its own queen too
         others = [voter.swarm for voter in voters.validators if voter.swarm != own]
         self.watching.look(others, now, out)
-        self._follow(voters)
+        self._follow(voters.epoch, others)
         heard = [self._context.me.swarm, *(swarm for swarm in others if not self.watching.watched(swarm, now))]
         for swarm in others:
             if self.watching.suspected(swarm, now):
@@ -170,12 +170,13 @@ class Detector:
         for swarm, case in self._cases.items():
             self._confirm(swarm, case, voters, now, out)
 
-    def _follow(self, voters: ValidatorSet) -> None:
-        """With an epoch end its accusations; those who do not vote any more are nobody's concern."""
-        if self._epoch == voters.epoch:
+    def _follow(self, epoch: int, others: list[SwarmId]) -> None:
+        """With an epoch end its accusations. Those who do not vote any more are nobody's concern, nor is the silence
+        of her whom this node has just followed."""
+        if self._epoch == epoch:
             return
-        self._epoch = voters.epoch
-        self._cases = {swarm: case for swarm, case in self._cases.items() if voters.validator(swarm) is not None}
+        self._epoch = epoch
+        self._cases = {swarm: case for swarm, case in self._cases.items() if swarm in others}
         for case in self._cases.values():
             case.said.clear()
             case.accused_at = case.handed_in_at = None

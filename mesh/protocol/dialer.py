@@ -1,9 +1,9 @@
 """Whom to dial, where, and when: the address book and the backoff.
 
-A member without a link is dialled for ever, with exponential backoff and jitter up to the profile's cap; news about
-its addresses (mDNS, an announcement, a bootstrap list) starts the backoff afresh. Of two members that would dial
-each other at the same moment, the one with the lower peer id goes first. Addresses that worked come first. The book
-is kept on disk, so that a federation finds itself again after everyone restarted.
+A member without a link is dialled for ever, with exponential backoff and jitter up to the profile's cap, or a longer
+one while it refuses us; news about its addresses (mDNS, an announcement, a bootstrap list) starts the backoff afresh.
+Of two members that would dial each other at the same moment, the one with the lower peer id goes first. Addresses
+that worked come first. The book is kept on disk, so that a federation finds itself again after everyone restarted.
 
 Of all that are wanted, few are idle (not linked, not being dialled, an address known): those alone are looked at.
 """
@@ -37,6 +37,7 @@ class Contact:
     may_dial: Instant = 0  # together with others that are due
     dialing: bool = False
     last_error: str = ""
+    refusal: str = ""  # its last word on why it does not want us; empty once it does, or may be reached elsewhere
     source: str = ""
 
 
@@ -82,7 +83,7 @@ class Dialer:
             return False
         contact.addresses = (news + contact.addresses)[: self._config.max_addresses]
         contact.source = source
-        contact.failures = 0
+        contact.failures, contact.refusal = 0, ""
         contact.next_dial = contact.may_dial = min(contact.next_dial, now)
         self._dirty = True
         self._sort(peer)
@@ -152,7 +153,12 @@ class Dialer:
 
     def established(self, peer: PeerId) -> None:
         """Both sides of a link have said HELLO: the backoff ends."""
-        self._contact(peer).failures = 0
+        contact = self._contact(peer)
+        contact.failures, contact.refusal = 0, ""
+
+    def refused(self, peer: PeerId, reason: str) -> None:
+        """It does not want us, says why, and closes the link: it is left alone for longer."""
+        self._contact(peer).refusal = f"refused: {reason}"
 
     def closed(self, peer: PeerId, established: bool, cause: str, now: Instant) -> None:
         """A connection is gone. One that was `established` is dialled again soon; one that came to nothing failed."""
@@ -168,7 +174,7 @@ class Dialer:
     def failed(self, peer: PeerId, cause: str, now: Instant) -> None:
         """The last address of an attempt failed."""
         contact = self._contact(peer)
-        contact.dialing, contact.last_error = False, cause
+        contact.dialing, contact.last_error = False, contact.refusal or cause
         self._rest(contact, contact.failures, now)
         contact.failures += 1
         self._sort(peer)
@@ -227,7 +233,10 @@ class Dialer:
 
     def _rest(self, contact: Contact, failures: int, now: Instant) -> None:
         """Leave a contact alone for a while, by how often it failed."""
-        pause = min(self._config.dial_base << min(failures, 16), self._config.profile.redial_cap)
+        longest = self._config.profile.redial_cap
+        if contact.refusal:
+            longest = max(longest, self._config.refused_cap)
+        pause = min(self._config.dial_base << min(failures, 16), longest)
         pause = round(pause * self._rng.uniform(0.75, 1.25))
         contact.next_dial = now + pause
         contact.may_dial = contact.next_dial - pause // _TOGETHER

@@ -135,6 +135,7 @@ class Greeting:
         """The other side closes the link and says why."""
         if refusal.code == OTHER_FEDERATION:
             self._remember_foreign(link.peer, b"")
+        self._context.dialer.refused(link.peer, refusal.reason)
         out.trace(TraceKind.LINK_DOWN, peer=link.peer, reason=f"refused: {refusal.code}: {refusal.reason}")
 
     # the chain

@@ -197,12 +197,15 @@ class Joiner:
         response = cbor.decode_as(payload, JoinResponse)
         target.next_try = now + min(max(response.retry_after_ms, 200), 30_000) * 1000
         out.trace(TraceKind.JOIN, outcome=JoinStatus(response.status).name, reason=response.reason, peer=peer)
+        introduced = False
         if self._federation is None and response.genesis is not None:
-            self._federation = FederationId(sha256(response.genesis))
+            self._federation, introduced = FederationId(sha256(response.genesis)), True
             target.next_try = now  # now that we know whom to ask, ask with a certificate
         match JoinStatus(response.status):
             case JoinStatus.ACCEPTED:
                 self._accepted(peer, target, response.genesis, out)
+            case JoinStatus.PENDING if introduced:
+                pass  # it was asked who it is, and says nothing about us yet
             case JoinStatus.PENDING:
                 reason = _UNNAMED if self._applicant.backup else response.reason
                 self._progress.state, self._progress.reason = "pending", reason

@@ -79,7 +79,7 @@ def lifecycle_reason(state: Lifecycle, seen: Surroundings) -> str:
             return f"in step with {seen.linked} of {others} other member(s)"
         case Lifecycle.RECOVERING:
             if seen.fenced:
-                return "another queen took over for this swarm meanwhile: see `read_only`"
+                return "another queen took over for this swarm meanwhile: `read-only` says what can be done"
             if seen.missing:
                 return f"only {seen.linked} of {others} other member(s) are linked: waiting for {seen.missing} more"
             return "catching up after a gap in contact"

@@ -7,7 +7,7 @@ rule belongs to the epoch, never to who is reachable: nobody shrinks a federatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from consensus.membership import SILENT
@@ -61,13 +61,17 @@ class Reach:
     mend: str = MEND
 
     @property
+    def away(self) -> tuple[str, ...]:
+        """Whose weight is missing."""
+        return (*self.silent, *self.votes_away)
+
+    @property
     def reason(self) -> str:
         """A sentence for `status`: why."""
         here = f"{self.weight} of {self.total} weight is in reach"
         if self.state is QuorumState.QUORATE:
             return f"{here}: decisions can be made"
-        away = [*self.silent, *self.votes_away]
-        return f"{here} and a decision takes {self.needed}: waiting for {', '.join(away)}"
+        return f"{here} and a decision takes {self.needed}: waiting for {', '.join(self.away)}"
 
     @property
     def remedy(self) -> str:
@@ -96,6 +100,19 @@ def reach(context: Context, now: Instant) -> Reach:
         silent=silent,
         votes_away=tuple(f"{m.name} ({m.state.name.lower()})" for m in counted),
         mend=MEND if context.chain.governed else await_creator(context),
+    )
+
+
+def growing_pain(context: Context, now: Instant) -> str:
+    """Why one more member cannot be afforded now: by the rule of so many, who is in reach would decide no more, not
+    even that it votes. Empty when it can, or when nothing can be decided anyway."""
+    chain, voters, seen = context.chain, context.chain.validators(), reach(context, now)
+    grown = replace(voters.rule, members=max(voters.rule.members, len(chain.members()) + 1))
+    if seen.refusal or grown.reached(seen.weight, seen.total):
+        return ""
+    return (
+        f"with one more member a decision takes {grown.needed(seen.total)} of {seen.total} weight, more than is in "
+        f"reach: waiting for {', '.join(seen.away)}; start their nodes, or expel who is gone for good"
     )
 
 

@@ -115,7 +115,9 @@ class Terms:
         if not self._context.chain.anchored:
             return "read-only: the chain held here does not reach the block that this swarm's ticket names"
         if member.term > me.term:
-            return f"read-only: the federation knows term {member.term} of this swarm, this home is of term {me.term}"
+            older = f"the federation knows term {member.term} of this swarm, this home is of term {me.term}"
+            remedy = "stop this one, or begin a newer term here: `zenmesh recover --new-term` with the root key"
+            return f"read-only: {older}: another node speaks for it; {remedy}"
         if member.term == me.term and member.queen_key != me.queen_key.public:
             return f"read-only: the federation knows another queen key of term {me.term} than this home holds"
         if member.term < me.term:

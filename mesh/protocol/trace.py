@@ -32,7 +32,6 @@ class TraceKind(StrEnum):
     CONSENSUS = "consensus"
     EQUIVOCATION = "equivocation"
     PROPOSAL = "proposal"
-    MEMBER = "member"
     SUSPECTED = "suspected"
     FAILED = "failed"
     RECOVERED = "recovered"
@@ -41,9 +40,7 @@ class TraceKind(StrEnum):
     TAKING_OVER = "taking_over"
     FENCED = "fenced"
     JOIN = "join"
-    READ_ONLY = "read_only"
     DAMAGE = "damage"
-    IGNORED = "ignored"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

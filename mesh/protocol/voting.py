@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from consensus.blocks import BallotTx, ProposalTx, decode_tx, encode_tx
-from consensus.governance.actions import check_details, encode_details
+from consensus.governance.actions import check_details, encode_details, left_out
 from consensus.governance.proposals import (
     MAX_REASONING,
     BallotBody,
@@ -21,6 +21,7 @@ from consensus.governance.proposals import (
     ProposalBody,
     ProposalId,
     Subject,
+    choice_named,
     open_proposal,
     peek_ballot,
     seal_ballot,
@@ -139,7 +140,7 @@ class Voting:
     def vote(self, command: Vote, now: Instant, out: Outbox) -> Outcome:
         """The operator's answer to an open proposal. Saying the same again is no fault: it is sent again."""
         try:
-            choice = _choice(command.choice)
+            choice = choice_named(command.choice)
             proposal = self._meant(command.proposal)
         except UsageError as error:
             return Failure(kind=FailureKind.USAGE, message=f"no vote was cast: {error}")
@@ -149,6 +150,8 @@ class Voting:
             reason = "what this node voted before may be lost with its disk: it votes again in the next epoch"
         if said not in (None, choice):
             reason = f"this queen has voted {said.name} on it already: a vote is final"
+        if left_out(proposal.body) == self._context.me.swarm:
+            reason = "it is about this very swarm, which neither votes on its expulsion nor counts"
         try:
             if not reason and choice is Choice.APPROVE:
                 reason = beyond_us(self._context, proposal.body)
@@ -335,11 +338,3 @@ class Voting:
 
     def _fail(self, request_id: int, kind: FailureKind, message: str, out: Outbox) -> None:
         out.add(Reply(request_id=request_id, outcome=Failure(kind=kind, message=message)))
-
-
-def _choice(text: str) -> Choice:
-    """The choice that is called so. Raises UsageError."""
-    try:
-        return Choice[text.upper()]
-    except KeyError:
-        raise UsageError(f"{text!r} is no choice: approve, reject or abstain") from None

@@ -197,8 +197,8 @@ class Writer:
         for waiting in [w for w in self._waiting if now >= w.deadline]:
             self._waiting.remove(waiting)
             message = (
-                f"{waiting.key!r} is durable on this node (seq {waiting.seq}), but too few other members confirmed "
-                "it in time. It spreads as soon as they are reachable: see `zenmesh peers`."
+                f"{waiting.key!r} is durable on this node (record {waiting.seq}), but too few other members "
+                "confirmed it in time. It spreads as soon as they are reachable: see `zenmesh peers`."
             )
             out.add(Reply(request_id=waiting.request_id, outcome=_failure(FailureKind.NO_QUORUM, message, 5.0)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import trio
@@ -35,8 +36,10 @@ def dial_cause(error: BaseException, deadline_s: float) -> str:
     for found in chain:
         if isinstance(found, socket.gaierror):
             return f"the name does not resolve ({found.strerror})"
-        if isinstance(found, OSError) and found.strerror:
-            return found.strerror.lower()
+        if isinstance(found, OSError) and found.errno:
+            return os.strerror(
+                found.errno
+            ).lower()  # `found.strerror` may be a sentence of the library's, with addresses
         if isinstance(found, BaseExceptionGroup):
             return dial_cause(found.exceptions[0], deadline_s)
     names = {type(found).__name__ for found in chain}

@@ -39,7 +39,6 @@ LEVELS: dict[TraceKind, int] = {
     TraceKind.CONSENSUS: logging.DEBUG,
     TraceKind.EQUIVOCATION: logging.ERROR,
     TraceKind.PROPOSAL: logging.INFO,
-    TraceKind.MEMBER: logging.INFO,
     TraceKind.SUSPECTED: logging.WARNING,
     TraceKind.FAILED: logging.WARNING,
     TraceKind.RECOVERED: logging.INFO,
@@ -48,9 +47,7 @@ LEVELS: dict[TraceKind, int] = {
     TraceKind.TAKING_OVER: logging.WARNING,
     TraceKind.FENCED: logging.WARNING,
     TraceKind.JOIN: logging.INFO,
-    TraceKind.READ_ONLY: logging.WARNING,
     TraceKind.DAMAGE: logging.ERROR,
-    TraceKind.IGNORED: logging.DEBUG,
 }
 
 Show = Callable[[TraceRecord], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from mesh.protocol.commands import FailureKind
 from mesh.protocol.trace import TraceKind
+from mesh.runtime.reporting import LEVELS
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "operations.md").read_text()
@@ -59,12 +61,16 @@ def test_the_exit_codes_are_all_there() -> None:
         assert f"{int(kind)} {first_word}" in words
 
 
-def test_the_events_of_the_log_exist() -> None:
-    listed = re.search(r"Events: (.*?)\. Secrets", GUIDE, re.DOTALL)
-    assert listed
-    events = set(re.findall(r"`(\w+)`", listed[1]))
-    assert events <= {kind.value for kind in TraceKind}
-    assert len(events) > 10
+def test_the_events_of_the_log_are_all_there_each_at_its_level() -> None:
+    table = GUIDE.partition("\n| level | events |\n")[2].partition("\n\n")[0]
+    told = {
+        level: re.findall(r"`(\w+)`", events)
+        for level, events in re.findall(r"^\| ([A-Z]+).*? \| (.*) \|$", table, re.M)
+    }
+    assert told == {
+        level: [kind.value for kind in TraceKind if logging.getLevelName(LEVELS[kind]) == level]
+        for level in ("ERROR", "WARNING", "INFO", "DEBUG")
+    }
 
 
 def test_commands_and_options_in_the_guide_exist() -> None:

@@ -25,6 +25,7 @@ import msgspec
 from msgspec import inspect
 
 from tests.support.consensus_doc import CONSENSUS_TABLES
+from tests.support.details_doc import details
 from tests.support.protocol_examples import EXAMPLES
 from tests.support.protocol_tables import PROTOCOL_TABLES, table
 from wire.types import MIB
@@ -33,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 INDEX = ROOT / "docs" / "protocol.md"
 CHAPTERS = ROOT / "docs" / "protocol"
 EXPLAINED = ROOT / "docs" / "consensus.md"
-TABLES = PROTOCOL_TABLES | CONSENSUS_TABLES
+TABLES = PROTOCOL_TABLES | CONSENSUS_TABLES | {"details": details}
 
 _BLOCK = re.compile(r"^<!-- (table|layout|example) (\S+) -->\n(.*?)^<!-- end -->$", re.MULTILINE | re.DOTALL)
 _ROW = re.compile(r"^\| (\d+) \| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)

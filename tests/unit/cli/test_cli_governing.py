@@ -13,8 +13,10 @@ import pytest
 
 from bootstrap.cli import deciding
 from bootstrap.cli.deciding import Asked, await_decision
+from bootstrap.cli.decision_text import details_text
 from bootstrap.cli.governing import ACTIONS
 from bootstrap.cli.members import _show_members
+from bootstrap.cli.nodes import show_status
 from bootstrap.keyfiles import ROOT, write_key
 from consensus.governance import actions
 from consensus.governance.proposals import Choice
@@ -74,6 +76,22 @@ def test_propose_waits_for_the_decision_and_prints_what_proves_it(alpha: Machine
     assert (told.code, told.err) == (0, "")
     assert "status    APPROVED at height " in told.out
     assert "weight    2 approve, 0 reject, 0 abstain, of 3\n" in told.out
+
+
+def test_what_holds_for_a_swarm_is_asked_for_by_its_name(alpha: Machine, beta: Machine) -> None:
+    details = {"kind": "swarm", "target": "beta", "priority": "high"}
+    options = ("propose", "PRIORITY_CHANGE", "--action", "set_priority", "--wait", "--details")
+    assert alpha.json(*options, json.dumps(details))["details"]["target"] == swarm_of(beta)
+    assert "details   kind=swarm target=beta priority=high\n" in alpha(*options, json.dumps(details)).out
+    ran = alpha(*options, json.dumps({**details, "target": "betty"}))
+    assert (ran.code, "no swarm is called 'betty'" in ran.err) == (FailureKind.USAGE, True)
+
+
+def test_whom_a_certificate_is_for_is_shown_by_name(alpha: Machine, town: Town) -> None:
+    certificate = town.swarms["beta"].certify(town.node("alpha").context.federation).hex()
+    assert details_text({"certificate": certificate}, {}, short=True) == "certificate=beta (project demo)"
+    for garbage in ("ab", "no hex"):
+        assert details_text({"certificate": garbage}, {}, short=True) == f"certificate={garbage}"
 
 
 def test_propose_takes_its_subject_in_any_case_and_its_details_from_stdin(
@@ -308,6 +326,15 @@ def test_status_says_who_governs_and_what_is_open(town: Town, alpha: Machine, be
     assert "this queen votes" in told
 
 
+def test_a_backup_is_called_no_queen_and_has_no_term(alpha: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    status = alpha.json("status")
+    silent = {**status["consensus"], "voting": False}
+    show_status({**status, "role": "backup", "term": 0, "consensus": silent})
+    told = capsys.readouterr().out
+    assert "swarm       alpha (project demo), backup\n" in told
+    assert "this node does not vote" in told
+
+
 # certificates
 
 
@@ -319,6 +346,7 @@ def test_the_root_key_renews_a_certificate(town: Town, alpha: Machine, tmp_path:
     assert renewed["swarm"] == "alpha"
     assert renewed["expires_ms"] == ends + 1, "none ends before the one that it replaces"
     assert "The certificate of alpha in term 1 holds until" in alpha("renew", "--root-key", file).out
+    assert "That is later than --expires asks" in alpha("renew", "--root-key", file, "--expires", "1d").out
     (row,) = [row for row in alpha.json("members")["members"] if row["swarm"] == "alpha"]
     assert row["expires_ms"] > ends + 1
 

@@ -173,11 +173,11 @@ def test_a_join_that_waits_says_for_what(asking: tuple[Machine, Town]) -> None:
     address = f"{town['alpha'].address}/p2p/{town['alpha'].peer}"
     joined = beta.json("join", "--peer", address)
     assert joined["state"] == "pending"
-    assert joined["reason"] == "this federation admits by vote of its members: they vote on it now"
+    assert joined["reason"] == "this federation admits by vote of its members; they vote on it now"
     status = beta.json("status")
     assert status["role"] == "applicant"
     assert status["pending_join"]["state"] == "pending"
-    assert "this federation admits by vote of its members: they vote on it now" in beta("status").out
+    assert "this federation admits by vote of its members; they vote on it now" in beta("status").out
 
 
 def test_a_join_that_waits_is_asked_about_once(beta: Machine, ticket: str) -> None:

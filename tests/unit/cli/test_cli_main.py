@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.cli.main import COMMANDS
+from bootstrap.cli.main import COMMANDS, GROUPS
 from mesh.protocol.commands import FailureKind
 from mesh.protocol.lifecycle import Lifecycle
 from tests.support.commands import SCHEMAS, Machine, command, machine, schema
@@ -33,6 +33,21 @@ def test_every_command_has_help(path: str) -> None:
     assert ran.code == 0
     assert f"zenmesh {path}" in ran.out
     assert (COMMANDS[path].__doc__ or "").split(".")[0].split(":")[0].split(";")[0] in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize("path", ["", *GROUPS])
+def test_a_list_of_commands_says_of_each_a_whole_sentence(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = command(*path.split(), "--help").out.partition("Commands:\n")[2].splitlines()
+    assert [line for line in told if not line.endswith(".") or line.endswith("...")] == []
+
+
+def test_arguments_are_shown_by_their_names() -> None:
+    told = {path: command(*path.split(), "--help").out for path in ("vote", "memory ls", "takeover submit")}
+    assert "Usage: zenmesh vote [OPTIONS] ID CHOICE\n" in told["vote"]
+    assert "\n  ID      The id of the proposal, or how it begins.\n" in told["vote"]
+    assert "Usage: zenmesh memory ls [OPTIONS] [PREFIX]\n" in told["memory ls"]
+    assert "Usage: zenmesh takeover submit [OPTIONS] SIGNED…\n" in told["takeover submit"]
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -83,6 +83,8 @@ def test_put_replicated_waits_for_others(alpha: Machine) -> None:
 def test_rm_removes_a_key_of_its_own(alpha: Machine) -> None:
     alpha.json("memory", "put", "passing", "1")
     assert alpha.json("memory", "rm", "passing")["durable"] is True
+    alpha.json("memory", "put", "passing", "1")
+    assert alpha("memory", "rm", "passing").out.startswith("removed passing: durable here (record ")
     assert alpha("memory", "get", "passing").code == 1
 
 

@@ -60,7 +60,19 @@ def test_a_table_on_a_terminal_folds(monkeypatch: pytest.MonkeyPatch, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 2
     assert max(map(len, lines)) <= 60
-    assert "".join(line[7:].strip() for line in lines[1:]) == LONG
+    assert "".join(line[6:].strip() for line in lines[1:]) == LONG
+
+
+@pytest.mark.parametrize(
+    ("width", "told"), [("15", "one  two  three"), ("14", "one two three"), ("13", "one two three")]
+)
+def test_columns_move_together_before_they_fold(
+    width: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", width)
+    console.table(["one", "two", "three"], [["a", "b", "c"]])
+    assert capsys.readouterr().out.partition("\n")[0].rstrip() == told
 
 
 def test_an_empty_table_is_its_columns(terminal: bool, capsys: pytest.CaptureFixture[str]) -> None:

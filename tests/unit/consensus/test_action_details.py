@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from consensus.governance.actions import ACTIONS, check_details
@@ -70,6 +72,41 @@ def test_a_field_that_fits(action: str, field: str, value: object) -> None:
 def test_a_field_that_does_not_fit_is_named(action: str, field: str, value: object) -> None:
     with pytest.raises(UsageError, match=rf"`\$\.{field}"):
         check_details(ACTIONS[action].subject, action, {**GOOD[action], field: value})
+
+
+TOLD = {
+    "allocate_agents": "lender, borrower, agent_type, count, duration_ms, [priority (low, normal, high, critical)]",
+    "preempt_lease": "lease, [reason]",
+    "set_priority": "kind (task, lease, swarm), target, priority (low, normal, high, critical)",
+    "admit": "certificate, [inviter]",
+    "expel": "swarm, reason",
+    "reinstate": "swarm, reason",
+    "set_weight": "swarm, weight",
+    "set_parameter": "name, value",
+    "set_policy": "[swarm], [max_agents], [max_duration_ms], [allowed_types], [read], [write]",
+    "set_protocol_version": "version",
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("wrong", [{"colour": 1}, {"reason": 7, "swarm": 7, "name": 7}], ids=["unknown", "misfit"])
+def test_who_gets_details_wrong_is_told_what_they_are(action: str, wrong: dict[str, object]) -> None:
+    known = {name: value for name, value in wrong.items() if name in TOLD[action]} or {"colour": 1}
+    with pytest.raises(UsageError, match=re.escape(f"they are {TOLD[action]}") + r"\Z"):
+        check_details(ACTIONS[action].subject, action, known)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("quorum", "none", "quorum = 'none' does not fit: Invalid enum value 'none' (auto, byzantine)"),
+        ("admission", "all", "admission = 'all' does not fit: Invalid enum value 'all' (ticket, vote, open)"),
+        ("entries_per_owner", "many", "entries_per_owner = 'many' does not fit: Expected `int`, got `str`"),
+    ],
+)
+def test_who_gets_a_parameter_wrong_is_told_what_it_takes(name: str, value: object, why: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(why) + r"\Z"):
+        check_details(ACTIONS["set_parameter"].subject, "set_parameter", {"name": name, "value": value})
 
 
 @pytest.mark.parametrize("action", ACTIONS)

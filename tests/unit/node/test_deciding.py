@@ -13,7 +13,17 @@ from consensus.governance.proposals import Choice
 from consensus.governance.tally import Status
 from consensus.membership import MemberState
 from mesh.protocol import proofs
-from mesh.protocol.commands import Failure, FailureKind, GetDecisions, Leave, Outcome, Propose, Success, Vote
+from mesh.protocol.commands import (
+    Failure,
+    FailureKind,
+    GetDecisions,
+    GetProposals,
+    Leave,
+    Outcome,
+    Propose,
+    Success,
+    Vote,
+)
 from mesh.protocol.config import NodeConfig, VotingPolicy
 from mesh.protocol.effects import Send
 from mesh.protocol.messages import BlockRecord, ChainBlocks, ChainRequest, Leaps
@@ -165,6 +175,29 @@ def test_a_member_is_expelled_and_reinstated() -> None:
     assert result(propose(town, "beta", "reinstate", swarm=gone, reason="mended"))["status"] == "APPROVED"
     town.world.run_until(lambda: state_of(chain, "delta") is MemberState.ACTIVE)
     assert chain.validators().rule.members == 4
+
+
+def test_who_is_to_be_expelled_neither_votes_on_that_nor_counts() -> None:
+    town = town_of(4, default=None)
+    details = {"swarm": swarm_hex(town, "delta"), "reason": "it lies"}
+    command = Propose(subject="FEDERATION_POLICY", action="expel", details=details)
+    asked = str(result(town.world.ask(town["alpha"], command))["proposal"])
+    town.world.run_until(lambda: all(len(node.context.chain.standing.open) == 1 for node in town.nodes()))
+    failure = refused(town.world.ask(town["delta"], Vote(proposal=asked, choice="reject")))
+    assert (failure.kind, "neither votes on its expulsion nor counts" in failure.message) == (
+        FailureKind.REJECTED,
+        True,
+    )
+    result(town.world.ask(town["beta"], Vote(proposal=asked, choice="approve")))
+    town.world.run_until(lambda: bool(opened(town)["ballots"]))
+    assert opened(town)["tally"] == {"approve": 1, "reject": 0, "abstain": 0, "total": 3}
+
+
+def opened(town: Town) -> Mapping[str, Any]:
+    """The one open proposal, as alpha shows it."""
+    rows: Any = result(town.world.ask(town["alpha"], GetProposals()))["proposals"]
+    (row,) = rows
+    return dict(row)
 
 
 def state_of(chain: Chain, name: str) -> MemberState | None:

@@ -99,6 +99,39 @@ def test_a_join_waits_while_the_creator_is_away_and_says_so(config: NodeConfig, 
     town.settle()
 
 
+def test_a_fourth_waits_while_one_of_three_is_away() -> None:
+    """As soon as it belongs two thirds decide: two of three could no more, not even give it its vote."""
+    town = Town("alpha", "beta", "gamma", "delta")
+    town.form(["alpha", "beta", "gamma"])
+    ticket = parse_ticket(town.ticket("alpha"))
+    town.world.crash(town["gamma"])
+    town.world.run(10 * SECOND)
+    town.swarms["delta"].intent = JoinIntent(ticket=ticket)
+    town.world.start(town["delta"])
+    town.world.run(15 * SECOND)
+    pending = status(town, "delta")["pending_join"]
+    assert pending["state"] == "pending"  # type: ignore[index]
+    assert "with one more member a decision takes 3 of 3 weight" in pending["reason"]  # type: ignore[index]
+    assert "waiting for gamma" in pending["reason"]  # type: ignore[index]
+    assert status(town, "alpha")["quorum"]["state"] == "QUORATE"  # type: ignore[index]
+    town.world.start(town["gamma"])
+    town.settle()
+    assert status(town, "delta")["quorum"]["crash_faults_tolerated"] == 1  # type: ignore[index]
+
+
+def test_a_fifth_waits_for_nobody() -> None:
+    town = Town("alpha", "beta", "gamma", "delta", "epsilon")
+    town.form(["alpha", "beta", "gamma", "delta"])
+    ticket = parse_ticket(town.ticket("beta"))
+    town.world.crash(town["delta"])
+    town.swarms["epsilon"].intent = JoinIntent(ticket=ticket)
+    town.world.start(town["epsilon"])
+    town.world.run(15 * SECOND)
+    found = town.node("alpha").context.chain.member_by_name("epsilon")
+    assert found is not None
+    assert found.weight == 1, "it is in step, and votes"
+
+
 def test_a_ticket_admits_one_swarm_only() -> None:
     town = Town("alpha", "beta", "gamma")
     town.form(["alpha"])
@@ -112,6 +145,20 @@ def test_a_ticket_admits_one_swarm_only() -> None:
     machine = town["gamma"].machine
     assert isinstance(machine, Joiner)
     assert status(town, "gamma")["pending_join"]["state"] == "rejected"  # type: ignore[index]
+
+
+def test_who_asks_which_federation_it_is_has_no_answer_to_its_join_yet() -> None:
+    town = Town("alpha", "beta")
+    town.form(["alpha"])
+    town.swarms["beta"].intent = JoinIntent(peer=f"{town['alpha'].address}/p2p/{town['alpha'].peer}")
+    town.world.start(town["beta"])
+    seen = [status(town, "beta")["pending_join"]]
+    while seen[-1]["state"] != "rejected":  # type: ignore[index]
+        assert len(seen) < 5_000
+        town.world.run(SECOND // 1_000)
+        seen.append(status(town, "beta")["pending_join"])
+    assert "pending" not in [one["state"] for one in seen]  # type: ignore[index]
+    assert "admits by ticket" in seen[-1]["reason"]  # type: ignore[index]
 
 
 def test_an_expired_ticket_is_refused_by_the_federation() -> None:

@@ -36,9 +36,9 @@ def taken_over(town: Town, name: str, hosts: list[str], term: int = 2) -> bool:
     return all(member.term == term and member.state is MemberState.ACTIVE for member in members)
 
 
-def health_of(town: Town, name: str) -> str:
-    """As alpha shows it."""
-    row = town.node("alpha").operations.health.of(member_of(town, name), town.world.now)
+def health_of(town: Town, name: str, host: str = "alpha") -> str:
+    """As `host` shows it."""
+    row = town.node(host).operations.health.of(member_of(town, name, host), town.world.now)
     assert row is not None
     return str(row["state"])
 
@@ -88,6 +88,7 @@ def test_a_killed_queen_is_replaced(size: int) -> None:
     assert keys_at(town, "alpha", "plan")
     assert keys_at(town, "alpha", "more")
     assert result(propose(town, spare))["status"] == "APPROVED", "the new queen votes and proposes"
+    assert health_of(town, gone, spare) == "active", "the new queen has nothing against her own swarm"
 
 
 def test_the_old_queen_comes_back_as_a_backup_of_the_new_one() -> None:

@@ -169,6 +169,30 @@ def test_a_connection_that_came_to_nothing_counts_as_a_failure() -> None:
     assert deadline - now <= CONFIG.dial_base * 1.25
 
 
+def test_who_refuses_us_is_left_alone_for_longer_until_it_does_not() -> None:
+    machine = dialer()
+    machine.learn(A, ["x"], "mdns", 0)
+    machine.want([A], 0)
+    now, pauses = 0, []
+    for _ in range(10):
+        assert len(dials(machine, now)) == 1
+        machine.linked(A, "x", inbound=False)
+        machine.refused(A, "the chain names no such member")
+        machine.closed(A, False, "the connection was closed", now)
+        deadline = machine.contacts()[A].next_dial
+        pauses.append(deadline - now)
+        now = deadline
+    assert CONFIG.refused_cap * 0.75 <= pauses[-1] <= CONFIG.refused_cap * 1.25
+    assert machine.contacts()[A].last_error == "refused: the chain names no such member"
+    dials(machine, now)
+    machine.linked(A, "x", inbound=False)
+    machine.established(A)
+    for _ in range(10):
+        machine.failed(A, "no answer within 5 s", now)
+    assert machine.contacts()[A].last_error == "no answer within 5 s"
+    assert machine.contacts()[A].next_dial - now <= CONFIG.profile.redial_cap * 1.25
+
+
 def test_a_dial_that_the_node_itself_refused_may_be_tried_again() -> None:
     machine = dialer()
     machine.learn(A, ["x"], "mdns", 0)
