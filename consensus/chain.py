@@ -41,6 +41,7 @@ from consensus.blocks import (
 from consensus.genesis import Genesis, parse_genesis
 from consensus.history import History, Landmarks, Record, bounded, hash_of
 from consensus.reader import Moment, Reader
+from consensus.replays import Replays
 from consensus.state import Context, State, Step, Surplus
 from consensus.tickets import Anchor
 from consensus.transactions import PROMOTE_HEIGHTS
@@ -74,6 +75,7 @@ class Chain(Reader):
         self._anchor = anchor
         self._history = History()
         self.landmarks = Landmarks()
+        self.replays = Replays()
         self._last: Block | None = None
         self._judged: dict[Digest, State] = {}
         self.state = State.founded(genesis)
@@ -91,12 +93,16 @@ class Chain(Reader):
         """The same chain, to grow on its own; what it is made of never changes, so nothing is verified again."""
         twin = Chain(self.genesis, verify or self._verify, self._anchor)
         twin.adopt(self)
-        twin._history, twin.landmarks = self._history.copy(), self.landmarks.copy()
+        twin._history, twin.landmarks, twin.replays = (
+            self._history.copy(),
+            self.landmarks.copy(),
+            self.replays.copy(),
+        )
         return twin
 
     def adopt(self, other: Chain) -> None:
         """Be where `other` is, which has grown from a copy of this and is used no more."""
-        self._history, self.landmarks = other._history, other.landmarks
+        self._history, self.landmarks, self.replays = other._history, other.landmarks, other.replays
         self._last, self.state, self.head_hash = other._last, other.state, other.head_hash
         self._base, self._remembers = other._base, other._remembers
         self._judged.clear()
@@ -189,6 +195,7 @@ class Chain(Reader):
         state = self._judge(block, digest)
         self._check_anchor(block.height, digest)
         self.landmarks.note(block.height, self.state, state, record, landed=landed)
+        self.replays.note(self.standing, state.standing, block.time_ms)
         self._history.append(record)
         self._last, self.state, self.head_hash = block, state, digest
         self._judged.clear()
@@ -208,6 +215,7 @@ class Chain(Reader):
         landed = self.copy()
         landed.state, landed.head_hash, landed._last = state, Digest(block.parent_hash), None
         landed._base, landed._remembers = landed.head_hash, whole
+        landed.replays.note(self.standing, state.standing, block.time_ms)
         landed._history.leap(block.height)
         landed._grow(block, record, landed=whole)
         self.adopt(landed)

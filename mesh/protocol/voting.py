@@ -266,7 +266,9 @@ class Voting:
             self._context.counters["ballots_refused"] += 1
 
     def _votable(self, proposal: Proposal, now: Instant) -> bool:
-        """It is open, or may be with the next block."""
+        """It is open, or may be with the next block; and it was not decided before already."""
+        if proposal.id in self._context.chain.replays:
+            return False
         if proposal.id in self._context.chain.standing.open:
             return True
         try:
