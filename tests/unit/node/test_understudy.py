@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from consensus.membership import Member, MemberState
@@ -108,6 +110,32 @@ def test_the_old_queen_comes_back_as_a_backup_of_the_new_one() -> None:
     town.world.crash(town[spare])
     town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", gone], term=3), limit=ACTIVE_WITHIN)
     assert isinstance(put(town, gone, "again"), Success), "and takes over in its turn"
+
+
+def test_who_was_queen_again_and_whose_disk_was_taken_back_may_have_forgotten_votes() -> None:
+    """However long her log of an earlier term is: what she signed in the present one is what counts."""
+    town, gone, (spare,) = town_with_backups(4)
+    for key in ("a", "b", "c"):
+        assert isinstance(put(town, gone, key), Success)
+    town.world.crash(town[gone])
+    others = ["alpha", "beta", "gamma"]
+    town.world.run_until(lambda: taken_over(town, gone, [*others, spare]), limit=ACTIVE_WITHIN)
+    town.world.start(town[gone])
+    town.world.run_until(lambda: town.node(gone).context.understudy() is not None)
+    town.world.run(5 * SECOND)
+    before = deepcopy(town[gone].disk)
+    town.world.crash(town[spare])
+    town.world.run_until(lambda: taken_over(town, gone, [*others, gone], term=3), limit=ACTIVE_WITHIN)
+    assert isinstance(put(town, gone, "again"), Success)
+    town.world.run(2 * SECOND)
+    town.world.crash(town[gone])
+    town[gone].disk = before
+    town.world.start(town[gone])
+    town.world.run_until(lambda: town.node(gone).startup.confirmed)
+    town.world.run(10 * SECOND)
+    assert keys_at(town, gone, "again")
+    assert town.node(gone).context.me.term == 3
+    assert town.node(gone).deciding.abstaining
 
 
 def test_of_two_backups_the_first_takes_over_and_if_it_is_gone_the_second() -> None:
