@@ -300,6 +300,7 @@ class Node:
         self.handover.allow(signing, out)
         self.voting.chain_grew(now, out)
         self._follow(now, out)
+        self.terms.told(out)
         if signing and not (self.writer.pending and self.fence.closed(now)):
             self.writer.flush(now, out)
         elif self.writer.pending:
