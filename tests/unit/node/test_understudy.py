@@ -10,10 +10,14 @@ from consensus.membership import Member, MemberState
 from mesh.protocol.commands import Failure, FailureKind, GetMembers, MemoryGet, MemoryPut, Success
 from mesh.protocol.effects import Reply
 from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from tests.support.governed import NAMES, propose, refused, result, town_of
 from tests.support.small_swarms import Town
+from wire import cbor, cose
+from wire.ids import sha256
 from wire.time import SECOND
+from wire.types import ContentType
 
 ACTIVE_WITHIN = 20 * SECOND
 
@@ -136,6 +140,32 @@ def test_who_was_queen_again_and_whose_disk_was_taken_back_may_have_forgotten_vo
     assert keys_at(town, gone, "again")
     assert town.node(gone).context.me.term == 3
     assert town.node(gone).deciding.abstaining
+
+
+def contradiction(town: Town, name: str) -> tuple[bytes, bytes]:
+    """Two votes of one queen that no honest one casts both, as CONVICT has them."""
+    chain, key = town.node("alpha").context.chain, town.swarms[name].queen()
+    cores = (chain.core(digest, 0) for digest in (sha256(b"one"), sha256(b"another")))
+    one, two = (cose.seal(ContentType.PREPARE, cbor.encode_struct(c), key, chain.federation_id) for c in cores)
+    return one, two
+
+
+def test_who_lied_and_was_followed_is_convicted_once_she_is_queen_again() -> None:
+    town, gone, (spare,) = town_with_backups(4)
+    swarm, proof = member_of(town, gone).swarm, contradiction(town, gone)
+    town.world.crash(town[gone])
+    others = ["alpha", "beta", "gamma"]
+    town.world.run_until(lambda: taken_over(town, gone, [*others, spare]), limit=ACTIVE_WITHIN)
+    alpha = town.node("alpha")
+    alpha.deciding._convict(swarm, *proof, town.world.now, Outbox())
+    assert alpha.context.counters["evidence_unused"] == 1
+    town.world.start(town[gone])
+    town.world.run_until(lambda: town.node(gone).context.understudy() is not None)
+    assert member_of(town, gone).state is MemberState.ACTIVE, "her successor has done nothing"
+    town.world.run(5 * SECOND)
+    town.world.crash(town[spare])
+    town.world.run_until(lambda: member_of(town, gone).term == 3, limit=ACTIVE_WITHIN)
+    town.world.run_until(lambda: member_of(town, gone).state is MemberState.QUARANTINED, limit=ACTIVE_WITHIN)
 
 
 def test_of_two_backups_the_first_takes_over_and_if_it_is_gone_the_second() -> None:
