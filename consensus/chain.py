@@ -40,7 +40,8 @@ from consensus.blocks import (
 )
 from consensus.genesis import Genesis, parse_genesis
 from consensus.history import History, Landmarks, Record, bounded, hash_of
-from consensus.reader import Reader
+from consensus.reader import Moment, Reader
+from consensus.replays import Replays
 from consensus.state import Context, State, Step, Surplus
 from consensus.tickets import Anchor
 from consensus.transactions import PROMOTE_HEIGHTS
@@ -74,12 +75,13 @@ class Chain(Reader):
         self._anchor = anchor
         self._history = History()
         self.landmarks = Landmarks()
+        self.replays = Replays()
         self._last: Block | None = None
         self._judged: dict[Digest, State] = {}
         self.state = State.founded(genesis)
         self._context = Context(genesis=genesis, block_hash_at=self._hash_at, verify=verify)
         self.head_hash = Digest(genesis.federation_id)
-        self._base = (self.state, self.head_hash)  # before the first of the consecutive blocks
+        self._base = self.head_hash  # before the first of the consecutive blocks
         self._remembers = True  # all outcomes that a state has
 
     @classmethod
@@ -91,12 +93,16 @@ class Chain(Reader):
         """The same chain, to grow on its own; what it is made of never changes, so nothing is verified again."""
         twin = Chain(self.genesis, verify or self._verify, self._anchor)
         twin.adopt(self)
-        twin._history, twin.landmarks = self._history.copy(), self.landmarks.copy()
+        twin._history, twin.landmarks, twin.replays = (
+            self._history.copy(),
+            self.landmarks.copy(),
+            self.replays.copy(),
+        )
         return twin
 
     def adopt(self, other: Chain) -> None:
         """Be where `other` is, which has grown from a copy of this and is used no more."""
-        self._history, self.landmarks = other._history, other.landmarks
+        self._history, self.landmarks, self.replays = other._history, other.landmarks, other.replays
         self._last, self.state, self.head_hash = other._last, other.state, other.head_hash
         self._base, self._remembers = other._base, other._remembers
         self._judged.clear()
@@ -182,10 +188,14 @@ class Chain(Reader):
 
     def _grow(self, block: Block, record: Record, *, landed: bool) -> None:
         digest = block_hash(record.block)
+        self._check_place(block)
+        self._check_certificate(
+            self, block, digest, record.certificate
+        )  # before what takes long: anyone may ask for it
         state = self._judge(block, digest)
-        self._check_certificate(block, digest, record.certificate)
         self._check_anchor(block.height, digest)
         self.landmarks.note(block.height, self.state, state, record, landed=landed)
+        self.replays.note(self.standing, state.standing, block.time_ms)
         self._history.append(record)
         self._last, self.state, self.head_hash = block, state, digest
         self._judged.clear()
@@ -195,7 +205,7 @@ class Chain(Reader):
         assert record.state is not None, "a leap needs somewhere to land"
         if block.epoch != self.epoch:
             raise ProtocolViolation("a leap into another epoch, whose voters are not known", Offence.CHAIN)
-        self._check_certificate(block, block_hash(record.block), record.certificate)
+        self._check_certificate(self, block, block_hash(record.block), record.certificate)
         if self._anchor is not None and self.height < self._anchor.height < block.height - 1:
             raise ProtocolViolation("a leap over the block that our ticket names", Offence.CHAIN)
         self._check_anchor(block.height - 1, block.parent_hash)
@@ -204,7 +214,8 @@ class Chain(Reader):
             raise ProtocolViolation("an image of another state than the one that was certified", Offence.CHAIN)
         landed = self.copy()
         landed.state, landed.head_hash, landed._last = state, Digest(block.parent_hash), None
-        landed._base, landed._remembers = (state, landed.head_hash), whole
+        landed._base, landed._remembers = landed.head_hash, whole
+        landed.replays.note(self.standing, state.standing, block.time_ms)
         landed._history.leap(block.height)
         landed._grow(block, record, landed=whole)
         self.adopt(landed)
@@ -222,7 +233,7 @@ class Chain(Reader):
         core = self.core(digest, view=0)
         swarm = self.creator.swarm
         certificate = self.validators().certify(core, {swarm: sign_core(core, key)})
-        self._check_certificate(block, digest, certificate)
+        self._check_certificate(self, block, digest, certificate)
         return raw, certificate
 
     def draft(self, candidates: Iterable[bytes], time_ms: int) -> Draft:
@@ -283,31 +294,37 @@ class Chain(Reader):
         known = self._judged.get(digest)
         if known is not None:
             return known
-        if block.height != self.height + 1 or block.parent_hash != self.head_hash or block.epoch != self.epoch:
-            raise ProtocolViolation("a block that does not follow the head of the chain", Offence.CHAIN)
-        if self._last is not None and block.time_ms <= self._last.time_ms:
-            raise ProtocolViolation("a block whose time does not advance", Offence.CHAIN)
-        if block.prev_state_hash != self.state_hash:
-            raise ProtocolViolation("a block over another state than ours at its height", Offence.CHAIN)
+        self._check_place(block)
         state = self.state.after(block, self._context)
         while len(self._judged) >= _JUDGED:
             del self._judged[next(iter(self._judged))]
         self._judged[digest] = state
         return state
 
+    def _check_place(self, block: Block) -> None:
+        """Raises unless `block` is said to follow the head of the chain, and says the same of it as we do."""
+        if block.height != self.height + 1 or block.parent_hash != self.head_hash or block.epoch != self.epoch:
+            raise ProtocolViolation("a block that does not follow the head of the chain", Offence.CHAIN)
+        if self._last is not None and block.time_ms <= self._last.time_ms:
+            raise ProtocolViolation("a block whose time does not advance", Offence.CHAIN)
+        if block.prev_state_hash != self.state_hash:
+            raise ProtocolViolation("a block over another state than ours at its height", Offence.CHAIN)
+
     def _known(self, block: Block, raw: bytes, certificate: bytes) -> bool:
-        """A block at a height that is decided: ours, or proof that validators certified two."""
+        """A block at a height that is decided: ours, or proof that validators certified two. Anyone may say so, and
+        be wrong: who certified there is looked up, and not worked out from the blocks before."""
         known = self._history.at(block.height)
         if known is None or known.block == raw:  # what is held no more proves nothing against anybody
             return False
-        self._before(block.height)._check_certificate(block, block_hash(raw), certificate)
+        then = Moment(self.genesis, self.landmarks.during(block.height) or self.state)
+        self._check_certificate(then, block, block_hash(raw), certificate)
         raise Equivocation(
             f"two blocks are certified for height {block.height}",
             (known.block + known.certificate, raw + certificate),
         )
 
-    def _check_certificate(self, block: Block, digest: Digest, certificate: bytes) -> None:
-        certifiers, content = takeover.certifiers(self, block, self._verify)
+    def _check_certificate(self, at: Reader, block: Block, digest: Digest, certificate: bytes) -> None:
+        certifiers, content = takeover.certifiers(at, block, self._verify)
         core = certifiers.open(certificate, content, self.federation_id, self._verify)
         if (core.height, core.epoch, core.block_hash) != (block.height, block.epoch, digest):
             raise ProtocolViolation("a certificate of another block", Offence.CHAIN)
@@ -318,17 +335,8 @@ class Chain(Reader):
         if anchor is not None and height == anchor.height and digest != anchor.block_hash:
             raise ProtocolViolation(f"block {height} is not the one that our ticket names", Offence.CHAIN)
 
-    def _before(self, height: int) -> Chain:
-        """As it was before the block at an earlier height (rare: only to judge a chain fork)."""
-        past = Chain(self.genesis, self._verify)
-        past.state, past.head_hash = self._base
-        past._history.leap(self.first)
-        for record in self._history.tail(self.first)[: height - self.first]:
-            past.append(record.block, record.certificate)
-        return past
-
     def _hash_at(self, height: int) -> bytes | None:
         """Of what is held, and of the block right before; None for what is before that."""
         if height == self.first - 1:
-            return self._base[1]
+            return self._base
         return hash_of(self._history.at(height))

@@ -4,10 +4,11 @@
 |---|---|
 | two PRE_PREPARE, PREPARE or COMMIT | same (epoch, view, height), another block |
 | a COMMIT and a VIEW_CHANGE | the change leaves that view and says that nothing was locked there or later |
-| two BALLOT | same (proposal, term), another choice |
+| two BALLOT | same (proposal, its hash, voter, term), another choice |
 | two BATCH headers | same (swarm, term, seq), other bytes |
 
-A queen that says the same twice is not guilty; nor is one whose statements only look odd.
+A queen that says the same twice is not guilty; nor is one whose statements only look odd. Above all not one that
+answers two proposals with one id, of which at most one can be on the chain: their proposer made them, and it alone.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ def _denied(commit: Core, change: ViewChangeHeader) -> bool:
 
 
 def _two_ballots(one: BallotBody, two: BallotBody) -> bool:
-    places = [(ballot.proposal, ballot.voter, ballot.term) for ballot in (one, two)]
-    return places[0] == places[1] and (one.choice, one.proposal_hash) != (two.choice, two.proposal_hash)
+    places = [(ballot.proposal, ballot.proposal_hash, ballot.voter, ballot.term) for ballot in (one, two)]
+    return places[0] == places[1] and one.choice != two.choice
 
 
 def _two_batches(one: object, two: object) -> bool:

@@ -105,6 +105,11 @@ class Landmarks:
         for older in settled[:-_KEPT]:
             del self._checkpoints[older]
 
+    def during(self, height: int) -> State | None:
+        """A state of the epoch that the block of `height` belongs to; None where that is the present one."""
+        turn = min((at for at in self._turns if at >= height), default=None)
+        return None if turn is None else self._turns[turn][0]
+
     def course(self, history: History, height: int, pass_not: int) -> list[Record]:
         """What leads from `height` to the last checkpoint that is not past the height `pass_not`, and behind which
         enough blocks follow; where there is none, as near to it as is known if blocks are missing here, else nothing.

@@ -87,6 +87,13 @@ class Reader:
         return known.close if known else None
 
 
+class Moment(Reader):
+    """What could be asked of a chain while this was its state."""
+
+    def __init__(self, genesis: Genesis, state: State) -> None:
+        self.genesis, self.state = genesis, state
+
+
 def alone(creator: Member, key: PublicKey, epoch: int) -> ValidatorSet:
     """The creator as the only validator."""
     validator = Validator(swarm=creator.swarm, term=creator.term, key=key, weight=1)

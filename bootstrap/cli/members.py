@@ -103,7 +103,7 @@ def _ask(
 
 
 def leave(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Take this swarm out of the federation, for good. Returns once the chain says so."""
+    """Take this swarm out of the federation, for good. Returns once the chain says so, here and elsewhere."""
     hand_over(ask(home, "leave"), as_json, _show_leave)
 
 
@@ -111,4 +111,9 @@ def _show_leave(result: Result) -> None:
     from bootstrap.console import say
 
     say(f"{result['swarm']} has left the federation, at height {result['height']}.")
-    say("Its node can be stopped. What this home holds stays there to be read.")
+    if result["others_know"]:
+        say("Its node can be stopped.")
+    else:
+        say("No other member has shown yet that it knows, and they may need this node for that: let it run until one")
+        say("is back (see `zenmesh peers`).")
+    say("What this home holds stays there to be read.")

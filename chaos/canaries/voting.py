@@ -17,6 +17,7 @@ from consensus.bft.views import Views
 from consensus.blocks import Block, Core
 from consensus.chain import Chain
 from consensus.quorum import QuorumRule
+from consensus.reader import Reader
 from consensus.takeover import certifiers
 from consensus.validators import ValidatorSet
 from mesh.protocol.commits import Commit
@@ -189,8 +190,8 @@ class _Stale(Chain):
     def core(self, digest: Digest, view: int) -> Core:
         return Core(self.federation_id, self.validators().epoch, view, self.height + 1, digest)
 
-    def _check_certificate(self, block: Block, digest: Digest, certificate: bytes) -> None:
-        validators, content = certifiers(self, block, self._verify)
+    def _check_certificate(self, at: Reader, block: Block, digest: Digest, certificate: bytes) -> None:
+        validators, content = certifiers(at, block, self._verify)
         validators.open(certificate, content, self.federation_id, self._verify)
 
 

@@ -104,6 +104,8 @@ class Pool:
     def _judge(self, tx: bytes, body: TxBody, wall_ms: int) -> ProposalId | None:
         """The proposal that `tx`, a ballot, has to wait for, if it has to. Raises RemoteError for what may not be."""
         self._next.time_ms = max(self._next.time_ms, wall_ms)
+        if self._chain.replays.within([tx]):
+            raise Overtaken("a proposal that was decided, and a while ago")
         try:
             self._next.transact(tx)
         except Surplus:

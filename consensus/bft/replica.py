@@ -127,6 +127,7 @@ class Replica:
 
     def receive(self, sender: SwarmId, message: MessageType, body: bytes, now: Instant, wall_ms: int) -> list[Effect]:
         """A message of the replica of `sender`, who is blamed for what no honest one sends."""
+        self._follow(wall_ms)  # nothing is judged, or signed, by where we stood before
         if self.voting:
             try:
                 self._dispatch(sender, message, body, now, wall_ms)
@@ -149,6 +150,7 @@ class Replica:
 
     def tick(self, now: Instant, wall_ms: int) -> list[Effect]:
         """What is due by `now`."""
+        self._follow(wall_ms)
         desk = self._desk
         if self.voting:
             if desk.pacemaker.due(now):

@@ -24,6 +24,7 @@ from consensus.bft.replica import MESSAGES, Replica
 from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from mesh.protocol.context import Context
+from mesh.protocol.docket import Docket
 from mesh.protocol.effects import Halt, RecordKind, SaveFile
 from mesh.protocol.expiry import Expiry
 from mesh.protocol.greeting import Greeting
@@ -70,6 +71,7 @@ class Deciding:
         self._served: dict[SwarmId, tuple[int, Instant]] = {}
         self._startup = startup
         self._witness = Witness(context)
+        self.docket = Docket(context)
         self._expiry = Expiry(context)
         self._abstains_until: int | None = None  # a height
         self._abstained: int | None = None  # the epoch of its block
@@ -221,9 +223,17 @@ class Deciding:
         self.replica.abstain(self.abstaining)
         self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
         self._accuse(self._witness.grew(), now, out)
-        for digest, submitted in list(self._submitted.items()):
+        for tx in self.docket.due():
+            with suppress(RemoteError, Overloaded):  # she is no queen that votes, or too much waits
+                self.submit(tx, now, out)
+        for submitted in list(self._submitted.values()):
             if self._over(submitted.tx, now):
-                del self._submitted[digest]
+                self._drop(submitted.tx)
+
+    def _drop(self, tx: bytes) -> None:
+        """`tx` is ordered, or cannot be as things stand."""
+        del self._submitted[sha256(tx)]
+        self.docket.keep(tx)
 
     def _over(self, tx: bytes, now: Instant) -> bool:
         """`tx` is ordered, or can be in no block that follows: not by itself, nor behind others that wait."""
@@ -239,10 +249,10 @@ class Deciding:
         if self._context.chain.governed and not self.abstaining:
             self._carry_out(self.replica.tick(now, self._context.wall_ms(now)), now, out)
             self._expire(now, out)
-        for digest, submitted in list(self._submitted.items()):
+        for submitted in list(self._submitted.values()):
             if now >= submitted.next_try:
                 if self._over(submitted.tx, now):
-                    del self._submitted[digest]
+                    self._drop(submitted.tx)
                 else:
                     self._urge(submitted, now, out)
 
@@ -328,7 +338,9 @@ class Deciding:
         """A member contradicted itself: the evidence is ordered, and takes its weight."""
         self._context.counters["equivocations"] += 1
         out.trace(TraceKind.EQUIVOCATION, swarm=self._context.name_of(swarm))
+        evidence = encode_tx(QuarantineTx(first, second))
         try:
-            self.submit(encode_tx(QuarantineTx(first, second)), now, out)
+            self.submit(evidence, now, out)
         except (RemoteError, Overloaded):
             self._context.counters["evidence_unused"] += 1
+            self.docket.keep(evidence)

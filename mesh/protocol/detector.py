@@ -20,15 +20,15 @@ All this is about voters alone, since who has no weight stops nobody; and it res
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from consensus.accusations import Accusation, confirmed, open_accusation, seal_accusation
 from consensus.blocks import SuspendTx, encode_tx
-from consensus.succession import ACCUSED_FOR_MS, CLOCKS_APART_MS, FAILOVER_FOR_MS
+from consensus.succession import CLOCKS_APART_MS, FAILOVER_FOR_MS
 from consensus.validators import Validator, ValidatorSet
 from crdt.ops import Author
+from mesh.protocol.charges import Case, Charge, proof
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
 from mesh.protocol.effects import Publish, RecordKind
@@ -43,6 +43,8 @@ from wire.ids import ZERO_DIGEST, SwarmId
 from wire.time import Instant
 from wire.types import Channel, MessageType
 
+MOST_FORGOTTEN = 1 << 20  # refutations that a damaged disk may have lost; so no liar makes us count past all bounds
+
 
 class Health(StrEnum):
     """How a member is: the first three by what this node makes of it, the others by what the chain says."""
@@ -56,32 +58,12 @@ class Health(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
-    """That a swarm has failed, for whom who takes over has to convince: since when, how far its log is held by one of
-    those who say so, and their accusations."""
-
-    since: Instant
-    seq: int
-    accusations: tuple[bytes, ...]
-
-
 class _Refutation(NamedTuple):
     """A swarm's own word of how often it refuted."""
 
     term: int
     incarnation: int
     heartbeat: bytes  # that says so
-
-
-@dataclass(slots=True)
-class _Case:
-    """What is held against one voter, in this epoch and its present incarnation."""
-
-    said: dict[SwarmId, tuple[Accusation, bytes]] = field(default_factory=dict)  # by accuser
-    accused_at: Instant | None = None  # by this node, the last time
-    failed_at: Instant | None = None
-    handed_in_at: Instant | None = None
 
 
 class Detector:
@@ -91,7 +73,7 @@ class Detector:
         self._context = context
         self._deciding = deciding
         self.watching = Watching(context)
-        self._cases: dict[SwarmId, _Case] = {}
+        self._cases: dict[SwarmId, Case] = {}
         self._refutations: dict[SwarmId, _Refutation] = {}
         self._epoch: int | None = None  # that the cases belong to; None while nobody is watched
 
@@ -113,19 +95,23 @@ class Detector:
     def accusers(self, swarm: SwarmId, now: Instant) -> tuple[SwarmId, ...]:
         """Whose word against a voter counts now, as far as it is known here."""
         case = self._cases.get(swarm)
-        return () if case is None else tuple(self._against(case, self._context.wall_ms(now)))
+        return (
+            () if case is None else tuple(case.against(self._context.chain.validators(), self._context.wall_ms(now)))
+        )
 
     def charge(self, swarm: SwarmId, wall_ms: int) -> Charge | None:
         """What proves now that `swarm` has failed, fresh enough for a failover; None when it has not."""
         case = self._cases.get(swarm)
         if case is None or case.failed_at is None:
             return None
+        voters = self._context.chain.validators()
         fresh = wall_ms - FAILOVER_FOR_MS + CLOCKS_APART_MS
-        against = {who: said for who, said in self._against(case, wall_ms).items() if said[0].made_ms > fresh}
-        if not confirmed(swarm, against, self._context.chain.validators()):
+        against = {who: said for who, said in case.against(voters, wall_ms).items() if said[0].made_ms > fresh}
+        if not confirmed(swarm, against, voters):
             return None
         seq = max(body.seq for body, _ in against.values())
-        return Charge(since=case.failed_at, seq=seq, accusations=tuple(raw for _, raw in against.values()))
+        certificate = tuple(raw for _, raw in proof(swarm, against, voters, wall_ms).values())
+        return Charge(since=case.failed_at, seq=seq, accusations=certificate)
 
     def records(self) -> list[bytes]:
         """What a journal that is written anew has to hold."""
@@ -204,7 +190,7 @@ class Detector:
     def _accuse(self, swarm: SwarmId, voters: ValidatorSet, now: Instant, out: Outbox) -> None:
         """Say that it does not answer, and say it again while that is so."""
         context, me = self._context, self._me()
-        case = self._cases.setdefault(swarm, _Case())
+        case = self._cases.setdefault(swarm, Case())
         if case.accused_at is not None and now < case.accused_at + context.config.accuse_again:
             return
         if me is None or self._deciding.abstaining:
@@ -251,10 +237,7 @@ class Detector:
             self._context.counters["accusations_refuted"] += 1
             self._show(swarm, accuser, out)
             return
-        case = self._cases.setdefault(swarm, _Case())
-        known = case.said.get(accuser)
-        if known is None or (known[0].incarnation, known[0].made_ms) < (body.incarnation, body.made_ms):
-            case.said[accuser] = body, raw
+        self._cases.setdefault(swarm, Case()).hear(body, raw)
         self.watching.heed(swarm, now)
 
     def _opened(self, raw: bytes) -> Accusation | None:
@@ -270,9 +253,10 @@ class Detector:
 
     # confirming
 
-    def _confirm(self, swarm: SwarmId, case: _Case, voters: ValidatorSet, now: Instant, out: Outbox) -> None:
+    def _confirm(self, swarm: SwarmId, case: Case, voters: ValidatorSet, now: Instant, out: Outbox) -> None:
         """Whether enough of the weight says so, of one who does not answer here; and what follows if it stays so."""
-        against = self._against(case, self._context.wall_ms(now))
+        wall_ms = self._context.wall_ms(now)
+        against = case.against(voters, wall_ms)
         if self.watching.silence(swarm, now) == 0 or not confirmed(swarm, against, voters):
             return
         if case.failed_at is None:
@@ -284,7 +268,7 @@ class Detector:
         if case.handed_in_at is None or now >= case.handed_in_at + again:
             case.handed_in_at = now
             with suppress(RemoteError, Overloaded):  # the chain knows better, or too much waits: tried again later
-                certificate = tuple(raw for _, raw in against.values())
+                certificate = tuple(raw for _, raw in proof(swarm, against, voters, wall_ms).values())
                 self._deciding.submit(encode_tx(SuspendTx(certificate)), now, out)
 
     def _turn(self, voters: ValidatorSet) -> int:
@@ -295,19 +279,15 @@ class Detector:
         rank = able.index(self._context.me.swarm) if self._context.me.swarm in able else len(able)
         return config.suspend_after + rank * 2 * config.submit_retry
 
-    def _against(self, case: _Case, wall_ms: int) -> dict[SwarmId, tuple[Accusation, bytes]]:
-        """What is said of the latest incarnation, which alone counts, and still would when it is ordered."""
-        oldest = wall_ms - ACCUSED_FOR_MS + CLOCKS_APART_MS
-        case.said = {accuser: said for accuser, said in case.said.items() if said[0].made_ms > oldest}
-        latest = max((body.incarnation for body, _ in case.said.values()), default=0)
-        return {accuser: said for accuser, said in sorted(case.said.items()) if said[0].incarnation == latest}
-
     # refuting
 
     def _refute(self, body: Accusation, out: Outbox) -> None:
         """This node is alive: what was said of it is void with the next incarnation."""
         context = self._context
         if body.incarnation < context.incarnation or self._deciding.abstaining:
+            return
+        if body.incarnation > context.incarnation + MOST_FORGOTTEN:
+            context.counters["accusations_absurd"] += 1
             return
         context.incarnation = body.incarnation + 1
         out.persist(RecordKind.INCARNATION, self.records()[0])

@@ -34,7 +34,7 @@ from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.versions import outdated
 from wire import cbor
-from wire.errors import ProtocolViolation
+from wire.errors import ProtocolViolation, RemoteError
 from wire.ids import PeerId, SwarmId
 from wire.time import Instant
 from wire.types import Channel, MessageType
@@ -166,7 +166,8 @@ class Greeting:
         out.send(link.peer, Channel.MESH, MessageType.CHAIN_BLOCKS, news)
 
     def on_chain_blocks(self, link: Link, message: ChainBlocks, out: Outbox) -> bool:
-        """Append what is new, durably; True when the chain grew. Who is told of a later block asks first."""
+        """Append what is new, durably; True when the chain grew. Who is told of a later block asks first. Raises
+        RemoteError for a first block that may not be; a later one undoes nothing."""
         chain = self._context.chain
         link.height = max(link.height, message.height)
         if self.leaping.concerns(link.peer, message):
@@ -180,7 +181,14 @@ class Greeting:
             self.request_chain(link, out)
             return False
         for record in message.blocks:
-            if chain.append(record.block, record.certificate):
+            try:
+                appended = chain.append(record.block, record.certificate)
+            except RemoteError as error:
+                if not grew:
+                    raise
+                out.blame(link.peer, error.offence, error.detail)
+                return True
+            if appended:
                 out.persist(RecordKind.BLOCK, cbor.encode_struct(record))
                 out.trace(TraceKind.BLOCK_APPLIED, height=chain.height, epoch=chain.epoch)
                 grew = True

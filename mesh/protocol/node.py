@@ -89,7 +89,7 @@ class Node:
             self.terms.next_deadline,
             lambda: self.handover.next_deadline(self._latest),
         )
-        queens = self.voting.next_deadline, self.detector.next_deadline, self.understudy.next_deadline
+        queens = self.voting.askers.next_deadline, self.detector.next_deadline, self.understudy.next_deadline
         self._queens_deadlines = (*self._deadlines, lambda: self.deciding.next_deadline(self._latest), *queens)
         self.lifecycle = Lifecycle.INIT
         self.was_operational = False
@@ -130,7 +130,7 @@ class Node:
         self.writer.tick(now, out)
         self.admission.tick(now, out)
         self._advance_terms(now, out)
-        self.voting.tick(now, out)
+        self.voting.askers.tick(now, out)
         self.deciding.tick(now, out)
         self.detector.tick(now, out)
         self.understudy.tick(now, out)
@@ -300,6 +300,7 @@ class Node:
         self.handover.allow(signing, out)
         self.voting.chain_grew(now, out)
         self._follow(now, out)
+        self.terms.told(out)
         if signing and not (self.writer.pending and self.fence.closed(now)):
             self.writer.flush(now, out)
         elif self.writer.pending:

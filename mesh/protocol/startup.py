@@ -84,7 +84,8 @@ class Startup:
         self._newest = 0  # the latest term of this swarm that others know
         self._claims: dict[SwarmId, str] = {}  # who says that it holds another record at our head's place
         self._confirmed = False
-        self._found = self._held(context.me.term)
+        logs = context.replica.logs
+        self._found = {author.term: self._held(author.term) for author in logs if author.swarm == context.me.swarm}
         self._forgot = False
 
     @property
@@ -165,7 +166,8 @@ class Startup:
         if self._behind():
             return Verdict.CATCHING_UP
         self._confirmed = self._may_sign(now)
-        self._forgot = self._held(self._context.me.term) > self._found  # nothing was signed here meanwhile
+        term = self._context.me.term  # in which nothing was signed here since the start
+        self._forgot = self._held(term) > self._found.get(term, 0)
         return Verdict.CONFIRMED if self._confirmed else Verdict.ASKING
 
     def reason(self, now: Instant) -> str:

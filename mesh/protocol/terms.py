@@ -5,7 +5,8 @@ was suspended, and a backup that took over. A home whose certificate names a new
 recover --new-term`, a restored archive) asks every member how far the old term's log goes, fetches it, and submits
 TERM_BUMP, which closes the old term there: whoever held the old key is fenced from then on. A swarm whose operator
 says so submits LEAVE, or RENEW with another certificate. All go to whoever governs the federation, again and again
-until the chain shows them.
+until the chain shows them. Who left is told so once another member has shown that it has the block as well: in a
+federation of two it may be the only one who can decide it, and who stopped its node then would leave the other stuck.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Terms:
         return ""
 
     def leave(self, request_id: int, now: Instant) -> None:
-        """Leave the federation; answered once the chain shows it, or when that takes too long."""
+        """Leave the federation; answered once the chain shows it, here and elsewhere, or when that takes too long."""
         self._wait(request_id, None, now)
 
     def renew(self, request_id: int, certificate: bytes, now: Instant) -> None:
@@ -140,15 +141,16 @@ class Terms:
     def chain_grew(self, out: Outbox) -> None:
         """Our standing may have changed: logs of closed terms are cut, and the next step is due at once."""
         self._next_try = 0
-        if self._context.chain.standing_of(self._context.me.swarm) is MemberState.LEFT:
-            self._left(out)
         self._renewed(out)
         for author in list(self._context.replica.logs):
             self._context.replica.enforce_cut(author)
 
     def tick(self, now: Instant, in_step: bool, out: Outbox) -> bytes | None:
         """What is due, again and again until the chain shows it."""
-        for request_id, request in [one for one in self._requests.items() if now >= one[1].deadline]:
+        late = [one for one in self._requests.items() if now >= one[1].deadline]
+        if late and self.has_left():
+            self._left(out)  # nobody else has shown that it knows, and may never
+        for request_id, request in [one for one in late if one[0] in self._requests]:
             del self._requests[request_id]
             out.add(Reply(request_id=request_id, outcome=Failure(kind=FailureKind.NO_QUORUM, message=request.late)))
         if now < self._next_try or not self._pending():
@@ -221,11 +223,28 @@ class Terms:
                 outcome = Success(result={**result, **held, "backups": backups_of(member)})
                 out.add(Reply(request_id=request_id, outcome=outcome))
 
+    def has_left(self) -> bool:
+        """The chain held here says so."""
+        return self._context.chain.standing_of(self._context.me.swarm) is MemberState.LEFT
+
+    def told(self, out: Outbox) -> None:
+        """Another member may have shown that it has the block by which this swarm left. Asked after every event."""
+        if self._requests and self.has_left() and self._others_know():
+            self._left(out)
+
+    def _others_know(self) -> bool:
+        """What a link shows of the other side's chain is no proof, and lied about by nobody who gains by it."""
+        chain, me = self._context.chain, self._context.me.swarm
+        return any(
+            link.queen and link.swarm != me and link.height >= chain.height for link in self._context.links.all()
+        )
+
     def _left(self, out: Outbox) -> None:
         """Answer who asked for it."""
         me = self._context.me
         result = {"swarm": me.name, "swarm_id": me.swarm.hex(), "state": MemberState.LEFT.name}
-        outcome = Success(result={**result, "height": self._context.chain.height})
+        shown = {"height": self._context.chain.height, "others_know": self._others_know()}
+        outcome = Success(result={**result, **shown})
         for request_id in [one for one, request in self._requests.items() if request.certificate is None]:
             del self._requests[request_id]
             out.add(Reply(request_id=request_id, outcome=outcome))

@@ -20,9 +20,10 @@ from consensus.blocks import FailoverStatement, failover_tx
 from consensus.certificates import Backup
 from consensus.membership import Member, MemberState
 from crdt.ops import Author
+from mesh.protocol.charges import Charge
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding
-from mesh.protocol.detector import Charge, Detector
+from mesh.protocol.detector import Detector
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from wire.errors import Overloaded, RemoteError

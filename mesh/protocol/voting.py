@@ -3,13 +3,13 @@
 A proposal goes to every validator at once, so that each can make up its mind while it is being ordered. A queen votes
 by its policy (`VotingPolicy`) at once, or has its operator asked (`Deliberate`; `zenmesh vote`) until it is decided
 (`Conclude`). A ballot is durable before it leaves, and there is one for a proposal and term, whatever happens: a
-second try sends the same, also after a restart. Who may not vote just now makes up its mind once it may.
+second try sends the same, also after a restart. Who may not vote just now makes up its mind once it may. What is
+neither open nor may be next is not voted on: it may be over, and with it the memory of how this queen voted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from consensus.blocks import BallotTx, ProposalTx, decode_tx, encode_tx
 from consensus.governance.actions import check_details, encode_details, left_out
@@ -28,6 +28,7 @@ from consensus.governance.proposals import (
     seal_proposal,
 )
 from mesh.protocol import decisions
+from mesh.protocol.askers import Askers
 from mesh.protocol.commands import Failure, FailureKind, Outcome, Propose, Success, Vote
 from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding, Reach
@@ -36,20 +37,11 @@ from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.versions import beyond_us
 from wire.errors import Overloaded, RemoteError, UsageError
-from wire.time import SECOND, Instant
+from wire.time import Instant
 
 Secrets = Callable[[int], bytes]  # so many bytes that nobody can guess
 
 MAX_HEARD = 1024  # proposals that are not on the chain yet
-
-
-@dataclass(frozen=True, slots=True)
-class _Asker:
-    """A command that waits until the chain has a proposal; with `wait`, until it is decided."""
-
-    request_id: int
-    deadline: Instant
-    wait: bool
 
 
 class Voting:
@@ -61,7 +53,7 @@ class Voting:
         self._secrets = secrets
         self._heard: dict[ProposalId, Proposal] = {}  # not on the chain yet
         self._ballots: dict[ProposalId, bytes] = {}  # ours, as transactions
-        self._askers: dict[ProposalId, _Asker] = {}
+        self.askers = Askers(context)
         self._left: dict[ProposalId, None] = {}  # to the operator
         self._seen: tuple[int, bool] = (-1, False)  # the chain's height, and whether we could vote there
 
@@ -92,7 +84,7 @@ class Voting:
         except (RemoteError, Overloaded) as error:
             self._fail(request_id, FailureKind.REJECTED, f"nothing was proposed: {error}", out)
         else:
-            self._promise(request_id, opened, command, now, out)
+            self.askers.promise(request_id, opened, command, now, out)
 
     def open(
         self,
@@ -130,12 +122,6 @@ class Voting:
         out.trace(TraceKind.PROPOSAL, proposal=body.proposal.hex(), action=action, step="proposed")
         self._consider(Proposal(body, raw), now, out)
         return body.proposal
-
-    def _promise(self, request_id: int, opened: ProposalId, command: Propose, now: Instant, out: Outbox) -> None:
-        """Answer once it is ordered, or decided; a federation of one has done that already."""
-        patience = self._context.config.decision_patience_s + (command.deadline_s if command.wait else 0)
-        self._askers[opened] = _Asker(request_id, now + patience * SECOND, command.wait)
-        self._answer(out)
 
     def vote(self, command: Vote, now: Instant, out: Outbox) -> Outcome:
         """The operator's answer to an open proposal. Saying the same again is no fault: it is sent again."""
@@ -193,37 +179,11 @@ class Voting:
                 self._consider(proposal, now, out)
             else:
                 self._forget(proposal.id, out)  # it expired on its way: what is open is within its deadline
-        self._answer(out)
+        self.askers.answer(out)
         for proposal_id in [one for one in (*self._ballots, *self._left) if one in standing.outcomes]:
             self._forget(proposal_id, out)
 
-    def tick(self, now: Instant, out: Outbox) -> None:
-        """Who waits for an outcome that does not come is told so."""
-        for proposal, asker in list(self._askers.items()):
-            if now >= asker.deadline:
-                del self._askers[proposal]
-                what = "decided" if asker.wait else "on the chain yet"
-                message = f"proposal {proposal.hex()} is not {what}: too few members could be reached in time"
-                self._fail(asker.request_id, FailureKind.NO_QUORUM, message, out)
-
-    def next_deadline(self) -> Instant | None:
-        """When the first who waits is told so. Asked for after every event."""
-        return min(asker.deadline for asker in self._askers.values()) if self._askers else None
-
     # helpers
-
-    def _answer(self, out: Outbox) -> None:
-        """Tell those who wait what was ordered, or decided."""
-        standing = self._context.chain.standing
-        for proposal, asker in list(self._askers.items()):
-            found = standing.outcomes.get(proposal) or (None if asker.wait else standing.open.get(proposal))
-            if found is None:
-                continue
-            outcome = Success(result={"proposal": proposal.hex(), "height": found.height})
-            if asker.wait:
-                outcome = decisions.outcome_of(self._context, proposal)
-            del self._askers[proposal]
-            out.add(Reply(request_id=asker.request_id, outcome=outcome))
 
     def _tell(self, height: int, out: Outbox) -> None:
         """Record what was opened and decided after `height`; nothing at a start, where all of it is old."""
@@ -286,7 +246,7 @@ class Voting:
     def _consider(self, proposal: Proposal, now: Instant, out: Outbox) -> None:
         """Vote by policy; else leave it to the operator."""
         standing = self._context.chain.standing
-        if proposal.id in standing.outcomes:
+        if proposal.id in standing.outcomes or not self._votable(proposal, now):
             return
         if proposal.id not in standing.open and proposal.id not in self._heard:
             if len(self._heard) >= MAX_HEARD:
@@ -307,6 +267,19 @@ class Voting:
                 out.add(Deliberate(proposal=decisions.question(self._context, proposal)))
         except (RemoteError, Overloaded):
             self._context.counters["ballots_refused"] += 1
+
+    def _votable(self, proposal: Proposal, now: Instant) -> bool:
+        """It is open, or may be with the next block; and it was not decided before already."""
+        if proposal.id in self._context.chain.replays:
+            return False
+        if proposal.id in self._context.chain.standing.open:
+            return True
+        try:
+            transaction = encode_tx(ProposalTx(proposal.raw))
+            self._context.chain.check_transaction(transaction, self._context.wall_ms(now))
+        except RemoteError:
+            return False
+        return True
 
     def _cast(self, proposal: Proposal, choice: Choice, reason: str, now: Instant, out: Outbox) -> None:
         """Sign a ballot, make it durable, and have it ordered. Where it cannot be, nothing was signed for good."""

@@ -19,7 +19,7 @@ from wire.ids import SwarmId
 
 MAX_BALLOTS = 4096
 
-Place = tuple[bytes, SwarmId, int]  # proposal, voter, term
+Place = tuple[bytes, bytes, SwarmId, int]  # proposal, its hash, voter, term
 
 
 class Witness:
@@ -55,11 +55,12 @@ class Witness:
         voter = SwarmId(body.voter)
         if context.chain.queen_key(voter, body.term) != signer:
             return None
-        first = self._first.setdefault((body.proposal, voter, body.term), ballot)
+        place = body.proposal, body.proposal_hash, voter, body.term
+        first = self._first.setdefault(place, ballot)
         while len(self._first) > MAX_BALLOTS:
             del self._first[next(iter(self._first))]
         if first in (ballot, b""):
             return None
         evidence.convicted(first, ballot, context.federation, context.verify)
-        self._first[body.proposal, voter, body.term] = b""
+        self._first[place] = b""
         return Contradiction(voter, first, ballot)

@@ -15,7 +15,7 @@ from bootstrap.cli import deciding
 from bootstrap.cli.deciding import Asked, await_decision
 from bootstrap.cli.decision_text import details_text
 from bootstrap.cli.governing import ACTIONS
-from bootstrap.cli.members import _show_members
+from bootstrap.cli.members import _show_leave, _show_members
 from bootstrap.cli.nodes import show_status
 from bootstrap.keyfiles import ROOT, write_key
 from consensus.governance import actions
@@ -312,6 +312,14 @@ def test_members_come_and_go(tmp_path: Path) -> None:
         assert states(alpha)["delta"] == "LEFT"
         ran = alpha("reinstate", "delta", "--reason", "mended")
         assert (ran.code, "delta is LEFT: this is for who is" in ran.err) == (2, True)
+
+
+@pytest.mark.parametrize(("others_know", "then"), [(True, "can be stopped"), (False, "let it run until one")])
+def test_who_left_hears_whether_its_node_may_be_stopped(
+    others_know: bool, then: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _show_leave({"swarm": "delta", "height": 7, "others_know": others_know})
+    assert then in capsys.readouterr().out
 
 
 def states(machine: Machine) -> dict[str, str]:

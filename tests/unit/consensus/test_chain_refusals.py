@@ -108,6 +108,42 @@ def test_two_certified_blocks_of_one_height_are_a_fork_of_the_chain() -> None:
     assert ours.chain.member_by_name("beta") is not None
 
 
+def counted(realm: Realm) -> tuple[Chain, list[bytes]]:
+    """The same chain once more, and whatever it has signatures checked for from now on."""
+    checked: list[bytes] = []
+
+    def verify(public: bytes, message: bytes, signature: bytes) -> bool:
+        checked.append(message)
+        return keys.verify(public, message, signature)
+
+    chain = Chain(realm.chain.genesis, verify)
+    for raw, proof in realm.chain.all_blocks():
+        chain.append(raw, proof)
+    checked.clear()
+    return chain, checked
+
+
+def test_a_lie_about_the_past_does_not_make_anyone_live_it_again(realm: Realm) -> None:
+    """Whoever reaches the port may say it: it must not cost what the whole chain did."""
+    for name in ("gamma", "delta", "epsilon"):
+        realm.order(realm.join(name))
+    chain, checked = counted(realm)
+    raw, _ = realm.chain.blocks(chain.height, 0)[0]
+    lie = cbor.encode([chain.height, chain.epoch - 1, bytes(32), CREATED_MS, bytes(32), [realm.join("eve")]])
+    with pytest.raises(BadSignature):
+        chain.append(lie, realm.proof(lie, queen("eve")))
+    assert len(checked) == 1
+    assert not chain.append(raw, b"")
+
+
+def test_what_nobody_certified_is_not_looked_into(realm: Realm) -> None:
+    chain, checked = counted(realm)
+    raw = realm.block(*(realm.join(f"m{number}") for number in range(20)))
+    with pytest.raises(BadSignature):
+        chain.append(raw, realm.proof(raw, queen("eve")))
+    assert len(checked) == 1
+
+
 def test_a_creator_without_its_old_key_goes_on_with_a_new_term(realm: Realm) -> None:
     realm.governor = queen("alpha", 2)
     with pytest.raises(BadSignature):

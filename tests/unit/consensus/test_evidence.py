@@ -73,7 +73,6 @@ GUILTY = [
     pytest.param(vote(COMMIT), change(prepared_view=1), id="a COMMIT, then only an earlier lock"),
     pytest.param(vote(COMMIT), change(new_view=3), id="a COMMIT, denied in the very next view"),
     pytest.param(ballot(), ballot(choice=Choice.REJECT), id="two choices"),
-    pytest.param(ballot(), ballot(proposal_hash=OTHER), id="two proposals under one id"),
     pytest.param(batch(), batch(ops=OTHER), id="two batches with one number"),
 ]
 
@@ -109,6 +108,8 @@ INNOCENT = [
     pytest.param(ballot(), ballot(), id="a ballot twice"),
     pytest.param(ballot(), ballot(reasoning="because", weight=7), id="a ballot in other words"),
     pytest.param(ballot(), ballot(choice=Choice.REJECT, term=2), id="ballots of two terms"),
+    pytest.param(ballot(), ballot(proposal_hash=OTHER), id="ballots on two proposals under one id"),
+    pytest.param(ballot(), ballot(choice=Choice.REJECT, proposal_hash=OTHER), id="the same, with two choices"),
     pytest.param(ballot(), ballot(choice=Choice.REJECT, proposal=b"p" * 16), id="ballots on two proposals"),
     pytest.param(ballot(), ballot(choice=Choice.REJECT, voter=swarm("eve")), id="ballots for two swarms"),
     pytest.param(batch(), batch(), id="a batch twice"),

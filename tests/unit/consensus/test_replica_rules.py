@@ -57,6 +57,19 @@ def test_a_block_gives_the_next_one_its_whole_time() -> None:
     assert chamber.replica.view == 1
 
 
+def test_a_view_is_not_left_with_the_lock_of_a_height_that_is_decided() -> None:
+    """The chain has grown, and the replica was not told: that it called for a view with it convinced nobody."""
+    chamber = Chamber(at=1)
+    chamber.submit(chamber.proposal_tx(2))
+    block = chamber.block(1)
+    core = chamber.core(block)
+    chamber.hear(PRE_PREPARE, chamber.pre_prepare(block))
+    chamber.votes(Phase.PREPARE, core)
+    chamber.chain.append(block, chamber.certificate(Phase.COMMIT, core))
+    chamber.tick(60)
+    assert chamber.says(MessageType.VIEW_CHANGE) == []
+
+
 def test_when_all_is_decided_nothing_is_due() -> None:
     chamber = Chamber(at=1)
     chamber.submit(chamber.ballots()[0])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from consensus.accusations import Accusation, seal_accusation
 from consensus.membership import MemberState
 from mesh.protocol.commands import Failure, FailureKind, Propose, Success
 from mesh.protocol.config import NodeConfig
-from mesh.protocol.detector import Health
+from mesh.protocol.detector import Detector, Health
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.trace import TraceKind
 from tests.support.governed import NAMES, propose, town_of
@@ -118,24 +120,28 @@ def test_a_few_who_are_cut_off_suspect_the_others_and_confirm_nothing() -> None:
     assert all(health(town, name, swarm(town, other)) is Health.ACTIVE for name in NAMES for other in NAMES)
 
 
-def slander(town: Town, liar: str, victim: str, incarnation: int = 0, to: str | None = None) -> None:
-    """`liar` says that `victim` does not answer, to one other, or to all."""
+def slander(
+    town: Town, liar: str, victim: str, incarnation: int = 0, to: str | None = None, ahead_ms: int = 0
+) -> None:
+    """`liar` says that `victim` does not answer, to one other, or to all, and dates it so far ahead."""
     context = town.node(liar).context
+    accused = context.chain.state.membership.by_name(victim)
+    assert accused is not None
     body = Accusation(
         federation=context.federation,
         epoch=context.chain.epoch,
         accuser=context.me.swarm,
-        accused=swarm(town, victim),
+        accused=accused.swarm,
         term=1,
         incarnation=incarnation,
         seq=0,
         head=bytes(32),
-        made_ms=context.wall_ms(town.world.now),
+        made_ms=context.wall_ms(town.world.now) + ahead_ms,
     )
     raw = seal_accusation(body, context.me.queen_key)
     message = pack_message(MessageType.ACCUSE, raw)
     for name in town.swarms if to is None else (to,):
-        if name != liar:
+        if name != liar and town[name].machine is not None:
             town.world.hear(town[name], town[liar], Channel.PRIORITY, message)
 
 
@@ -176,6 +182,48 @@ def test_an_incarnation_is_durable_before_it_is_told_and_survives() -> None:
     town.world.run(5 * SECOND)
     slander(town, "alpha", "beta", incarnation=1)
     assert town.node("beta").context.incarnation == 2
+
+
+@pytest.mark.parametrize("incarnation", [(1 << 63) - 1, 1 << 62, (1 << 20) + 2])
+def test_a_slander_makes_nobody_count_past_all_bounds(incarnation: int) -> None:
+    """A heartbeat with such an incarnation would be malformed, and its honest sender banned by all others for it."""
+    town = settled(4)
+    slander(town, "alpha", "beta")
+    slander(town, "alpha", "beta", incarnation=incarnation)
+    assert town.node("beta").context.incarnation == 1
+    assert town.node("beta").context.counters["accusations_absurd"] == 1
+    slander(town, "alpha", "beta", incarnation=(1 << 20) + 1)
+    assert town.node("beta").context.incarnation == (1 << 20) + 2, "a damaged disk may have forgotten so many"
+    town.world.run(30 * SECOND)
+    assert all(town.node(name).context.counters["offence_decode"] == 0 for name in NAMES[:4])
+
+
+def confirmed_by_all_but(liar: Detector, confirm: Callable[..., None]) -> Callable[..., None]:
+    """`confirm`, which `liar` does not carry out."""
+    return lambda detector, *facts: None if detector is liar else confirm(detector, *facts)
+
+
+@pytest.mark.parametrize(
+    ("incarnation", "ahead_ms"),
+    [
+        pytest.param(5, 0, id="of an incarnation that nobody reached"),
+        pytest.param(0, 3_600_000, id="from the future"),
+        pytest.param(0, 9_999, id="from the future by the clock of some"),
+        pytest.param(5, 3_600_000, id="both"),
+    ],
+)
+def test_a_liar_among_the_accusers_does_not_spoil_the_word_of_the_others(
+    incarnation: int, ahead_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = settled(4)
+    monkeypatch.setattr(Detector, "_confirm", confirmed_by_all_but(town.node("alpha").detector, Detector._confirm))
+    gone, honest = swarm(town, "delta"), NAMES[1:3]
+    town["beta"].clock_skew_ms = -1_000
+    town.world.crash(town["delta"])
+    for _ in range(40):
+        slander(town, "alpha", "delta", incarnation, ahead_ms=ahead_ms)
+        town.world.run(2 * SECOND)
+    assert all(state(town, name, gone) is MemberState.SUSPENDED for name in honest)
 
 
 def test_nobody_is_watched_while_the_creator_governs() -> None:

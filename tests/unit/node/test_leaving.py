@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from consensus.blocks import block_hash, leave_tx, sign_core
 from mesh.protocol.commands import FailureKind, GetStatus, Leave, MemoryPut
+from mesh.protocol.effects import Reply
+from mesh.protocol.events import Command, MessageReceived
+from mesh.protocol.messages import BlockRecord, ChainBlocks
 from tests.support.governed import propose, refused, result, swarm_hex, town_of
 from tests.support.small_swarms import CREATORS_RULE, Town
+from wire import cbor
+from wire.frame import pack_message
+from wire.ids import swarm_id_of
 from wire.time import SECOND
+from wire.types import Channel, MessageType
 
 LEFT = (
     "this swarm has left the federation: stop this node, its home stays readable; to come back, make a new home"
@@ -34,7 +42,8 @@ def test_who_leaves_is_told_when_the_chain_says_so(size: int) -> None:
     last = ("alpha", "beta", "gamma", "delta")[size - 1]
     left = result(town.world.ask(town[last], Leave()))
     chain = town.node(last).context.chain
-    assert left == {"swarm": last, "swarm_id": swarm_hex(town, last), "state": "LEFT", "height": chain.height}
+    said = {"swarm": last, "swarm_id": swarm_hex(town, last), "state": "LEFT", "height": chain.height}
+    assert left == {**said, "others_know": True}
     assert chain.member_by_name(last) is None
     assert shown(town, last) == gone(LEFT)
     again = refused(town.world.ask(town[last], Leave()))
@@ -42,6 +51,45 @@ def test_who_leaves_is_told_when_the_chain_says_so(size: int) -> None:
     assert refused(town.world.ask(town[last], MemoryPut(key="k", value=b"1"))).kind is FailureKind.REJECTED
     town.world.run(30 * SECOND)
     assert not town[last].links
+
+
+def test_who_leaves_a_federation_of_two_may_stop_its_node_once_it_is_told() -> None:
+    """It holds both COMMITs; the other has its own alone, until it hears of the block."""
+    town = town_of(2)
+    for delay in range(40):  # whatever of the decision is on its way when the answer comes, and the node stops
+        town = town_of(2, seed=delay)
+        result(town.world.ask(town["beta"], Leave()))
+        town.world.crash(town["beta"])
+        town.world.run(5 * SECOND)
+        assert town.node("alpha").context.chain.member_by_name("beta") is None
+    assert result(propose(town, "alpha"))["status"] == "APPROVED"
+
+
+def test_who_left_and_reaches_nobody_is_told_in_the_end_what_is_left_to_do() -> None:
+    town = town_of(2)
+    beta, links = town.node("beta"), town.node("beta").context.links
+    town.world.run_until(lambda: links.others(beta.context.me.swarm) == 1)
+    beta.handle(Command(request_id=77, operation=Leave()), town.world.now)
+    decided_alone(town, "beta")
+    assert [e.outcome for e in beta.tick(town.world.now) if isinstance(e, Reply)] == []
+    late = beta.tick(town.world.now + 31 * SECOND)
+    [outcome] = [effect.outcome for effect in late if isinstance(effect, Reply)]
+    assert result(outcome)["others_know"] is False
+
+
+def decided_alone(town: Town, name: str) -> None:
+    """The node has the block by which its swarm leaves; the others do not."""
+    node, swarm = town.node(name), town.swarms[name]
+    chain = node.context.chain
+    tx = leave_tx(node.context.federation, node.context.me.swarm, swarm.term, swarm.queen())
+    block = chain.draft([tx], chain.time_ms + 1_000).block
+    core = chain.core(block_hash(block), 0)
+    signed = {swarm_id_of(one.root.public): sign_core(core, one.queen()) for one in town.swarms.values()}
+    record = BlockRecord(block, chain.validators().certify(core, signed))
+    news = cbor.encode_struct(ChainBlocks(height=chain.height, blocks=(record,)))
+    message = pack_message(MessageType.CHAIN_BLOCKS, news)
+    node.handle(MessageReceived(peer=town["alpha"].peer, channel=Channel.MESH, message=message), town.world.now)
+    assert chain.member(node.context.me.swarm) is None
 
 
 def test_the_last_one_stays() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from consensus.blocks import BallotTx, encode_tx
-from consensus.governance.proposals import BallotBody, Choice, seal_ballot
+from consensus.blocks import BallotTx, ProposalTx, encode_tx
+from consensus.governance.proposals import BallotBody, Choice, ProposalBody, Subject, seal_ballot, seal_proposal
 from consensus.membership import MemberState
+from mesh.protocol.effects import RecordKind
 from mesh.protocol.events import MessageReceived
 from mesh.protocol.witness import MAX_BALLOTS, Witness
-from tests.support.governed import put_to_vote, town_of
+from tests.support.governed import URGENT, propose, put_to_vote, result, town_of
 from tests.support.small_swarms import Town
+from wire import cbor
 from wire.frame import pack_message
 from wire.ids import swarm_id_of
 from wire.time import SECOND
@@ -89,6 +91,54 @@ def test_nobody_is_convicted_by_what_is_no_contradiction(one: dict[str, object],
     town.world.run(5 * SECOND)
     assert not quarantined(town)
     assert sum(node.context.counters["equivocations"] for node in town.nodes()) == 0
+
+
+def two_with_one_id(town: Town) -> tuple[bytes, bytes]:
+    """Two proposals of the liar under one id, as transactions; the first has a second to live."""
+    context, key = town.node("alpha").context, town.swarms[LIAR].queen()
+    wall_ms = context.wall_ms(town.world.now)
+    one, two = (
+        ProposalBody(
+            federation=context.federation,
+            proposal=b"one id for both!",
+            proposer=swarm_id_of(town.swarms[LIAR].root.public),
+            term=1,
+            subject=Subject.PRIORITY_CHANGE,
+            action="set_priority",
+            details=cbor.encode(URGENT),
+            created_ms=wall_ms,
+            deadline_ms=wall_ms + lasts_ms,
+        )
+        for lasts_ms in (900, 60_000)
+    )
+    return encode_tx(ProposalTx(seal_proposal(one, key))), encode_tx(ProposalTx(seal_proposal(two, key)))
+
+
+def test_who_answers_two_proposals_with_one_id_is_honest_and_their_proposer_gains_nothing() -> None:
+    town = town_of(4)
+    leader = town.node("alpha").deciding.replica.leader().swarm
+    victim = next(n for n in ("alpha", "beta", "gamma") if town.node(n).context.me.swarm != leader)
+    first, second = two_with_one_id(town)
+    say(town, victim, first)
+    town.world.run(2 * SECOND)
+    result(propose(town, "gamma"))  # whose block is later than the deadline
+    for name in ("alpha", "beta", "gamma"):
+        say(town, name, second)
+    town.world.run(10 * SECOND)
+    ballots = [body for kind, body in town[victim].disk.records if kind == RecordKind.BALLOT]
+    assert len([raw for raw in ballots if b"one id for both!" in raw]) == 2, "both were there to be answered"
+    assert {member.state for member in town.node("alpha").context.chain.members()} == {MemberState.ACTIVE}
+    assert sum(node.context.counters["equivocations"] for node in town.nodes()) == 0
+
+
+def test_nobody_votes_on_what_is_over_for_the_memory_of_its_own_ballot_may_be_gone() -> None:
+    town = town_of(4)
+    first, _ = two_with_one_id(town)
+    town.world.run(2 * SECOND)
+    for name in ("alpha", "beta", "gamma"):
+        say(town, name, first)
+    town.world.run(SECOND)
+    assert all(kind != RecordKind.BALLOT for name in town.swarms for kind, _ in town[name].disk.records)
 
 
 def test_what_is_remembered_is_bounded() -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 
 from consensus.membership import Member, MemberState
 from mesh.protocol.commands import Failure, FailureKind, GetMembers, MemoryGet, MemoryPut, Success
 from mesh.protocol.effects import Reply
 from mesh.protocol.lifecycle import Lifecycle
+from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from tests.support.governed import NAMES, propose, refused, result, town_of
 from tests.support.small_swarms import Town
+from wire import cbor, cose
+from wire.ids import sha256
 from wire.time import SECOND
+from wire.types import ContentType
 
 ACTIVE_WITHIN = 20 * SECOND
 
@@ -109,6 +115,58 @@ def test_the_old_queen_comes_back_as_a_backup_of_the_new_one() -> None:
     town.world.crash(town[spare])
     town.world.run_until(lambda: taken_over(town, gone, ["alpha", "beta", gone], term=3), limit=ACTIVE_WITHIN)
     assert isinstance(put(town, gone, "again"), Success), "and takes over in its turn"
+
+
+def test_who_was_queen_again_and_whose_disk_was_taken_back_may_have_forgotten_votes() -> None:
+    """However long her log of an earlier term is: what she signed in the present one is what counts."""
+    town, gone, (spare,) = town_with_backups(4)
+    for key in ("a", "b", "c"):
+        assert isinstance(put(town, gone, key), Success)
+    town.world.crash(town[gone])
+    others = ["alpha", "beta", "gamma"]
+    town.world.run_until(lambda: taken_over(town, gone, [*others, spare]), limit=ACTIVE_WITHIN)
+    town.world.start(town[gone])
+    town.world.run_until(lambda: town.node(gone).context.understudy() is not None)
+    town.world.run(5 * SECOND)
+    before = deepcopy(town[gone].disk)
+    town.world.crash(town[spare])
+    town.world.run_until(lambda: taken_over(town, gone, [*others, gone], term=3), limit=ACTIVE_WITHIN)
+    assert isinstance(put(town, gone, "again"), Success)
+    town.world.run(2 * SECOND)
+    town.world.crash(town[gone])
+    town[gone].disk = before
+    town.world.start(town[gone])
+    town.world.run_until(lambda: town.node(gone).startup.confirmed)
+    town.world.run(10 * SECOND)
+    assert keys_at(town, gone, "again")
+    assert town.node(gone).context.me.term == 3
+    assert town.node(gone).deciding.abstaining
+
+
+def contradiction(town: Town, name: str) -> tuple[bytes, bytes]:
+    """Two votes of one queen that no honest one casts both, as CONVICT has them."""
+    chain, key = town.node("alpha").context.chain, town.swarms[name].queen()
+    cores = (chain.core(digest, 0) for digest in (sha256(b"one"), sha256(b"another")))
+    one, two = (cose.seal(ContentType.PREPARE, cbor.encode_struct(c), key, chain.federation_id) for c in cores)
+    return one, two
+
+
+def test_who_lied_and_was_followed_is_convicted_once_she_is_queen_again() -> None:
+    town, gone, (spare,) = town_with_backups(4)
+    swarm, proof = member_of(town, gone).swarm, contradiction(town, gone)
+    town.world.crash(town[gone])
+    others = ["alpha", "beta", "gamma"]
+    town.world.run_until(lambda: taken_over(town, gone, [*others, spare]), limit=ACTIVE_WITHIN)
+    alpha = town.node("alpha")
+    alpha.deciding._convict(swarm, *proof, town.world.now, Outbox())
+    assert alpha.context.counters["evidence_unused"] == 1
+    town.world.start(town[gone])
+    town.world.run_until(lambda: town.node(gone).context.understudy() is not None)
+    assert member_of(town, gone).state is MemberState.ACTIVE, "her successor has done nothing"
+    town.world.run(5 * SECOND)
+    town.world.crash(town[spare])
+    town.world.run_until(lambda: member_of(town, gone).term == 3, limit=ACTIVE_WITHIN)
+    town.world.run_until(lambda: member_of(town, gone).state is MemberState.QUARANTINED, limit=ACTIVE_WITHIN)
 
 
 def test_of_two_backups_the_first_takes_over_and_if_it_is_gone_the_second() -> None:
