@@ -189,9 +189,8 @@ class Chain(Reader):
     def _grow(self, block: Block, record: Record, *, landed: bool) -> None:
         digest = block_hash(record.block)
         self._check_place(block)
-        self._check_certificate(
-            self, block, digest, record.certificate
-        )  # before what takes long: anyone may ask for it
+        # The certificate comes before what takes long: anyone may send a block.
+        self._check_certificate(self, block, digest, record.certificate)
         state = self._judge(block, digest)
         self._check_anchor(block.height, digest)
         self.landmarks.note(block.height, self.state, state, record, landed=landed)
