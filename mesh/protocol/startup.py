@@ -79,6 +79,7 @@ class Startup:
         self._context = context
         self._disk = disk
         self._answers: dict[SwarmId, HeldRow | None] = {}
+        self._ends: dict[int, int] | None = None  # what they say, as long as nobody says something else
         self._beyond = dict(disk.beyond)
         self._conflict = ""
         self._newest = 0  # the latest term of this swarm that others know
@@ -120,7 +121,7 @@ class Startup:
 
     def answer(self, swarm: SwarmId, row: HeldRow | None) -> bool:
         """`swarm` says what it holds of our log; True when only a session can show that it is so."""
-        self._answers[swarm] = row
+        self._answers[swarm], self._ends = row, None
         self._claims.pop(swarm, None)
         if row is None or row.swarm != self._context.me.swarm:
             return False
@@ -239,11 +240,12 @@ class Startup:
 
     def _known_ends(self) -> dict[int, int]:
         """The last number of our log by term, as others and the marker on the disk know it."""
-        ends: dict[int, int] = {}
-        for row in (*self._answers.values(), self._disk.clean_head):
-            if row is not None and row.swarm == self._context.me.swarm:
-                ends[row.term] = max(ends.get(row.term, 0), row.seq)
-        return ends
+        if self._ends is None:
+            self._ends = {}
+            for row in (*self._answers.values(), self._disk.clean_head):
+                if row is not None and row.swarm == self._context.me.swarm:
+                    self._ends[row.term] = max(self._ends.get(row.term, 0), row.seq)
+        return self._ends
 
     def _held(self, term: int) -> int:
         head = self._context.replica.head(Author(self._context.me.swarm, term))
