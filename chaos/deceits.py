@@ -178,7 +178,7 @@ def _held(liar: Deceiver, height: int | None = None) -> tuple[bytes, bytes] | No
     if chain is None:
         return None
     at = chain.height if height is None else height
-    return chain.tail(at)[0] if 0 < at <= chain.height and chain.first <= at else None
+    return next(iter(chain.blocks(at, max_bytes=1)), None) if at else None
 
 
 def _false_lock(liar: Deceiver, kind: MessageType, message: bytes, rng: Rng) -> Iterator[bytes]:

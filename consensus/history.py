@@ -42,23 +42,24 @@ class History:
         self._path: list[Record] = []
         self._blocks: list[Record] = []
         self.first = 1
-        self.height = 0  # of the last record; kept, since it is asked for several times an event
 
     def copy(self) -> History:
         """The same, to grow on its own."""
         twin = History()
-        twin._path, twin._blocks = list(self._path), list(self._blocks)
-        twin.first, twin.height = self.first, self.height
+        twin._path, twin._blocks, twin.first = list(self._path), list(self._blocks), self.first
         return twin
+
+    @property
+    def height(self) -> int:
+        return self.first + len(self._blocks) - 1
 
     def append(self, record: Record) -> None:
         self._blocks.append(record)
-        self.height += 1
 
     def leap(self, height: int) -> None:
         """The next record is the block of `height`, whatever is missing before it."""
         self._path += self._blocks
-        self._blocks, self.first, self.height = [], height, height - 1
+        self._blocks, self.first = [], height
 
     def records(self) -> list[Record]:
         """All, in their order."""

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from consensus.certificates import Backup
 from consensus.chain import Chain
+from consensus.membership import MemberState
 from crdt.ops import Author
 from crdt.replica import Replica
 from mesh.protocol.config import NodeConfig
@@ -131,6 +132,10 @@ class Context:
         """What the chain says of this node while it is a backup of its swarm's queen."""
         self._follow()
         return self._understudy
+
+    def has_left(self) -> bool:
+        """The chain held here says that this swarm has left."""
+        return self.chain.standing_of(self.me.swarm) is MemberState.LEFT
 
     def _follow(self) -> None:
         """Work out anew what follows from the chain, once it has grown: it is asked for after every event."""

@@ -94,10 +94,8 @@ class Detector:
 
     def accusers(self, swarm: SwarmId, now: Instant) -> tuple[SwarmId, ...]:
         """Whose word against a voter counts now, as far as it is known here."""
-        case = self._cases.get(swarm)
-        return (
-            () if case is None else tuple(case.against(self._context.chain.validators(), self._context.wall_ms(now)))
-        )
+        context, case = self._context, self._cases.get(swarm)
+        return () if case is None else tuple(case.against(context.chain.validators(), context.wall_ms(now)))
 
     def charge(self, swarm: SwarmId, wall_ms: int) -> Charge | None:
         """What proves now that `swarm` has failed, fresh enough for a failover; None when it has not."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from consensus.blocks import MAX_BLOCK, Block
 from consensus.history import Record
-from consensus.membership import MemberState
 from crdt.ops import Author
 from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind, Trust
@@ -271,7 +270,7 @@ class Greeting:
 
     def _wanted(self) -> list[PeerId]:
         chain = self._context.chain
-        if chain.standing_of(self._context.me.swarm) is MemberState.LEFT:
+        if self._context.has_left():
             return []
         swarms = [*self._context.neighbours(), self._context.me.swarm]  # a backup keeps a link with its own queen
         members = (chain.member(swarm) for swarm in swarms)

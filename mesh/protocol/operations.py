@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, assert_never
 
 from consensus.blocks import RenewTx, encode_tx, leave_tx
 from consensus.governance.proposals import Choice
-from consensus.membership import MemberState
 from crdt.ops import Op
 from mesh.protocol import decisions, membership, memory, status
 from mesh.protocol.applications import applications
@@ -161,7 +160,7 @@ class Operations:
         context = self._node.context
         chain, me = context.chain, context.me
         what = f"{me.name} did not leave"
-        if chain.standing_of(me.swarm) is MemberState.LEFT:
+        if context.has_left():
             return Failure(kind=FailureKind.REJECTED, message=f"{me.name} has left the federation already")
         if chain.governed:
             refusal = self._governed_refusal(what, now)

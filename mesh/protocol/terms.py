@@ -148,7 +148,7 @@ class Terms:
     def tick(self, now: Instant, in_step: bool, out: Outbox) -> bytes | None:
         """What is due, again and again until the chain shows it."""
         late = [one for one in self._requests.items() if now >= one[1].deadline]
-        if late and self.has_left():
+        if late and self._context.has_left():
             self._left(out)  # nobody else has shown that it knows, and may never
         for request_id, request in [one for one in late if one[0] in self._requests]:
             del self._requests[request_id]
@@ -223,13 +223,9 @@ class Terms:
                 outcome = Success(result={**result, **held, "backups": backups_of(member)})
                 out.add(Reply(request_id=request_id, outcome=outcome))
 
-    def has_left(self) -> bool:
-        """The chain held here says so."""
-        return self._context.chain.standing_of(self._context.me.swarm) is MemberState.LEFT
-
     def told(self, out: Outbox) -> None:
         """Another member may have shown that it has the block by which this swarm left. Asked after every event."""
-        if self._requests and self.has_left() and self._others_know():
+        if self._requests and self._context.has_left() and self._others_know():
             self._left(out)
 
     def _others_know(self) -> bool:

@@ -37,9 +37,7 @@ def dial_cause(error: BaseException, deadline_s: float) -> str:
         if isinstance(found, socket.gaierror):
             return f"the name does not resolve ({found.strerror})"
         if isinstance(found, OSError) and found.errno:
-            return os.strerror(
-                found.errno
-            ).lower()  # `found.strerror` may be a sentence of the library's, with addresses
+            return os.strerror(found.errno).lower()  # its own text may be the library's, with addresses
         if isinstance(found, BaseExceptionGroup):
             return dial_cause(found.exceptions[0], deadline_s)
     names = {type(found).__name__ for found in chain}
