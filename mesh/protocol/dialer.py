@@ -144,7 +144,7 @@ class Dialer:
         """A link stands: remember the address that worked."""
         contact = self._contact(peer)
         contact.dialing, contact.last_error = False, ""
-        if not inbound and address:
+        if not inbound and address and contact.addresses[:1] != [address]:
             contact.addresses = [address, *(a for a in contact.addresses if a != address)]
             del contact.addresses[self._config.max_addresses :]
             self._dirty = True

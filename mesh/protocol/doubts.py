@@ -2,9 +2,11 @@
 
 A gap, a claim or a question whose answer was another root calls for a session whatever the roots say by then. Another
 root is otherwise only a doubt: while writes are on their way it is normal. It becomes a wish for a session when HELLO
-shows it, when two probes in a row of one peer do, or when the same foreign root shows up again (with whomever) after
-half a probe period in which our own did not change. A doubt may settle itself before its turn comes: by then we hold
-what the peer showed, or the peer shows what we hold. So
+shows it, when two probes of one peer do that lie half a probe period apart, with no other between them, or when the
+same foreign root shows up again (with whomever) after half a period in which our own did not change. (Probes that
+come together may have waited for a cut to heal.) A root that was ours less than a period ago is no doubt at all:
+what the peer lacks is on its way to it. A doubt may settle itself before its turn comes: we have held meanwhile what
+the peer showed, or the peer shows what we hold. So
 
 - who dialled begins at once, and the other end after half a probe period, if the roots still differ;
 - the next such session begins when the one before is over, or goes on for a quarter of a period;
@@ -28,12 +30,12 @@ from wire.ids import PeerId
 from wire.time import Instant
 
 MAX_ROOTS = 256  # foreign roots remembered
-_STALE_MATCHES = 2  # probes in a row of one peer
 
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
     root: bytes  # that the peer showed
+    since: Instant
     old_at: Instant  # from then on it may have settled itself
 
 
@@ -42,14 +44,16 @@ class Doubts:
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
+        self._period: int = config.profile.probe
         self._certain: dict[PeerId, None] = {}
         self._doubted: dict[PeerId, _Doubt] = {}
         self._patient: dict[PeerId, _Doubt] = {}  # not before they are old, which they become in this order
         self._asked: dict[PeerId, None] = {}  # the next root that they show decides
         self._turn: Instant = 0  # of the next doubt, as long as the session of the last one goes on
         self._places: list[tuple[Instant, PeerId]] = []  # taken until when (ascending), by a session with whom
-        self._mismatches: dict[PeerId, int] = {}
+        self._mismatches: dict[PeerId, Instant] = {}  # since when all probes of a peer showed another root
         self._own = b""
+        self._left: dict[bytes, Instant] = {}  # roots that were ours lately, and until when
         self._seen: dict[bytes, Instant] = {}  # foreign roots since our own changed
 
     def certain(self, peer: PeerId) -> None:
@@ -62,7 +66,7 @@ class Doubts:
         if peer not in self._certain and peer not in self._asked:
             self._drop(peer)
             waiting = self._patient if patient else self._doubted
-            waiting[peer] = _Doubt(root, now + self._config.profile.probe // 2)
+            waiting[peer] = _Doubt(root, now, now + self._period // 2)
 
     def ask(self, peer: PeerId, now: Instant) -> None:
         """`peer` is to show its root once more: if it is another than ours, a session must be."""
@@ -77,7 +81,9 @@ class Doubts:
 
     def probe(self, peer: PeerId, root: bytes, own: bytes, now: Instant) -> None:
         """A probe showed `peer`'s root, and ours is `own`."""
-        if root == own:
+        self._hold(own, now)
+        left = self._left.get(root)
+        if root == own or (left is not None and now <= left + self._period):
             if peer in self._asked:
                 self._turn = 0
             self._mismatches.pop(peer, None)
@@ -86,20 +92,27 @@ class Doubts:
         if peer in self._asked:
             self.certain(peer)
             return
-        if own != self._own:
-            self._own, self._seen = own, {}
         if len(self._seen) >= MAX_ROOTS and root not in self._seen:
             del self._seen[next(iter(self._seen))]
-        stood = now - self._seen.setdefault(root, now) >= self._config.profile.probe // 2
-        self._mismatches[peer] = self._mismatches.get(peer, 0) + 1
-        if stood or self._mismatches[peer] >= _STALE_MATCHES:
-            self._mismatches[peer] = 0
+        since = min(self._seen.setdefault(root, now), self._mismatches.setdefault(peer, now))
+        if now - since >= self._period // 2:
+            del self._mismatches[peer]
             self.differs(peer, root, now)
+
+    def _hold(self, own: bytes, now: Instant) -> None:
+        """Our root is `own`; those that it was until a probe period ago are over."""
+        if own == self._own:
+            return
+        self._left.pop(self._own, None)
+        self._left[self._own] = now  # so the order is that of the times
+        self._own, self._seen = own, {}
+        while len(self._left) > MAX_ROOTS or now > next(iter(self._left.values())) + self._period:
+            del self._left[next(iter(self._left))]
 
     @property
     def roots(self) -> int:
-        """How many foreign roots are remembered."""
-        return len(self._seen)
+        """How many roots are remembered, foreign ones and former ones of our own: of the kind with more of them."""
+        return max(len(self._seen), len(self._left))
 
     def forget(self, peer: PeerId) -> None:
         """The link is gone."""
@@ -114,9 +127,13 @@ class Doubts:
         self._asked.pop(peer, None)
 
     def settled(self, own: bytes, now: Instant) -> list[PeerId]:
-        """Those whose doubt settled itself: we hold by now what they showed. They are wanted no more. Of the others,
-        those that waited for the peer to begin are wanted from now on if they are old."""
-        settled = [peer for peer, doubt in (self._doubted | self._patient).items() if doubt.root == own]
+        """Those whose doubt settled itself: we have held meanwhile what they showed. They are wanted no more. Of the
+        others, those that waited for the peer to begin are wanted from now on if they are old."""
+        self._hold(own, now)
+        doubts = self._doubted | self._patient
+        settled = [
+            peer for peer, doubt in doubts.items() if doubt.root == own or self._left.get(doubt.root, 0) > doubt.since
+        ]
         for peer in settled:
             self._drop(peer)
         for peer in list(takewhile(lambda peer: now >= self._patient[peer].old_at, self._patient)):
@@ -152,15 +169,15 @@ class Doubts:
 
     def _take_place(self, peer: PeerId, now: Instant) -> None:
         if self._doubted.pop(peer, None) is not None:
-            place = (now + self._config.profile.probe, peer)
+            place = (now + self._period, peer)
             self._places = sorted([place, *(place for place in self._places if place[0] > now)])
-            self._turn = now + self._config.profile.probe // 4
+            self._turn = now + self._period // 4
 
     def ended(self, peer: PeerId, futile: bool, now: Instant) -> None:
         """The session is over; `futile`: nobody asked for anything."""
         self._turn = 0
         if futile:
-            long = now + self._config.sync_sessions * self._config.profile.probe
+            long = now + self._config.sync_sessions * self._period
             self._places = sorted((long if whose == peer else until, whose) for until, whose in self._places)
 
     def __bool__(self) -> bool:

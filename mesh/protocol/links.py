@@ -5,7 +5,11 @@ member's when the chain maps the peer id to a swarm. Each period one ping passes
 at most `pings_per_second`; with more links the period is longer, so that the cost per node is constant). The two ends
 take turns, because a ping shows as much as its pong: that the other lives, how far its chain is, whether its state
 differs. So who was asked asks back a period later, and who was answered waits a quarter longer for that; where the
-other's turn passes in silence, this end asks, and a lost pong is asked for again each period.
+other's turn passes in silence, this end asks.
+
+A ping that stays unanswered is counted as missed once a period, and repeated more and more rarely: a stream loses
+nothing unless its lane is full, so one more ping would as a rule wait behind the last, and who takes longer than a
+period to answer could never give the answer to the latest.
 
 `missed_probes` in a row make a member suspected; only twice as many close its link, and the dialer starts over. To
 make a link anew costs both ends a hundred times what a probe does. Where whole machines are short of time, that would
@@ -30,6 +34,7 @@ from wire.time import Instant
 CLOCK_SAMPLES = 8
 _GRACE = 4  # who was answered gives the other's ping a period and such a part of it
 _LONGEST_TURN = 3  # periods between two pings of ours, however often the other side asks
+_REPEATED = (0, 1, 3)  # misses in a row at which the ping is sent again: 0 where the period was not the peer's
 _PATIENCE = 2  # times the misses that make a member suspected
 _LATE = 4  # a node that comes to a ping later than such a part of the period was away itself
 _TOGETHER = 8  # pings due within such a part of a period are sent together: a node with many links wakes less often
@@ -87,7 +92,7 @@ class Links:
         self._links: dict[PeerId, Link] = {}
         self._established: dict[PeerId, Link] = {}
         self._waiting: dict[PeerId, Link] = {}  # not established, by the time since when: `since` never goes back
-        self._by_swarm: dict[SwarmId, Link] = {}
+        self._queens: dict[SwarmId, Link] = {}  # the established ones of them
         self._pings: list[tuple[Instant, int, Link]] = []  # a heap; each established link stands in it once
         self._numbers = 0
 
@@ -117,8 +122,6 @@ class Links:
         """The chain names `link`'s peer as `swarm`'s queen or backup, or as nobody's."""
         self._unname(link)
         link.swarm, link.queen = swarm, queen and swarm is not None
-        if swarm is not None and queen:
-            self._by_swarm[swarm] = link
         self._sort(link)
 
     def heard(self, link: Link, hello: Hello) -> None:
@@ -133,13 +136,17 @@ class Links:
         self._waiting[link.peer] = self._waiting.pop(link.peer)
 
     def _unname(self, link: Link) -> None:
-        if link.swarm is not None and self._by_swarm.get(link.swarm) is link:
-            del self._by_swarm[link.swarm]
+        if link.swarm is not None and self._queens.get(link.swarm) is link:
+            del self._queens[link.swarm]
 
     def _sort(self, link: Link) -> None:
         """Put a link among those established, or among those that wait."""
         peer = link.peer
-        if self._links.get(peer) is not link or link.established == (peer in self._established):
+        if self._links.get(peer) is not link:
+            return
+        if link.swarm is not None and link.queen and link.established:
+            self._queens[link.swarm] = link
+        if link.established == (peer in self._established):
             return
         if link.established:
             self._established[peer] = self._waiting.pop(peer)
@@ -166,7 +173,7 @@ class Links:
 
     def others(self, me: SwarmId) -> int:
         """How many other swarms' queens are linked; a swarm's backups are no members of their own."""
-        return sum(1 for link in self._established.values() if link.queen and link.swarm != me)
+        return len(self._queens) - (me in self._queens)
 
     def stands(self, peer: PeerId) -> bool:
         """There is an established link to `peer`."""
@@ -174,8 +181,7 @@ class Links:
 
     def of_swarm(self, swarm: SwarmId) -> Link | None:
         """The established link to a swarm's queen, if any."""
-        link = self._by_swarm.get(swarm)
-        return link if link is not None and link.established else None
+        return self._queens.get(swarm)
 
     def strangers(self) -> list[Link]:
         return [link for link in self._waiting.values() if link.swarm is None]
@@ -208,6 +214,8 @@ class Links:
                 link.missed += now - at < period // _LATE
                 if link.missed >= _PATIENCE * self._config.profile.missed_probes:
                     lost.append(link)
+                    continue
+                if link.missed not in _REPEATED:
                     continue
             link.ping_nonce += 1
             link.ping_sent = link.last_ping = now

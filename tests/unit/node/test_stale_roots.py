@@ -1,4 +1,4 @@
-"""A probe with another state root is no news while writes are on their way; two in a row are."""
+"""A probe with another state root is no news while writes are on their way; two in a row, a while apart, are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from wire import cbor
 from wire.frame import pack_message
 from wire.time import SECOND
 from wire.types import Channel, MessageType
-
-OTHER = b"x" * 32
 
 
 @pytest.mark.parametrize(
@@ -29,7 +27,10 @@ def test_a_session_is_opened_after_two_probes_in_a_row_with_another_root(probes:
     town.form()
     alpha, context = town["alpha"], town.node("alpha").context
     before = context.counters["sync_sessions"]
-    for root in (OTHER if letter == "o" else context.replica.root() for letter in probes):
+    for number, letter in enumerate(probes):
+        root = bytes([number]) * 32 if letter == "o" else context.replica.root()
+        if number == len(probes) - 1:
+            town.world.run(SECOND // 2)
         ping = Ping(nonce=1, wall_ms=context.wall_ms(town.world.now), height=context.chain.height, state_root=root)
         message = pack_message(MessageType.PING, cbor.encode_struct(ping))
         town.world.deliver(alpha, MessageReceived(peer=town["beta"].peer, channel=Channel.PRIORITY, message=message))

@@ -20,7 +20,18 @@ A = PEERS["a"]
     ("probes", "wanted"),
     [
         pytest.param([("a", X, OWN, 0)], "", id="one other root: writes may be on their way"),
-        pytest.param([("a", X, OWN, 0), ("a", Y, NEWER, 10)], "a", id="two in a row of one peer, whatever they are"),
+        pytest.param([("a", X, OWN, 0), ("a", Y, NEWER, 499_999)], "", id="two of one peer that came together"),
+        pytest.param([("a", X, OWN, 0), ("a", Y, NEWER, 500_000)], "a", id="two in a row, whatever they are"),
+        pytest.param([("a", X, OWN, 0), ("a", Y, OWN, 10), ("a", X, NEWER, 500_000)], "a", id="and one in between"),
+        pytest.param([("a", X, OWN, 0), ("a", OWN, NEWER, 500_000)], "", id="what was ours a moment ago"),
+        pytest.param(
+            [("b", X, OWN, 0), ("a", X, NEWER, 0), ("a", OWN, NEWER, PERIOD), ("a", Y, NEWER, PERIOD)],
+            "",
+            id="and shows that it is no other state",
+        ),
+        pytest.param(
+            [("b", X, OWN, 0), ("a", X, NEWER, 0), ("a", OWN, NEWER, PERIOD + 1)], "a", id="what was ours long ago"
+        ),
         pytest.param([("a", X, OWN, 0), ("b", Y, OWN, 10)], "", id="two peers, two roots"),
         pytest.param([("a", X, OWN, 0), ("a", OWN, OWN, 10), ("a", X, OWN, 20)], "", id="the same in between"),
         pytest.param([("a", X, OWN, 0), ("b", X, OWN, 499_999)], "", id="seen before, too short a time ago"),
@@ -38,11 +49,11 @@ def test_probes_call_for_a_session(probes: list[tuple[str, bytes, bytes, int]], 
 def test_after_a_doubt_one_other_root_is_no_news_again() -> None:
     doubts = Doubts(CONFIG)
     for number, root in enumerate((X, Y)):
-        doubts.probe(A, root, OWN, number)
-    doubts.begun(A, 2)
-    doubts.probe(A, b"z", OWN, 3)
+        doubts.probe(A, root, OWN, number * PERIOD // 2)
+    doubts.begun(A, PERIOD)
+    doubts.probe(A, b"z", OWN, PERIOD)
     assert not doubts
-    doubts.probe(A, b"zz", OWN, 4)
+    doubts.probe(A, b"zz", OWN, 2 * PERIOD)
     assert doubts.wanted() == [A]
 
 
@@ -52,6 +63,29 @@ def test_a_doubt_is_over_when_we_hold_what_the_peer_showed() -> None:
     assert doubts.settled(OWN, 0) == []
     assert doubts.settled(X, 0) == [A]
     assert not doubts
+
+
+@pytest.mark.parametrize(
+    ("held", "over"),
+    [
+        pytest.param([(X, 1), (OWN, 2)], True, id="since it showed that"),
+        pytest.param([(OWN, 1), (X, PERIOD), (OWN, PERIOD + 1)], True, id="later"),
+        pytest.param([(X, -2), (OWN, -1)], False, id="before, so it lacks what came then"),
+        pytest.param([(Y, 1)], False, id="another state"),
+    ],
+)
+def test_a_doubt_is_over_when_we_have_held_meanwhile_what_the_peer_showed(
+    held: list[tuple[bytes, int]], over: bool
+) -> None:
+    doubts = Doubts(CONFIG)
+    noticed = 0
+    happenings = sorted([(now, own) for own, now in held] + [(noticed, b"")])
+    for now, own in happenings:
+        if now == noticed:
+            doubts.differs(A, X, now)
+        else:
+            doubts.probe(PEERS["b"], own, own, now)
+    assert (doubts.settled(NEWER, PERIOD + 2) == [A]) is over
 
 
 def test_a_doubt_is_over_when_the_peer_shows_what_we_hold() -> None:

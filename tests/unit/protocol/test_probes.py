@@ -93,11 +93,21 @@ def test_who_only_asks_is_asked_after_three_periods() -> None:
     assert links.next_deadline() == 3 * PERIOD
 
 
-def test_twice_the_misses_that_make_a_member_suspected_lose_its_link() -> None:
+def test_a_ping_without_an_answer_is_repeated_ever_more_rarely_until_the_link_is_lost() -> None:
     links = Links(CONFIG)
     link = established(links)
+    asks, waits, gives_up = ([link], []), ([], []), ([], [link])
     outcomes = [links.due_pings(number * PERIOD) for number in range(2 * CONFIG.profile.missed_probes + 1)]
-    assert outcomes == [*([([link], [])] * 2 * CONFIG.profile.missed_probes), ([], [link])]
+    assert outcomes == [asks, asks, waits, asks, waits, waits, gives_up]
+
+
+def test_who_takes_more_than_a_period_to_answer_is_heard() -> None:
+    links = Links(CONFIG)
+    link = established(links)
+    for number in range(3):
+        links.due_pings(number * PERIOD)
+    assert pong(links, link, 2 * PERIOD + PERIOD // 2)
+    assert (link.missed, link.rtt) == (0, PERIOD + PERIOD // 2)
 
 
 def test_who_comes_late_to_its_pings_counts_no_miss() -> None:
