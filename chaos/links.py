@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 from chaos.host import Host
 from chaos.trace import Kind, type_name
 from mesh.protocol.events import DialFailed, MessageReceived, PeerDown, PeerUp
+from wire.frame import code_of
 from wire.ids import PeerId
 from wire.rng import Rng
-from wire.types import Channel
+from wire.types import Channel, MessageType
 
 if TYPE_CHECKING:
     from chaos.world import World
@@ -164,6 +165,8 @@ class Links:
         self, host: Host, other: Host, connection: Connection, channel: Channel, message: bytes, number: int
     ) -> None:
         world, way = self._world, connection.ways[host.name]
+        if other.byzantine and code_of(message) == MessageType.HEARD:
+            return  # who lies does not let itself be reminded
         for forged in world.rules.spoken(host, message, other.name):
             message = forged
             delay = self.delay(way, len(message))

@@ -64,6 +64,7 @@ class MessageType(IntEnum):
     CERTIFICATE = 67
     VIEW_CHANGE = 68
     NEW_VIEW = 69
+    HEARD = 70
     ACCUSE = 80
     PROBE_REQUEST = 81
     PROBE_REPORT = 82
@@ -143,6 +144,7 @@ REGISTRY: dict[MessageType, Spec] = {
     MessageType.CERTIFICATE: Spec((Channel.PRIORITY,), 80 * KIB, "queen keys of a quorum"),
     MessageType.VIEW_CHANGE: Spec((Channel.PRIORITY,), 1 * MIB + 80 * KIB, "queen key of the voter"),
     MessageType.NEW_VIEW: Spec((Channel.PRIORITY,), 3 * MIB, "queen key of the leader"),
+    MessageType.HEARD: Spec((Channel.PRIORITY,), 40 * KIB, "queen key of the receiver, each statement"),
     MessageType.ACCUSE: Spec((Channel.GOSSIP, Channel.MESH, Channel.PRIORITY), 1 * KIB, "queen key of the accuser"),
     MessageType.PROBE_REQUEST: Spec((Channel.PRIORITY,), 128, _LINK),
     MessageType.PROBE_REPORT: Spec((Channel.PRIORITY,), 128, _LINK),

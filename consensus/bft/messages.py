@@ -5,6 +5,7 @@
     CERTIFICATE   [phase, certificate]                 a leader hands on what it collected, in a large federation
     VIEW_CHANGE   [header, PREPARE_CERT or null, block or null]
     NEW_VIEW      [header, [view change header…], PREPARE_CERT or null, block or null]
+    HEARD         [[envelope…]]                        what the sender heard the receiver say of what is open
 
     core                = [fed, epoch, view, height, block hash]
     view change header  = [fed, epoch, new view, committed height, committed hash, prepared view or -1, prepared hash]
@@ -23,6 +24,7 @@ from msgspec import Meta, Struct
 
 from consensus.blocks import MAX_BLOCK, MAX_CERTIFICATE, Core
 from consensus.fields import Bytes16, Bytes32, Natural, Signature
+from consensus.governance.proposals import MAX_BALLOT
 from consensus.statements import Statement, open_statement
 from wire import cbor, cose, keys
 from wire.errors import BadSignature, Offence
@@ -31,8 +33,10 @@ from wire.types import KIB, ContentType
 
 MAX_HEADER = 1 * KIB
 MAX_VALIDATORS = 1024
+MAX_HEARD = 16  # statements of one validator that are shown to it
 
 Header = Annotated[bytes, Meta(min_length=1, max_length=MAX_HEADER)]
+Shown = Annotated[bytes, Meta(min_length=1, max_length=MAX_BALLOT)]
 RawCore = Annotated[bytes, Meta(min_length=1, max_length=256)]
 RawBlock = Annotated[bytes, Meta(min_length=1, max_length=MAX_BLOCK)]
 RawCertificate = Annotated[bytes, Meta(min_length=1, max_length=MAX_CERTIFICATE)]
@@ -110,6 +114,12 @@ class NewView(Struct, frozen=True, array_like=True):
     changes: Annotated[tuple[Header, ...], Meta(min_length=1, max_length=MAX_VALIDATORS)]
     certificate: RawCertificate | None
     block: RawBlock | None
+
+
+class Heard(Struct, frozen=True, array_like=True):
+    """What the sender heard the receiver say of what is not decided yet: votes, changes of view and ballots."""
+
+    statements: Annotated[tuple[Shown, ...], Meta(max_length=MAX_HEARD)]
 
 
 def open_core(raw: bytes, federation: bytes) -> Core:

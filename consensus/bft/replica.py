@@ -21,7 +21,17 @@ import msgspec
 
 from consensus.bft.desk import Desk, ReplicaConfig, Round
 from consensus.bft.effects import Blame, Effect
-from consensus.bft.messages import CertificateNews, NewView, Phase, PrePrepare, ViewChange, Vote, open_core
+from consensus.bft.heard import remembered
+from consensus.bft.messages import (
+    MAX_HEARD,
+    CertificateNews,
+    NewView,
+    Phase,
+    PrePrepare,
+    ViewChange,
+    Vote,
+    open_core,
+)
 from consensus.bft.ordering import Ordering
 from consensus.bft.safety import SafetyRules
 from consensus.bft.views import Views
@@ -108,6 +118,15 @@ class Replica:
         if tx in self._desk.pool:
             self._desk.pool.renew(wall_ms)
         return tx in self._desk.pool
+
+    def heard_of(self, peer: SwarmId) -> list[bytes]:
+        """What a validator said here of what is not decided yet, under its seal."""
+        return [*self._views.change_of(peer), *self._desk.votes.of(peer)][:MAX_HEARD]
+
+    def remembers(self, statement: bytes) -> bool:
+        """A vote or change of view under our own seal is known here, or binds nobody any more. Raises RemoteError for
+        one that is forged or something else."""
+        return remembered(statement, self._desk.rules, self._desk.chain, self._desk.verify)
 
     # events
 

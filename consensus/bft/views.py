@@ -158,6 +158,11 @@ class Views:
 
     # telling
 
+    def change_of(self, swarm: SwarmId) -> list[bytes]:
+        """The change of view that a validator calls for, as it sealed it, if it does."""
+        change = self._changes.get(swarm)
+        return [] if change is None else [change.raw]
+
     def show(self, peer: SwarmId | None = None) -> None:
         """Tell one validator, or all, how the present view began."""
         if self._opening is not None:

@@ -64,6 +64,17 @@ class VoteBook:
         ballots.by_digest.setdefault(Digest(core.block_hash), {})[voter] = signature
         return None
 
+    def of(self, voter: SwarmId) -> list[bytes]:
+        """What a voter said, as envelopes that anyone can verify, the latest height and view first."""
+        validator = self.validators.validator(voter)
+        slots = sorted(self._slots.items(), key=lambda item: (item[0][2], item[0][1], item[0][0]), reverse=True)
+        return [
+            cose.reassemble(CONTENT[slot[0]], cbor.encode_struct(core), validator.key, signature).raw
+            for slot, ballots in slots
+            if validator is not None and voter in ballots.cores
+            for core, signature in [ballots.cores[voter]]
+        ]
+
     def agreed(self, phase: Phase, view: int, height: int) -> tuple[Digest, Mapping[SwarmId, bytes]] | None:
         """(block hash, signatures) when a quorum agrees in a slot."""
         ballots = self._slots.get((phase, view, height))

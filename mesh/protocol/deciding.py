@@ -24,7 +24,7 @@ from consensus.bft.replica import MESSAGES, Replica
 from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from mesh.protocol.context import Context
-from mesh.protocol.docket import Docket
+from mesh.protocol.docket import Docket, culprit
 from mesh.protocol.effects import Halt, RecordKind, SaveFile
 from mesh.protocol.expiry import Expiry
 from mesh.protocol.greeting import Greeting
@@ -70,7 +70,7 @@ class Deciding:
         self._submitted: dict[Digest, _Submitted] = {}
         self._served: dict[SwarmId, tuple[int, Instant]] = {}
         self._startup = startup
-        self._witness = Witness(context)
+        self.witness = Witness(context)
         self.docket = Docket(context)
         self._expiry = Expiry(context)
         self._abstains_until: int | None = None  # a height
@@ -161,7 +161,7 @@ class Deciding:
 
     def on_transaction(self, tx: bytes, now: Instant, out: Outbox) -> None:
         """Another member wants `tx` ordered; raises RemoteError for what no honest one submits."""
-        self._accuse([self._witness.heard(tx)], now, out)
+        self._accuse([self.witness.heard(tx)], now, out)
         try:
             self._take_in(tx, now, out)
         except Overtaken:
@@ -222,7 +222,7 @@ class Deciding:
             return
         self.replica.abstain(self.abstaining)
         self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
-        self._accuse(self._witness.grew(), now, out)
+        self._accuse(self.witness.grew(), now, out)
         for tx in self.docket.due():
             with suppress(RemoteError, Overloaded):  # she is no queen that votes, or too much waits
                 self.submit(tx, now, out)
@@ -343,4 +343,8 @@ class Deciding:
             self.submit(evidence, now, out)
         except (RemoteError, Overloaded):
             self._context.counters["evidence_unused"] += 1
-            self.docket.keep(evidence)
+            if self._over(evidence, now):
+                self.docket.keep(evidence)
+            elif culprit(evidence) not in [culprit(one.tx) for one in self._submitted.values()]:
+                # The pool holds the like of it, of somebody who may be down by now: this node insists on its own.
+                self._submitted[sha256(evidence)] = _Submitted(evidence, now, Reach.ALL)

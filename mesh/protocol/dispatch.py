@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from consensus.bft.messages import Heard
 from crdt import batch, fork
 from mesh.protocol.deciding import CONSENSUS
 from mesh.protocol.links import Link
@@ -70,6 +71,7 @@ class Dispatch:
             MessageType.JOIN_OUTCOME: self._join_outcome,
             MessageType.TX_SUBMIT: self._transaction,
             MessageType.SUPPORT: self._support,
+            MessageType.HEARD: self._heard,
             MessageType.ACCUSE: self._accuse,
             MessageType.PROBE_REQUEST: self._probe_request,
             MessageType.PROBE_REPORT: self._probe_report,
@@ -246,6 +248,9 @@ class Dispatch:
             self._node.voting.heard(payload, now, out)
         elif self._node.admission.on_transaction(payload, now, self._node.may_sign(now), out):
             self._node.chain_grew(now, out)
+
+    def _heard(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
+        self._node.reminding.on_heard(cbor.decode_as(payload, Heard), out)
 
     def _accuse(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
         self._on_accusation(payload, now, out)

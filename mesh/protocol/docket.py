@@ -15,6 +15,12 @@ from wire import cose
 MOST = 64
 
 
+def culprit(tx: bytes) -> bytes | None:
+    """The key that `tx` is evidence against; None when it is no evidence."""
+    body = decode_tx(tx)
+    return cose.parse(body.first).kid if isinstance(body, QuarantineTx) else None
+
+
 class Docket:
     """One transaction for each key, as far as this node has seen it since its start."""
 
@@ -24,12 +30,9 @@ class Docket:
 
     def keep(self, tx: bytes) -> None:
         """`tx` is not to be ordered now; if it is evidence, it may be later."""
-        body = decode_tx(tx)
-        if not isinstance(body, QuarantineTx):
-            return
-        key = cose.parse(body.first).kid
-        if self._speaks(key):
-            return  # it was of use already, or will never be
+        key = culprit(tx)
+        if key is None or self._speaks(key):
+            return  # it is none, was of use already, or will never be
         self._waits.setdefault(key, tx)
         while len(self._waits) > MOST:
             del self._waits[next(iter(self._waits))]

@@ -41,6 +41,7 @@ from mesh.protocol.links import Link
 from mesh.protocol.operations import Operations
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.penalties import Penalties
+from mesh.protocol.reminding import Reminding
 from mesh.protocol.seeking import Seeking
 from mesh.protocol.startup import DiskReport, Startup, Verdict
 from mesh.protocol.syncing import Syncing
@@ -71,6 +72,7 @@ class Node:
         self.terms = Terms(context, self.startup)
         self.deciding = Deciding(context, replica, self.greeting, self.startup)
         self.voting = Voting(context, self.deciding, secrets)
+        self.reminding = Reminding(context, self.startup, self.deciding, self.voting)
         self.admission = Admission(context, self.deciding, self.voting, secrets)
         self.handover = Handover(context)
         self.detector = Detector(context, self.deciding)
@@ -256,6 +258,7 @@ class Node:
                 if context.scores.banned(peer, now) and context.swarm_of(peer) is None:
                     out.disconnect(peer, "banned")
                 else:
+                    self.reminding.show(peer, out)
                     self.greeting.peer_up(peer, address, inbound, now, out)
             case PeerDown(peer=peer, reason=reason):
                 self._peer_down(peer, reason, now, out)

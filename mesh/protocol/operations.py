@@ -127,6 +127,7 @@ class Operations:
             read_only=node.read_only_reason(now),
             pending_joins=self._pending_joins(),
             progress=node.syncing.progress(),
+            forgetful=node.startup.forgetful and node.deciding.abstaining,
             now=now,
         )
 

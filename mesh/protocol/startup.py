@@ -43,6 +43,7 @@ from wire.ids import SwarmId
 from wire.time import Instant
 
 FORGOTTEN_FILE = "forgotten"  # true in it: an earlier start found that votes may be missing here
+FORGOTTEN = "what this node voted before may be lost with its disk: it votes again in the next epoch"
 RECOVER_HINT = "If this node's disk was lost or restored, run `zenmesh recover --new-term` with the root key."
 
 FAR_FUTURE_MS = 1 << 47  # our own disk's stamps are not held against our clock: they were judged on arrival
@@ -93,10 +94,15 @@ class Startup:
     def confirmed(self) -> bool:
         return self._confirmed
 
+    def forgot(self) -> None:
+        """Somebody showed a vote of this queen that is not on her disk: it was taken back."""
+        self._forgot = True
+
     @property
     def forgetful(self) -> bool:
-        """The disk may have forgotten a vote that others have heard: it was damaged, or this node's own log had to be
-        fetched from others, as after a disk was taken back. A write that never was durable is none."""
+        """The disk may have forgotten a vote that others have heard: it was damaged, or they showed one, or this
+        node's own log had to be fetched from them, as after a disk was taken back. A write that never was durable is
+        none."""
         return self._forgot or (self._doubtful() and (self._disk.damaged or not self._disk.torn))
 
     @property
@@ -168,7 +174,7 @@ class Startup:
             return Verdict.CATCHING_UP
         self._confirmed = self._may_sign(now)
         term = self._context.me.term  # in which nothing was signed here since the start
-        self._forgot = self._held(term) > self._found.get(term, 0)
+        self._forgot |= self._held(term) > self._found.get(term, 0)
         return Verdict.CONFIRMED if self._confirmed else Verdict.ASKING
 
     def reason(self, now: Instant) -> str:

@@ -10,6 +10,7 @@ from mesh.protocol.handover import Wait
 from mesh.protocol.health import HealthOf
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.reach import reach
+from mesh.protocol.startup import FORGOTTEN
 from wire.ids import PeerId
 from wire.time import SECOND, Instant
 
@@ -29,6 +30,7 @@ def status(
     read_only: str,
     pending_joins: list[dict[str, str]],
     progress: tuple[int, int],
+    forgetful: bool,
     now: Instant,
 ) -> dict[str, object]:
     """The whole visible state."""
@@ -59,7 +61,7 @@ def status(
         "sync": {"received": progress[0], "expected": progress[1]},
         "uptime_s": (now - context.started) // SECOND,
         "counters": dict(sorted(context.counters.items())),
-        "warnings": [*expiry.warnings(context, now), *warnings(context)],
+        "warnings": [*([FORGOTTEN] if forgetful else []), *expiry.warnings(context, now), *warnings(context)],
     }
 
 

@@ -41,6 +41,7 @@ class TraceKind(StrEnum):
     FENCED = "fenced"
     JOIN = "join"
     DAMAGE = "damage"
+    FORGOT = "forgot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from consensus.governance.proposals import (
     ProposalId,
     Subject,
     choice_named,
+    open_ballot,
     open_proposal,
     peek_ballot,
     seal_ballot,
@@ -34,6 +35,7 @@ from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding, Reach
 from mesh.protocol.effects import Conclude, Deliberate, Persist, RecordKind, Reply
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.startup import FORGOTTEN
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.versions import beyond_us
 from wire.errors import Overloaded, RemoteError, UsageError
@@ -68,6 +70,19 @@ class Voting:
     def records(self) -> list[bytes]:
         """Ballots that a journal which is written anew has to hold."""
         return list(self._ballots.values())
+
+    def recall(self, ballot: bytes, out: Outbox) -> None:
+        """A ballot that others heard from this queen is hers, though her disk does not have it: she casts no other.
+        Raises RemoteError for a forged one."""
+        context = self._context
+        body, signer = open_ballot(ballot, context.federation, context.verify)
+        own = context.me.swarm, context.me.term, context.me.queen_key.public
+        decided = body.proposal in context.chain.standing.outcomes or body.proposal in context.chain.replays
+        if (body.voter, body.term, signer) != own or body.proposal in self._ballots or decided:
+            return
+        transaction = encode_tx(BallotTx(ballot))
+        out.persist(RecordKind.BALLOT, transaction)
+        self._ballots[body.proposal] = transaction
 
     # commands
 
@@ -133,7 +148,7 @@ class Voting:
         said = self._said(proposal.id)
         reason = self._no_vote()
         if not reason and self._deciding.abstaining:
-            reason = "what this node voted before may be lost with its disk: it votes again in the next epoch"
+            reason = FORGOTTEN
         if said not in (None, choice):
             reason = f"this queen has voted {said.name} on it already: a vote is final"
         if left_out(proposal.body) == self._context.me.swarm:

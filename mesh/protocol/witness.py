@@ -31,6 +31,16 @@ class Witness:
         opened = (entry.height for entry in context.chain.standing.open.values())
         self._height = min(opened, default=context.chain.height + 1) - 1
 
+    def of(self, voter: SwarmId) -> list[bytes]:
+        """The ballots of a voter on what is not decided yet, the latest first."""
+        chain = self._context.chain
+        open_ones = {place: ballot for place, ballot in self._first.items() if place[2] == voter and ballot}
+        return [
+            ballot
+            for (proposal, *_), ballot in reversed(open_ones.items())
+            if proposal not in chain.standing.outcomes and proposal not in chain.replays
+        ]
+
     def heard(self, tx: bytes) -> Contradiction | None:
         """A transaction that somebody wants ordered; says so where it is the second of two ballots."""
         try:

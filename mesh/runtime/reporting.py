@@ -48,6 +48,7 @@ LEVELS: dict[TraceKind, int] = {
     TraceKind.FENCED: logging.WARNING,
     TraceKind.JOIN: logging.INFO,
     TraceKind.DAMAGE: logging.ERROR,
+    TraceKind.FORGOT: logging.ERROR,
 }
 
 Show = Callable[[TraceRecord], None]

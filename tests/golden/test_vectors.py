@@ -21,6 +21,7 @@ from nacl.signing import SigningKey, VerifyKey
 from consensus import blocks, certificates, genesis, image, tickets
 from consensus.accusations import Accusation
 from consensus.admission import JoinRequest, JoinResponse
+from consensus.bft import messages as bft
 from consensus.bft import replica
 from crdt import batch, fork, ops
 from crdt.sync import messages as sync
@@ -55,6 +56,7 @@ BODIES: dict[int, type[msgspec.Struct]] = {
     MessageType.HELD: messages.Held,
     MessageType.REFUSAL: messages.Refusal,
     MessageType.SEEK: messages.Seek,
+    MessageType.HEARD: bft.Heard,
     MessageType.ACCUSE: Accusation,
     MessageType.PROBE_REQUEST: messages.ProbeRequest,
     MessageType.PROBE_REPORT: messages.ProbeReport,
@@ -339,11 +341,9 @@ def refuse_message(given: Json) -> object:
     payload = b(given["payload"])
     if len(payload) > given["limit"]:
         raise DecodeError("over the bound of its type", Offence.OVERSIZE)
-    return (
-        cose.parse(payload)
-        if given["code"] == MessageType.DISCOVERY
-        else cbor.decode_as(payload, BODIES[given["code"]])
-    )
+    if given["code"] == MessageType.DISCOVERY:
+        return cose.parse(payload)
+    return cbor.decode_as(payload, BODIES[given["code"]])
 
 
 def refuse_announcement(given: Json) -> object:

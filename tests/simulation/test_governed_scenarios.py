@@ -97,6 +97,38 @@ def test_who_forgot_its_votes_abstains_until_the_next_epoch(
     assert heights(worlds[0]) == {13}
 
 
+def taken_back(*actions: AnyAction) -> Scenario:
+    """Two of four are cut off, so that nothing is decided; meanwhile the disk of another one is taken back, and lacks
+    nothing of its own log. Then all go on."""
+    return story(
+        Crash(at_ms=2_000, host="s2"),
+        Start(at_ms=3_000, host="s2"),
+        Cut(at_ms=5_500, sources=("s3", "s4"), targets=("s1", "s2"), for_ms=8_000),
+        propose(5_600, "s1", 1),
+        Crash(at_ms=12_000, host="s2"),
+        Disk(at_ms=12_001, host="s2", fault=DiskFault.ROLLBACK),
+        Start(at_ms=13_000, host="s2"),
+        *actions,
+    )
+
+
+@pytest.mark.parametrize("restarts", [(), (Crash(at_ms=15_000, host="s2"), Start(at_ms=15_500, host="s2"))])
+def test_who_is_shown_a_vote_that_it_does_not_know_abstains_until_the_next_epoch(
+    restarts: tuple[AnyAction, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks whole, and others heard it call for other views: it says nothing else on that height, or that view."""
+    amnesia = taken_back(
+        *restarts,
+        propose(16_000, "s1", 2),
+        Propose(at_ms=22_000, host="s1", action="set_weight", other="s3", details={"weight": 2}),
+        propose(25_000, "s2", 3),
+    )
+    with witnessed(monkeypatch) as (votes, worlds):
+        held(run(amnesia))
+    after = {height for at, host, _, height in votes if host == "s2" and at > 12_000_000}
+    assert (after, heights(worlds[0])) == ({10}, {10})
+
+
 class Rotted(Rules):
     """Who ended in order finds its votes rotted away, the marker of its clean end behind them unharmed."""
 

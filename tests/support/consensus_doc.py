@@ -37,6 +37,7 @@ _SAYS = {
     MessageType.CERTIFICATE: ("the leader, from 17 on", "everyone"),
     MessageType.VIEW_CHANGE: ("who gives up on the view", "everyone"),
     MessageType.NEW_VIEW: ("the leader of the new view", "everyone"),
+    MessageType.HEARD: ("whoever meets a queen", "her: what she said"),
     MessageType.CHAIN_BLOCKS: ("who is ahead", "who is behind"),
     MessageType.PROBE_REQUEST: ("who gets no answer", "three others"),
     MessageType.PROBE_REPORT: ("who got one", "who asked"),

@@ -65,6 +65,7 @@ _BODIES: dict[MessageType, str] = {
     MessageType.CERTIFICATE: "[CertificateNews](consensus.md#certificate)",
     MessageType.VIEW_CHANGE: "[ViewChange](consensus.md#view_change)",
     MessageType.NEW_VIEW: "[NewView](consensus.md#new_view)",
+    MessageType.HEARD: "[Heard](consensus.md#heard)",
     MessageType.ACCUSE: "envelope of [Accusation](consensus.md#accuse)",
     MessageType.PROBE_REQUEST: "[ProbeRequest](consensus.md#probe_request-and-probe_report)",
     MessageType.PROBE_REPORT: "[ProbeReport](consensus.md#probe_request-and-probe_report)",

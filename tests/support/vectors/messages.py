@@ -198,6 +198,7 @@ def _consensus_bodies() -> dict[MessageType, list[Struct]]:
     return {
         **{kind: [body] for kind, body in kinds.items()},
         MessageType.CERTIFICATE: [news],
+        MessageType.HEARD: [bft.Heard((change.header,)), bft.Heard(())],
         MessageType.ACCUSE: [accusation],
         MessageType.PROBE_REQUEST: [ProbeRequest(_OTHER)],
         MessageType.PROBE_REPORT: [ProbeReport(_OTHER)],
