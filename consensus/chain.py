@@ -334,6 +334,13 @@ class Chain(Reader):
         if anchor is not None and height == anchor.height and digest != anchor.block_hash:
             raise ProtocolViolation(f"block {height} is not the one that our ticket names", Offence.CHAIN)
 
+    def contradicted(self, height: int, digest: bytes | None) -> bool:
+        """Another block is held at `height` than the one with this hash."""
+        if digest is None or height > self.height:
+            return False
+        held = self.head_hash if height == self.height else self._hash_at(height)
+        return held not in (None, digest)
+
     def _hash_at(self, height: int) -> bytes | None:
         """Of what is held, and of the block right before; None for what is before that."""
         if height == self.first - 1:

@@ -232,6 +232,7 @@ class Announcing:
             head=head.hash if head else ZERO_DIGEST,
             state_root=context.replica.root(),
             load_permille=context.config.capabilities.current_load_permille,
+            chain_head=context.chain.head_hash,
         )
 
 

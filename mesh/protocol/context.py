@@ -85,6 +85,7 @@ class Context:
     started: Instant
     addresses: tuple[str, ...] = ()
     incarnation: int = 0  # how often this node has refuted accusations in its term
+    forked_at: int | None = None  # a height at which two blocks are certified
     counters: Counter[str] = field(default_factory=Counter)
     _neighbours: list[SwarmId] = field(default_factory=list)
     _population: int = 0

@@ -116,7 +116,7 @@ class Dispatch:
             case MessageType.DISCOVERY:
                 self._node.announcing.on_discovery(payload, now)
             case MessageType.HEARTBEAT:
-                self._on_heartbeat(payload, now)
+                self._on_heartbeat(payload, now, out)
             case MessageType.ACCUSE:
                 self._on_accusation(payload, now, out)
             case _:
@@ -213,16 +213,19 @@ class Dispatch:
         self._node.seeking.on_seek(link, cbor.decode_as(payload, Seek), now, out)
 
     def _heartbeat(self, link: Link, payload: bytes, now: Instant, out: Outbox) -> None:
-        self._on_heartbeat(payload, now)
+        self._on_heartbeat(payload, now, out)
 
-    def _on_heartbeat(self, payload: bytes, now: Instant) -> None:
-        """A heartbeat that names more than we hold means that something was missed: compare with its author."""
+    def _on_heartbeat(self, payload: bytes, now: Instant, out: Outbox) -> None:
+        """A heartbeat that names more than we hold means that something was missed: compare with its author. One that
+        names another block than ours: have it shown."""
         beat = self._node.announcing.on_heartbeat(payload)
         if beat is None:
             return
         self._node.detector.on_heartbeat(SwarmId(beat.swarm), beat.term, beat.incarnation, payload)
         context = self._node.context
         link = context.links.of_swarm(SwarmId(beat.swarm))
+        if link is not None and context.chain.contradicted(beat.height, beat.chain_head):
+            self._node.greeting.request_block(link, beat.height, out)
         author = context.author_of(SwarmId(beat.swarm))
         head = context.replica.head(author)
         missed = beat.seq > (head.seq if head else 0)

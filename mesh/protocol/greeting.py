@@ -33,7 +33,7 @@ from mesh.protocol.outbox import Outbox
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.versions import outdated
 from wire import cbor
-from wire.errors import ProtocolViolation, RemoteError
+from wire.errors import Equivocation, ProtocolViolation, RemoteError
 from wire.ids import PeerId, SwarmId
 from wire.time import Instant
 from wire.types import Channel, MessageType
@@ -143,6 +143,10 @@ class Greeting:
         """Ask for the blocks that we lack."""
         out.send(link.peer, Channel.MESH, MessageType.CHAIN_REQUEST, self.leaping.request(link.peer))
 
+    def request_block(self, link: Link, height: int, out: Outbox) -> None:
+        """Ask for a block that is another than ours."""
+        out.send(link.peer, Channel.MESH, MessageType.CHAIN_REQUEST, ChainRequest(height))
+
     def on_chain_request(self, link: Link, request: ChainRequest, out: Outbox) -> None:
         """Serve blocks: to members freely, to a stranger that speaks of our federation just as well (no secret)."""
         if link.swarm is None and link.asked_chain and not self._context.chain.belonged(link.peer):
@@ -182,6 +186,9 @@ class Greeting:
         for record in message.blocks:
             try:
                 appended = chain.append(record.block, record.certificate)
+            except Equivocation as fork:
+                self._alarm(link, record, fork, out)
+                return grew
             except RemoteError as error:
                 if not grew:
                     raise
@@ -196,6 +203,15 @@ class Greeting:
         if grew and link.height > chain.height:
             self.request_chain(link, out)
         return grew
+
+    def _alarm(self, link: Link, record: BlockRecord, fork: Equivocation, out: Outbox) -> None:
+        """Two blocks are certified at one height: more lie than the rules can bear, and only people can tell which
+        chain is theirs. Nobody is blamed for showing it."""
+        height = cbor.decode_as(record.block, Block, MAX_BLOCK).height
+        if self._context.forked_at is None:
+            self._context.forked_at = height
+            shown_by = link.peer if link.swarm is None else self._context.name_of(link.swarm)
+            out.trace(TraceKind.CHAIN_FORKED, height=height, shown_by=shown_by, detail=fork.detail)
 
     def chain_grew(self, now: Instant, out: Outbox) -> list[Link]:
         """The chain changed: links may have become members' (returned when established) or strangers'."""

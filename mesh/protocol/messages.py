@@ -80,6 +80,7 @@ class Heartbeat(Struct, frozen=True, array_like=True):
     head: Bytes32
     state_root: Bytes32
     load_permille: Annotated[int, Meta(ge=0, le=1000)]
+    chain_head: Bytes32 | None = None  # of the block at `height`; an older version does not say
 
 
 class Capabilities(Struct, frozen=True, array_like=True):

@@ -194,6 +194,11 @@ def consensus(context: Context, deciding: Deciding, handover: Wait | None) -> di
 def warnings(context: Context) -> list[str]:
     """Sentences about what an operator should look at."""
     found: list[str] = []
+    if context.forked_at is not None:
+        found.append(
+            f"two blocks are certified at height {context.forked_at}: more members lie, or more keys are stolen, "
+            "than decisions can bear. Decide nothing more; compare `zenmesh decisions` with the other operators"
+        )
     for link in context.links.members():
         offset = link.clock_offset_ms
         if offset is not None and abs(offset) > CLOCK_WARNING_MS and link.swarm is not None:

@@ -42,6 +42,7 @@ class TraceKind(StrEnum):
     JOIN = "join"
     DAMAGE = "damage"
     FORGOT = "forgot"
+    CHAIN_FORKED = "chain_forked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

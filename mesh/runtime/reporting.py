@@ -49,6 +49,7 @@ LEVELS: dict[TraceKind, int] = {
     TraceKind.JOIN: logging.INFO,
     TraceKind.DAMAGE: logging.ERROR,
     TraceKind.FORGOT: logging.ERROR,
+    TraceKind.CHAIN_FORKED: logging.ERROR,
 }
 
 Show = Callable[[TraceRecord], None]

@@ -32,8 +32,9 @@ export const Discovery = record([
 ])
 export const Heartbeat = record([
   ['federation', hash], ['epoch', uint], ['swarm', swarm], ['term', uint], ['incarnation', uint], ['seq', uint],
-  ['hlc', uint], ['height', uint], ['view', uint], ['head', hash], ['state_root', hash], ['load_permille', permille]
-])
+  ['hlc', uint], ['height', uint], ['view', uint], ['head', hash], ['state_root', hash], ['load_permille', permille],
+  ['chain_head', nullable(hash)]
+], { defaults: [null] })
 
 export const LEAPS = ['NONE', 'FAR', 'WANTED']
 export const JOIN_STATUS = ['ACCEPTED', 'PENDING', 'REJECTED', 'WRONG_FEDERATION']

@@ -151,7 +151,8 @@ def _bodies() -> dict[MessageType, list[Struct]]:
     return {
         MessageType.HELLO: [hello, alone],
         MessageType.HEARTBEAT: [
-            Heartbeat(federation, 0, SWARM, 1, 0, 3, STAMP + 2, 2, 0, held.head, root, 125),
+            Heartbeat(federation, 0, SWARM, 1, 0, 3, STAMP + 2, 2, 0, held.head, root, 125, sha256(b"block 2")),
+            Heartbeat(federation, 0, SWARM, 1, 0, 3, STAMP + 3, 2, 0, held.head, root, 125),
         ],
         MessageType.DISCOVERY: [
             Discovery(SWARM, 1, "shop", (_ADDRESS,), load, _NOW),
