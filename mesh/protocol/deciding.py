@@ -122,9 +122,9 @@ class Deciding:
             self._carry_out(self.replica.chain_grew(now, self._context.wall_ms(now)), now, out)
 
     def _remember(self, abstaining: bool, out: Outbox) -> None:
-        """As long as a vote that this disk may have forgotten can count, the next start has to know of it: by then
-        nothing else may tell, since the log was fetched and the journal mended."""
-        lost = self._context.queens_decide and abstaining and (self._startup.forgetful or self._startup.behind)
+        """The next start has to know of votes that may be missing, while one can count: nothing else tells then."""
+        votes = self._context.queens_decide and self._context.understudy() is None  # a backup has cast none
+        lost = votes and abstaining and (self._startup.forgetful or self._startup.behind)
         if lost is not self._remembered:
             self._remembered = lost
             out.add(SaveFile(name=FORGOTTEN_FILE, data=cbor.encode(lost)))

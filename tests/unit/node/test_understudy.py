@@ -11,6 +11,7 @@ from mesh.protocol.commands import Failure, FailureKind, GetMembers, MemoryGet, 
 from mesh.protocol.effects import Reply
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.startup import FORGOTTEN_FILE
 from mesh.protocol.trace import TraceKind
 from tests.support.governed import NAMES, propose, refused, result, town_of
 from tests.support.small_swarms import Town
@@ -141,6 +142,20 @@ def test_who_was_queen_again_and_whose_disk_was_taken_back_may_have_forgotten_vo
     assert keys_at(town, gone, "again")
     assert town.node(gone).context.me.term == 3
     assert town.node(gone).deciding.abstaining
+
+
+def test_a_backup_that_fetches_its_queens_log_has_no_votes_that_could_be_missing() -> None:
+    """Else one that is killed while it fetches would abstain once it has taken over."""
+    town, gone, (spare,) = town_with_backups(4)
+    town.world.crash(town[spare])
+    assert isinstance(put(town, gone, "missed"), Success)
+    town.world.start(town[spare])
+    town.world.run_until(lambda: town.node(spare).startup.behind)
+    town.world.crash(town[spare])
+    assert FORGOTTEN_FILE not in town[spare].disk.files
+    town.world.start(town[spare])
+    town.world.run_until(lambda: keys_at(town, spare, "missed"))
+    assert not town.node(spare).startup.forgetful
 
 
 def contradiction(town: Town, name: str) -> tuple[bytes, bytes]:
