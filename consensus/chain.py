@@ -336,13 +336,12 @@ class Chain(Reader):
 
     def contradicted(self, height: int, digest: bytes | None) -> bool:
         """Another block is held at `height` than the one with this hash."""
-        if digest is None or height > self.height:
-            return False
-        held = self.head_hash if height == self.height else self._hash_at(height)
-        return held not in (None, digest)
+        return digest is not None and self._hash_at(height) not in (None, digest)
 
     def _hash_at(self, height: int) -> bytes | None:
-        """Of what is held, and of the block right before; None for what is before that."""
+        """Of what is held, and of the block right before; None for what is before that, or not there yet."""
+        if height == self.height:
+            return self.head_hash  # what is asked for most
         if height == self.first - 1:
             return self._base
         return hash_of(self._history.at(height))

@@ -66,14 +66,9 @@ class VoteBook:
 
     def of(self, voter: SwarmId) -> list[bytes]:
         """What a voter said, as envelopes that anyone can verify, the latest height and view first."""
-        validator = self.validators.validator(voter)
-        slots = sorted(self._slots.items(), key=lambda item: (item[0][2], item[0][1], item[0][0]), reverse=True)
-        return [
-            cose.reassemble(CONTENT[slot[0]], cbor.encode_struct(core), validator.key, signature).raw
-            for slot, ballots in slots
-            if validator is not None and voter in ballots.cores
-            for core, signature in [ballots.cores[voter]]
-        ]
+        voted = [slot for slot, ballots in self._slots.items() if voter in ballots.cores]
+        voted.sort(key=lambda slot: (slot[2], slot[1], slot[0]), reverse=True)
+        return [self._envelope(slot[0], voter, *self._slots[slot].cores[voter]) for slot in voted]
 
     def agreed(self, phase: Phase, view: int, height: int) -> tuple[Digest, Mapping[SwarmId, bytes]] | None:
         """(block hash, signatures) when a quorum agrees in a slot."""
@@ -94,10 +89,10 @@ class VoteBook:
     def _contradiction(
         self, phase: Phase, voter: SwarmId, first: tuple[Core, bytes], second: tuple[Core, bytes]
     ) -> Contradiction:
+        return Contradiction(voter, self._envelope(phase, voter, *first), self._envelope(phase, voter, *second))
+
+    def _envelope(self, phase: Phase, voter: SwarmId, core: Core, signature: bytes) -> bytes:
+        """A vote as anyone can verify it."""
         validator = self.validators.validator(voter)
         assert validator is not None, "only validators' votes are booked"
-        one, two = (
-            cose.reassemble(CONTENT[phase], cbor.encode_struct(core), validator.key, signature).raw
-            for core, signature in (first, second)
-        )
-        return Contradiction(voter, one, two)
+        return cose.reassemble(CONTENT[phase], cbor.encode_struct(core), validator.key, signature).raw

@@ -15,7 +15,10 @@ from mesh.protocol.commands import Failure, GetDecisions, GetProposals, Outcome,
 from mesh.protocol.config import NodeConfig, VotingPolicy
 from mesh.protocol.node import Node
 from tests.support.small_swarms import Town
+from wire import cbor, cose
+from wire.ids import sha256
 from wire.time import SECOND
+from wire.types import ContentType
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 URGENT = {"kind": "task", "target": "t1", "priority": "critical"}
@@ -88,3 +91,11 @@ def everyone_at(town: Town, height: int) -> bool:
 def swarm_hex(town: Town, name: str) -> str:
     """The id of a swarm."""
     return town.node(name).context.me.swarm.hex()
+
+
+def contradiction(town: Town, liar: str, first: bytes = b"one", second: bytes = b"another") -> tuple[bytes, bytes]:
+    """Two votes of one queen that no honest one casts both, on blocks with the hashes of these bytes."""
+    chain, key = town.node("alpha").context.chain, town.swarms[liar].queen()
+    cores = (chain.core(sha256(block), 0) for block in (first, second))
+    one, two = (cose.seal(ContentType.PREPARE, cbor.encode_struct(c), key, chain.federation_id) for c in cores)
+    return one, two

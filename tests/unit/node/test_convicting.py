@@ -5,20 +5,8 @@ from __future__ import annotations
 from consensus.blocks import QuarantineTx, encode_tx
 from consensus.membership import MemberState
 from mesh.protocol.outbox import Outbox
-from tests.support.governed import town_of
-from tests.support.small_swarms import Town
-from wire import cbor, cose
-from wire.ids import sha256
+from tests.support.governed import contradiction, town_of
 from wire.time import SECOND
-from wire.types import ContentType
-
-
-def contradiction(town: Town, liar: str, first: bytes, second: bytes) -> tuple[bytes, bytes]:
-    """Two votes of one queen that no honest one casts both."""
-    chain, key = town.node(liar).context.chain, town.swarms[liar].queen()
-    cores = (chain.core(sha256(block), 0) for block in (first, second))
-    one, two = (cose.seal(ContentType.PREPARE, cbor.encode_struct(c), key, chain.federation_id) for c in cores)
-    return one, two
 
 
 def test_evidence_of_one_who_is_gone_does_not_keep_another_from_insisting_on_its_own() -> None:

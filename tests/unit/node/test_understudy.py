@@ -13,12 +13,9 @@ from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.outbox import Outbox
 from mesh.protocol.startup import FORGOTTEN_FILE
 from mesh.protocol.trace import TraceKind
-from tests.support.governed import NAMES, propose, refused, result, town_of
+from tests.support.governed import NAMES, contradiction, propose, refused, result, town_of
 from tests.support.small_swarms import Town
-from wire import cbor, cose
-from wire.ids import sha256
 from wire.time import SECOND
-from wire.types import ContentType
 
 ACTIVE_WITHIN = 20 * SECOND
 
@@ -156,14 +153,6 @@ def test_a_backup_that_fetches_its_queens_log_has_no_votes_that_could_be_missing
     town.world.start(town[spare])
     town.world.run_until(lambda: keys_at(town, spare, "missed"))
     assert not town.node(spare).startup.forgetful
-
-
-def contradiction(town: Town, name: str) -> tuple[bytes, bytes]:
-    """Two votes of one queen that no honest one casts both, as CONVICT has them."""
-    chain, key = town.node("alpha").context.chain, town.swarms[name].queen()
-    cores = (chain.core(digest, 0) for digest in (sha256(b"one"), sha256(b"another")))
-    one, two = (cose.seal(ContentType.PREPARE, cbor.encode_struct(c), key, chain.federation_id) for c in cores)
-    return one, two
 
 
 def test_who_lied_and_was_followed_is_convicted_once_she_is_queen_again() -> None:
