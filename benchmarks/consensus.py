@@ -2,7 +2,8 @@
 
 A decision is timed as its user sees it: from the question at the control socket of a node that does not lead to the
 answer that names the outcome. The baseline is the floor of the same minute, on the same machine (`benchmarks.floor`).
-Everything runs on this one machine, so that a decision of ten nodes is the work of ten machines done by one.
+Everything runs on this one machine, so that a decision of ten nodes is the work of ten machines done by one. How much
+of the ratio that is, the same messages say when the library carries them and nobody looks (`benchmarks.bare_round`).
 
 Beside it stands etcd (Raft, which survives crashes and no liars), with as many members, each with its own fsync.
 """
@@ -16,15 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import etcd
+from benchmarks.bare_round import Pattern, rounds
 from benchmarks.federations import cpu_seconds
 from benchmarks.floor import floor
 from benchmarks.report import Figure, milliseconds, percentile
+from consensus.bft.desk import ReplicaConfig
 from tests.support.processes import Federation, Home
 
 SIZES = {4: 200, 7: 100, 10: 60}  # nodes, decisions
 BESIDE = 4  # nodes of the federation that stands beside etcd
 OPEN, THROUGH = 16, 160  # decisions under way at once, and in all
 WARM_UP = 10
+BARE_ROUNDS = 100
 AIM, LIMIT, AIM_OF_ETCD = 2, 4, 6
 
 
@@ -36,6 +40,7 @@ def run() -> Iterator[Figure]:
             least = floor(Path(directory), decisions)
             took, cpu = _latencies(homes, decisions)
             yield from _beside_the_floor(size, took, least)
+            yield from _beside_bare_rounds(size, took, least)
             yield Figure(name=f"{size} nodes: CPU of a node for a decision", value=milliseconds(cpu))
             if size == BESIDE:
                 yield from _through(homes)
@@ -76,6 +81,19 @@ def _beside_the_floor(size: int, took: list[float], least: list[float]) -> Itera
             aim=f"{AIM} ×",
             broken=f"OVER {LIMIT} ×" if ours > LIMIT * bare else "",
         )
+
+
+def _beside_bare_rounds(size: int, took: list[float], least: list[float]) -> Iterator[Figure]:
+    """Our messages without us, and the fewest that would do, each beside the floor; and us beside ours."""
+    ours = Pattern.TO_ALL if size <= ReplicaConfig().all_to_all else Pattern.COLLECTED
+    floor_p50 = percentile(least, 0.5)
+    for pattern in (ours, Pattern.FEWEST):
+        bare = percentile(rounds(size, pattern, WARM_UP + BARE_ROUNDS)[WARM_UP:], 0.5)
+        name = f"{size} nodes: bare messages, {pattern}, p50"
+        yield Figure(name=name, value=milliseconds(bare), ratio=bare / floor_p50)
+        if pattern is ours:
+            ratio = percentile(took, 0.5) / bare
+            yield Figure(name=f"{size} nodes: a decision beside these, p50", value=f"{ratio:.1f} ×")
 
 
 def _through(homes: Sequence[Home]) -> Iterator[Figure]:

@@ -57,7 +57,7 @@ def way_of(rng: Rng, hosts: list[str]) -> Way:
         "govern": True,
         "handover": handover,
         "policy": rng.choice([Policy.APPROVE, Policy.DRAWN, Policy.DRAWN, Policy.OPERATORS]),
-        "votes_to_all": rng.choice([16, 16, 16, 0]),
+        "votes_to_all": rng.choice([6, 6, 16, 0]),
         "late": tuple(late),
         "backups": backed(rng.split("backups"), [] if handover else [host for host in hosts if host not in late]),
         "checkpoint_every": rng.split("checkpoints").choice([100, 10, 4]),

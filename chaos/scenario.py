@@ -45,7 +45,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     govern: bool = False  # the queens decide together; else the creator alone
     handover: bool = False  # with `govern`: the creator governs when the nodes start, and hands over to them
     policy: Policy = Policy.APPROVE
-    votes_to_all: Annotated[int, Meta(ge=0)] = 16  # up to so many voters, votes go to everyone; else to the leader
+    votes_to_all: Annotated[int, Meta(ge=0)] = 6  # up to so many voters, votes go to everyone; else to the leader
     late: tuple[str, ...] = ()  # who belongs only once the queens have admitted it, and starts then
     backups: tuple[str, ...] = ()  # with `govern`: whose queens have a backup (`spares_of`); who is named twice, two
     expire_s: tuple[tuple[str, Annotated[int, Meta(ge=0)]], ...] = ()  # whose certificates end how soon

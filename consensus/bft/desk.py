@@ -34,7 +34,7 @@ class ReplicaConfig:
     batch_patience: int = seconds(0.25)  # where rounds take longer as long as one, and never longer than this
     repeat: int = seconds(0.5)  # while nothing is decided, what was said last is said again
     clock_window_ms: int = 10_000  # between a new block's time and our wall clock
-    all_to_all: int = 16  # up to so many validators, votes go to everyone
+    all_to_all: int = 6  # up to so many validators, votes go to everyone
     pool: int = 4096  # transactions that wait
     pool_bytes: int = 16 * 1024 * 1024
 

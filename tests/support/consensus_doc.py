@@ -29,12 +29,13 @@ from wire.time import MILLISECOND, SECOND
 from wire.types import REGISTRY, MessageType
 
 _NOWHERE = "–"
+_MANY = ReplicaConfig().all_to_all + 1  # validators, from whom on votes are collected
 _SAYS = {
     MessageType.TX_SUBMIT: ("whoever wants something ordered", "the leader and the next one; a proposal: everyone"),
     MessageType.PRE_PREPARE: ("the leader", "everyone"),
-    MessageType.PREPARE: ("who accepts the block", "everyone; from 17 on the leader"),
-    MessageType.COMMIT: ("who saw a quorum prepare it", "everyone; from 17 on the leader"),
-    MessageType.CERTIFICATE: ("the leader, from 17 on", "everyone"),
+    MessageType.PREPARE: ("who accepts the block", f"everyone; from {_MANY} on the leader"),
+    MessageType.COMMIT: ("who saw a quorum prepare it", f"everyone; from {_MANY} on the leader"),
+    MessageType.CERTIFICATE: (f"the leader, from {_MANY} on", "everyone"),
     MessageType.VIEW_CHANGE: ("who gives up on the view", "everyone"),
     MessageType.NEW_VIEW: ("the leader of the new view", "everyone"),
     MessageType.HEARD: ("whoever meets a queen", "her: what she said"),

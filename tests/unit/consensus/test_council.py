@@ -60,12 +60,12 @@ def test_all_decide_in_view_zero(size: int) -> None:
 
 
 def test_votes_of_many_go_through_the_leader() -> None:
-    few, many = Council(16), Council(20)
+    few, many = Council(6), Council(7)
     for council in (few, many):
         put(council, 1)
         council.run_until(lambda council=council: decided(council, 1), limit_s=5)
-    assert few.sent > 2 * 15 * 15
-    assert many.sent < 8 * 20
+    assert few.sent > 2 * 5 * 5
+    assert many.sent < 8 * 7
 
 
 @pytest.mark.parametrize(("size", "down"), [(3, 1), (4, 1), (5, 1), (7, 2), (10, 3)])

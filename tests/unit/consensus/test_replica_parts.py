@@ -37,7 +37,7 @@ STATED = [
     pytest.param(standing.MAX_OPEN, 1024, id="open proposals"),
     pytest.param(transactions.MAX_DEADLINE_MS, 7 * 86_400_000, id="seven days"),
     pytest.param(ReplicaConfig().clock_window_ms, 10_000, id="a new block's time is within 10 s"),
-    pytest.param(ReplicaConfig().all_to_all, 16, id="up to so many, votes go to everyone"),
+    pytest.param(ReplicaConfig().all_to_all, 6, id="up to so many, votes go to everyone"),
     pytest.param(Pace().floor, seconds(1), id="a view has 1 s"),
     pytest.param(Pace().cap, seconds(60), id="60 s at most"),
 ]
