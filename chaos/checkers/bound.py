@@ -3,7 +3,8 @@
 A view begins with a quorum of changes to it. Worked out anew from those: the base is the highest height that one of
 them says is decided; of those at the base, the one that is locked in the highest view names the block that is forced.
 No honest queen proposes or prepares another block at the height after the base in that view, and none votes in a
-view, but the first, whose beginning nobody has shown.
+view, but the first, whose beginning nobody has shown. A leader that lies may begin one view in many ways, each before
+somebody else: what a queen was told that no honest one has said yet is what she goes by herself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from chaos.checkers.base import Checker
-from chaos.checkers.statements import kept_in, promised, said_in, voters_of
+from chaos.checkers.statements import Statement, kept_in, promised, read, said_in, voters_of
 from chaos.ledger import quorum
 from consensus.bft.messages import NewView, ViewChangeHeader, open_view_change
 from mesh.protocol.effects import Effect, Persist, Send
@@ -51,11 +52,14 @@ class Bound(Checker):
 
     def releasing(self, world: World, process: Process, effect: Effect) -> Iterator[str]:
         said = said_in(effect)
-        if said is None or said.kind is not MessageType.NEW_VIEW or said.body in self._read:
-            return iter(())
-        self._read[said.body] = None
-        self._sees(world, process, said.body, said.epoch, said.view)
+        if said is not None and said.kind is MessageType.NEW_VIEW:
+            self._shown(world, process, said)
         return iter(())
+
+    def _shown(self, world: World, process: Process, said: Statement) -> None:
+        if said.body not in self._read:
+            self._read[said.body] = None
+            self._sees(world, process, said.body, said.epoch, said.view)
 
     def _sees(self, world: World, process: Process, body: bytes, epoch: int, view: int) -> None:
         """Somebody begins a view: what follows from the changes that it shows, if they are a quorum."""
@@ -84,8 +88,10 @@ class Bound(Checker):
             return
         said = kept[1]
         if said.kind is MessageType.NEW_VIEW:  # its own: a vote of this very step may rest on it
-            self._read[said.body] = None
-            self._sees(world, process, said.body, said.epoch, said.view)
+            self._shown(world, process, said)
+        opening = process.node.deciding.replica.opening
+        if opening is not None:
+            self._shown(world, process, read(MessageType.NEW_VIEW, opening))
         if said.kind not in (MessageType.PRE_PREPARE, MessageType.PREPARE) or said.view == 0:
             return
         begun = self._begun.get((said.epoch, said.view), [])

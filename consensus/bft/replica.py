@@ -105,6 +105,11 @@ class Replica:
         """Transactions that wait to be ordered."""
         return len(self._desk.pool)
 
+    @property
+    def opening(self) -> bytes | None:
+        """The NEW_VIEW by which the present view began here; None in the first one, and while views change."""
+        return self._views.opening
+
     def records(self) -> list[bytes]:
         """What we signed that must survive a restart, in order."""
         return self._desk.rules.records()

@@ -32,7 +32,7 @@ class Views:
         desk = self._desk
         self._elections = Elections(desk.validators, desk.federation, desk.verify)
         self._changes: dict[SwarmId, Change] = {}
-        self._opening: bytes | None = None  # the NEW_VIEW of the present view, for those who missed it
+        self.opening: bytes | None = None  # the NEW_VIEW of the present view, for those who missed it
 
     def resume(self) -> None:
         """After a restart: our own change, and our own beginning of the view, count again."""
@@ -65,7 +65,7 @@ class Views:
         desk = self._desk
         left = desk.view
         signed = desk.rules.view_change(view, desk.chain.height, desk.chain.head_hash)
-        desk.entered, desk.opened, self._opening = False, None, None
+        desk.entered, desk.opened, self.opening = False, None, None
         desk.round.proposal = desk.round.began = None
         desk.pacemaker.view_failed(now)
         desk.note(NoteKind.VIEW_LEFT, left, desk.height, f"{desk.pacemaker.timeout()} us")  # for the next one
@@ -149,7 +149,7 @@ class Views:
         """A view has begun; it gets its whole time."""
         desk = self._desk
         desk.rules.entered(opened.view)
-        desk.entered, desk.opened, self._opening = True, opened, body
+        desk.entered, desk.opened, self.opening = True, opened, body
         desk.round.proposal = desk.round.began = None
         self._changes = {s: change for s, change in self._changes.items() if change.header.new_view > opened.view}
         if now is not None and desk.pacemaker.deadline is not None:
@@ -165,5 +165,5 @@ class Views:
 
     def show(self, peer: SwarmId | None = None) -> None:
         """Tell one validator, or all, how the present view began."""
-        if self._opening is not None:
-            self._desk.send(MessageType.NEW_VIEW, self._opening, peer)
+        if self.opening is not None:
+            self._desk.send(MessageType.NEW_VIEW, self.opening, peer)

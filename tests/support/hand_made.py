@@ -68,6 +68,7 @@ class Actor:
         self.in_doubt = False
         self.votes: list[bytes] = []  # found on the disk
         self.ballots: list[bytes] = []
+        self.opening: bytes | None = None  # the NEW_VIEW that it goes by
         self.submitted = 0
         self.patience = 1_000_000
         self.store = SimpleNamespace(doubt=Doubt.NONE)
@@ -107,7 +108,7 @@ class Actor:
             deciding=SimpleNamespace(
                 records=lambda: self.votes,
                 submitted=self.submitted,
-                replica=SimpleNamespace(patience=self.patience),
+                replica=SimpleNamespace(patience=self.patience, opening=self.opening),
             ),
             lifecycle=self.lifecycle,
             lifecycle_reason=lambda: "it waits",

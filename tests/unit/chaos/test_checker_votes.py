@@ -239,6 +239,16 @@ BOUND = {
         ),
         said=("it votes in view 1 of epoch 7, which nobody began",),
     ),
+    "what a liar began before one alone counts there": Rule(
+        checker=Bound,
+        good=(
+            Says("s2", begun(1, "s2", *TIED, locked=A)),
+            Steps("s1", {"opening": begun(1, "s2", *FREE).body}),
+            Keeps("s1", prepared(B, view=1)),
+        ),
+        bad=(Steps("s1", {"opening": begun(1, "s2", *TIED, locked=A).body}), Keeps("s1", prepared(B, view=1))),
+        said=("it votes in view 1 of epoch 7 for another block at height 8 than the view is bound to",),
+    ),
     "a twin may begin a view in two ways": Rule(
         checker=Bound,
         good=(
