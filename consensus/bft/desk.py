@@ -33,6 +33,7 @@ class ReplicaConfig:
     batch_delay: int = seconds(0.01)  # how long a leader waits for ballots: at least so long,
     batch_patience: int = seconds(0.25)  # where rounds take longer as long as one, and never longer than this
     repeat: int = seconds(0.5)  # while nothing is decided, what was said last is said again
+    submit_again: int = 16  # transactions at once that wait here and that the leader may lack
     clock_window_ms: int = 10_000  # between a new block's time and our wall clock
     all_to_all: int = 6  # up to so many validators, votes go to everyone
     pool: int = 4096  # transactions that wait
@@ -47,6 +48,7 @@ class Round:
     began: Instant | None = None
     bodies: dict[Digest, bytes] = field(default_factory=dict)  # blocks, of any view
     neighbours: dict[tuple[SwarmId, Phase, int], None] = field(default_factory=dict)  # said of the heights beside
+    handed: dict[tuple[int, bytes], None] = field(default_factory=dict)  # what the leader of a view was handed
 
 
 class Desk:

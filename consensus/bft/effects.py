@@ -27,6 +27,14 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Submit:
+    """Hand on to a validator a transaction that waits here, whoever wants it ordered."""
+
+    tx: bytes
+    to: SwarmId
+
+
+@dataclass(frozen=True, slots=True)
 class Decided:
     """A block is decided and appended: make it durable, then tell those who do not vote."""
 
@@ -87,4 +95,4 @@ class Note:
     detail: str = ""
 
 
-Effect = Store | Say | Decided | Fetch | Serve | Convict | Blame | Note
+Effect = Store | Say | Submit | Decided | Fetch | Serve | Convict | Blame | Note

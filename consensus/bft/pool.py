@@ -97,6 +97,10 @@ class Pool:
         """Every transaction, the oldest first."""
         return [waiting.tx for waiting in self._waiting.values()]
 
+    def overdue(self, since: Instant) -> list[bytes]:
+        """Those that have been waiting since then, the oldest first."""
+        return [waiting.tx for waiting in self._waiting.values() if waiting.since <= since]
+
     def oldest(self) -> Instant | None:
         """Since when the first one waits."""
         return next((waiting.since for waiting in self._waiting.values()), None)

@@ -20,7 +20,7 @@ from __future__ import annotations
 import msgspec
 
 from consensus.bft.desk import Desk, ReplicaConfig, Round
-from consensus.bft.effects import Blame, Effect
+from consensus.bft.effects import Blame, Effect, Submit
 from consensus.bft.heard import remembered
 from consensus.bft.messages import (
     MAX_HEARD,
@@ -183,7 +183,7 @@ class Replica:
                     self._views.give_up(now)
             if self._repeat_at is not None and now >= self._repeat_at:
                 self._repeat_at = None
-                self._repeat()
+                self._repeat(now)
         return self._done(now, wall_ms)
 
     def next_deadline(self, now: Instant, wall_ms: int) -> Instant | None:
@@ -263,13 +263,20 @@ class Replica:
             except RemoteError:
                 continue
 
-    def _repeat(self) -> None:
-        """Nothing was decided for a while: somebody may have missed what we said."""
-        desk = self._desk
+    def _repeat(self, now: Instant) -> None:
+        """Nothing was decided for a while: somebody may have missed what we said, or the leader what we wait for. Who
+        left the view over a transaction that nobody else has would leave alone, and its vote be missed there."""
+        desk, leader = self._desk, self._desk.leader().swarm
         for signed in desk.rules.said(desk.height):
             desk.say(signed)
-        if desk.leader().swarm == desk.me:
+        if leader == desk.me:
             self._views.show()
+            return
+        handed = desk.round.handed
+        late = [tx for tx in desk.pool.overdue(now - desk.config.repeat) if (desk.view, tx) not in handed]
+        for tx in late[: desk.config.submit_again]:
+            handed[desk.view, tx] = None
+            desk.add(Submit(tx, leader))
 
     def _resume(self) -> None:
         """After a restart: what we signed at this height counts again."""

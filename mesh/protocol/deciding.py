@@ -19,8 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 
-from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
-from consensus.bft.replica import MESSAGES, Replica
+from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store, Submit
+from consensus.bft.replica import Replica
 from consensus.bft.votes import Contradiction
 from consensus.blocks import MAX_BLOCK, Block, QuarantineTx, encode_tx
 from mesh.protocol.context import Context
@@ -40,8 +40,6 @@ from wire.errors import Overloaded, Overtaken, RemoteError
 from wire.ids import Digest, SwarmId, sha256
 from wire.time import Instant
 from wire.types import Channel, MessageType
-
-CONSENSUS = MESSAGES
 
 
 class Reach(Enum):
@@ -284,6 +282,8 @@ class Deciding:
                     out.persist(RecordKind.VOTE, record)
                 case Say(message=kind, body=body, to=to):
                     self._send(self._voters() if to is None else [to], Channel.PRIORITY, kind, body, out)
+                case Submit(tx=tx, to=leader):
+                    self._send([leader], Channel.MESH, MessageType.TX_SUBMIT, tx, out)
                 case Decided(block=block, certificate=certificate):
                     self._decided(block, certificate, out)
                 case Fetch(swarm=swarm):

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from consensus.bft.messages import Heard
+from consensus.bft.replica import MESSAGES
 from crdt import batch, fork
-from mesh.protocol.deciding import CONSENSUS
 from mesh.protocol.links import Link
 from mesh.protocol.messages import (
     ChainBlocks,
@@ -96,7 +96,7 @@ class Dispatch:
             over = self._node.syncing.on_message(link, kind, payload, now, out)
             if over and link.swarm is not None:
                 self._node.startup.void(link.swarm)
-        elif kind in CONSENSUS:
+        elif kind in MESSAGES:
             self._node.deciding.on_message(link, kind, payload, now, out)
         elif kind in self._handlers:
             self._handlers[kind](link, payload, now, out)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from consensus.bft.desk import ReplicaConfig
-from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store
+from consensus.bft.effects import Blame, Convict, Decided, Effect, Fetch, Note, Say, Serve, Store, Submit
 from consensus.bft.replica import Replica
 from consensus.bft.safety import SafetyRules
 from consensus.blocks import BallotTx, GovernTx, ProposalTx, encode_tx, support
@@ -22,6 +23,7 @@ from consensus.governance.actions import ACTIONS, check_details, encode_details
 from consensus.governance.proposals import BallotBody, Choice, ProposalBody, seal_ballot, seal_proposal
 from tests.support.realm import CREATOR, Realm, queen, swarm
 from wire import keys
+from wire.errors import Overloaded, RemoteError
 from wire.ids import SwarmId, sha256
 from wire.keys import SigningKey
 from wire.rng import Rng
@@ -231,6 +233,8 @@ class Council:
                     member.journal.append(record)
                 case Say(message=kind, body=body, to=to):
                     self._said(member, kind, body, to)
+                case Submit(tx=tx, to=peer):
+                    self._post(member, peer, lambda other, tx=tx: self._handed(other, tx))
                 case Fetch(swarm=peer):
                     self._post(member, peer, lambda other: self._serve(other, member, member.chain.height + 1))
                 case Serve(swarm=peer, from_height=height):
@@ -271,6 +275,10 @@ class Council:
     def _passed(self, member: Member, other: Member, action: Callable[[Member], None]) -> None:
         if member.up and other.up and (member.name, other.name) not in self.cut:
             action(other)
+
+    def _handed(self, other: Member, tx: bytes) -> None:
+        with suppress(RemoteError, Overloaded):  # it is decided there already
+            self.submit(other.name, tx)
 
     def _serve(self, source: Member, target: Member, height: int) -> None:
         blocks = source.chain.blocks(height, 1 << 20)

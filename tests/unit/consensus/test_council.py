@@ -242,6 +242,19 @@ def test_a_leader_gets_its_whole_time_once_a_quorum_has_come_to_its_view() -> No
     assert {m.replica.view for m in council.members.values() if m.up} <= {1, 2}
 
 
+@pytest.mark.parametrize("size", [4, 7])
+def test_what_was_told_to_one_alone_is_ordered_and_nobody_leaves_the_view(size: int) -> None:
+    """Whoever told it is gone, or means ill: else one message would cost the others this queen's vote."""
+    council = Council(size)
+    one = next(name for name in council.names if name != leader_of(council))
+    tx, raw = proposal_tx(council.federation, council.names[0], 1, council.wall_ms)
+    for told in (tx, *(ballot_tx(council.federation, name, 1, raw) for name in council.names)):
+        council.submit(one, told)
+    assert council.run_until(lambda: decided(council, 1), limit_s=1)
+    council.run(10)
+    assert {(m.replica.view, m.replica.entered) for m in council.members.values()} == {(0, True)}
+
+
 def test_nobody_leaves_a_view_for_what_can_be_no_more() -> None:
     """A proposal that reached no leader before its deadline waits in the pools of the others."""
     council = Council(4)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from consensus.bft.desk import ReplicaConfig
-from consensus.bft.effects import Decided, Fetch, Note, NoteKind, Say
+from consensus.bft.effects import Decided, Fetch, Note, NoteKind, Say, Submit
 from consensus.bft.messages import CertificateNews, Phase
 from consensus.blocks import Block
 from tests.support.chamber import Chamber
@@ -260,6 +260,25 @@ def test_while_nothing_is_decided_what_was_said_is_said_again() -> None:
         assert [*leader.says(PRE_PREPARE), *leader.says(PREPARE)] == said
     leader.grow(block)
     assert leader.tick(0.2) == []
+
+
+def test_what_waits_is_handed_to_the_leader_the_oldest_first() -> None:
+    config = ReplicaConfig(repeat=seconds(0.1), submit_again=2)
+    follower, leader = Chamber(at=1, config=config), Chamber(at=0, config=config)
+    waiting = follower.ballots()
+    for tx in waiting[:3]:
+        assert follower.submit(tx) == []
+    assert follower.tick(0.08) == []
+    follower.submit(waiting[3])
+    handed = []
+    for _ in range(4):
+        follower.tick(0.1)
+        handed.append(follower.of(Submit))
+    to = follower.replica.leader().swarm
+    assert handed == [[Submit(tx, to) for tx in late] for late in (waiting[:2], waiting[2:4], [], [])], "each once"
+    leader.submit(waiting[0])
+    leader.tick(0.1)
+    assert leader.of(Submit) == []
 
 
 def test_a_leader_says_again_how_its_view_began() -> None:

@@ -94,7 +94,7 @@ def test_nobody_is_convicted_by_what_is_no_contradiction(one: dict[str, object],
 
 
 def two_with_one_id(town: Town) -> tuple[bytes, bytes]:
-    """Two proposals of the liar under one id, as transactions; the first has a second to live."""
+    """Two proposals of the liar under one id, as transactions; the first is over before anybody hands it on."""
     context, key = town.node("alpha").context, town.swarms[LIAR].queen()
     wall_ms = context.wall_ms(town.world.now)
     one, two = (
@@ -109,7 +109,7 @@ def two_with_one_id(town: Town) -> tuple[bytes, bytes]:
             created_ms=wall_ms,
             deadline_ms=wall_ms + lasts_ms,
         )
-        for lasts_ms in (900, 60_000)
+        for lasts_ms in (400, 60_000)
     )
     return encode_tx(ProposalTx(seal_proposal(one, key))), encode_tx(ProposalTx(seal_proposal(two, key)))
 
