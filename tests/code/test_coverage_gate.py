@@ -29,9 +29,9 @@ PACKAGES = ("wire", "crdt", "consensus")
 
 
 def commands() -> list[str]:
-    """What `make check` runs of tests and coverage, with the tests of a sample for the fast ones."""
+    """What `make check` runs of tests and coverage, with the tests of a sample for those of the cores."""
     told = subprocess.run(
-        ["make", "--no-print-directory", "-n", "check", f"BIN={Path(sys.executable).parent}", "FAST=test_sample.py"],
+        ["make", "--no-print-directory", "-n", "check", f"BIN={Path(sys.executable).parent}", "CORE=test_sample.py"],
         cwd=ROOT,
         check=True,
         capture_output=True,

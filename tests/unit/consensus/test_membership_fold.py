@@ -8,7 +8,7 @@ import pytest
 
 from consensus.membership import Membership, MemberState
 from consensus.quorum import QuorumName, QuorumSetting
-from tests.support.realm import Realm, peer, swarm
+from tests.support.realm import CREATOR, Realm, peer, swarm
 from wire.errors import Overtaken, ProtocolViolation
 
 REALM = Realm()
@@ -55,6 +55,15 @@ def test_who_left_is_remembered_and_not_counted() -> None:
     assert membership.member(swarm("b")) is None
     assert membership.by_name("b") is None
     assert membership.by_peer(peer("b")) is None
+
+
+def test_a_chain_knows_whose_peer_belonged() -> None:
+    realm = Realm()
+    realm.order(realm.approve("beta"))
+    realm.order(realm.leave("beta"))
+    chain = realm.chain
+    assert chain.member_by_peer(peer("beta")) is None
+    assert [chain.belonged(peer(name)) for name in (CREATOR, "beta", "eve")] == [True, True, False]
 
 
 def test_guests_are_counted_while_they_belong() -> None:

@@ -15,6 +15,7 @@ from consensus.evidence import convicted
 from consensus.governance import standing
 from consensus.quorum import QuorumRule, QuorumSetting
 from consensus.validators import Validator, ValidatorSet
+from tests.support.chamber import Chamber
 from tests.support.realm import queen, swarm
 from wire import cbor, keys
 from wire.errors import BadSignature
@@ -46,6 +47,16 @@ STATED = [
 @pytest.mark.parametrize(("number", "stated"), STATED)
 def test_the_numbers_of_the_protocol(number: int, stated: int) -> None:
     assert number == stated
+
+
+def test_a_replica_tells_how_long_a_view_gets_and_how_the_present_one_began() -> None:
+    chamber = Chamber(at=2)
+    assert chamber.replica.patience == seconds(1)
+    assert chamber.replica.opening is None
+    chamber.time_out()
+    assert chamber.replica.opening is None, "views change"
+    chamber.begin(1)
+    assert chamber.replica.opening == cbor.encode_struct(chamber.new_view(1))
 
 
 # held

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from consensus.blocks import block_hash, sign_core
 from consensus.chain import Chain
 from consensus.membership import MemberState
 from consensus.quorum import QuorumRule, QuorumSetting
-from consensus.takeover import draft, roots
+from consensus.takeover import draft, is_signed, roots
 from tests.support.chamber import Chamber
 from tests.support.leaps import SPACING
 from tests.support.realm import CREATOR, Realm, queen, root, swarm
 from tests.support.takeovers import OTHERS, certificate, of_before, signatures, supported, supports, unweighed
+from wire import keys
 from wire.errors import Equivocation, ProtocolViolation, RemoteError
 from wire.types import ContentType
 
@@ -37,6 +39,16 @@ def test_three_of_four_root_keys_take_the_creators_place(realm: Realm) -> None:
     assert set(chamber.order) == set(OTHERS)
     chamber.grow(chamber.block(1, chamber.realm.promote(CREATOR)))
     assert states(chamber.chain)[CREATOR] is MemberState.ACTIVE, "it comes back by proof of life, as others do"
+
+
+def test_a_root_keys_support_is_of_one_block_and_for_this_alone(realm: Realm) -> None:
+    core = realm.chain.core(block_hash(supported(realm, "beta")), view=0)
+    signature = sign_core(core, root("beta"), ContentType.TAKEOVER)
+    other = replace(core, height=core.height + 1)
+    as_vote = sign_core(core, root("beta"), ContentType.COMMIT)
+    beta, gamma = root("beta").public, root("gamma").public
+    tried = [(core, beta, signature), (other, beta, signature), (core, gamma, signature), (core, beta, as_vote)]
+    assert [is_signed(*one, keys.verify) for one in tried] == [True, False, False, False]
 
 
 def test_who_is_not_ready_learns_again_though_its_root_key_signed(realm: Realm) -> None:

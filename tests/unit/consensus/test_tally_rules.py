@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.governance.proposals import Choice, Subject
+from consensus.governance.proposals import Choice, Subject, choice_named
 from consensus.governance.tally import Status, Tally, count, judge
 from consensus.quorum import QuorumRule, QuorumSetting
 from consensus.validators import Validator, ValidatorSet
 from tests.support.realm import queen, swarm
+from wire.errors import UsageError
 from wire.ids import SwarmId
 
 YES, NO, ABSTAIN = Choice.APPROVE, Choice.REJECT, Choice.ABSTAIN
@@ -31,6 +32,16 @@ def voters(*weights: int, silent: int = 0) -> ValidatorSet:
 
 def ballots(*choices: Choice | None) -> dict[SwarmId, Choice]:
     return {swarm(name): choice for name, choice in zip(NAMES, choices, strict=False) if choice is not None}
+
+
+@pytest.mark.parametrize(("text", "choice"), [("approve", YES), ("Reject", NO), ("ABSTAIN", ABSTAIN)])
+def test_a_choice_has_a_name_however_it_is_written(text: str, choice: Choice) -> None:
+    assert choice_named(text) is choice
+
+
+def test_what_is_no_choice_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="'maybe' is no choice: approve, reject or abstain"):
+        choice_named("maybe")
 
 
 EQUAL = voters(1, 1, 1, 1)

@@ -17,6 +17,7 @@ from wire.frame import (
     MAX_BODY,
     MAX_MESSAGES,
     body_size,
+    code_of,
     decode_frame,
     encode_frame,
     pack_message,
@@ -44,6 +45,16 @@ def read(frame: bytes, limit: int = MAX_BODY) -> list[bytes]:
 def test_a_message_is_its_code_and_payload(code: int, payload: bytes, spelling: str) -> None:
     assert pack_message(code, payload).hex() == spelling
     assert unpack_message(bytes.fromhex(spelling)) == (code, payload)
+
+
+@pytest.mark.parametrize("code", [0, 1, 23, 24, 35, 255])
+def test_the_code_of_a_message_is_seen_without_reading_it(code: int) -> None:
+    assert code_of(pack_message(code, b"payload")) == code
+
+
+@pytest.mark.parametrize("message", [b"", b"\x82", b"\x82\x18"])
+def test_what_ends_before_its_code_has_none(message: bytes) -> None:
+    assert code_of(message) == -1
 
 
 def test_a_code_that_nobody_knows_is_read_all_the_same() -> None:
