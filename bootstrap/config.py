@@ -290,7 +290,8 @@ def check_field(name: str, value: object) -> Any:
     try:
         return FIELDS[name].check(value)
     except ValueError as error:
-        raise ConfigError(name, value, str(error)) from None
+        shown = list(value) if isinstance(value, tuple) else value  # as it would stand in the file
+        raise ConfigError(name, shown, str(error)) from None
 
 
 def override(config: Config, **values: object) -> Config:

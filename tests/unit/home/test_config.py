@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bootstrap.config import Config, Hook, check_config, load_config, render_config
+from bootstrap.config import Config, Hook, check_config, load_config, override, render_config
 from consensus.governance.proposals import Choice
 from mesh.protocol.config import VotingPolicy
 from wire.errors import ConfigError
@@ -94,3 +94,8 @@ def test_what_is_wrong_is_named_with_the_rule(values: dict[str, object], says: s
     with pytest.raises(ConfigError) as raised:
         check_config({**NAMES, **values})
     assert says in str(raised.value)
+
+
+def test_what_is_wrong_on_the_command_line_is_shown_as_it_would_stand_in_the_file() -> None:
+    with pytest.raises(ConfigError, match=r"^listen = \['bar'\]: 'bar': not a multiaddr such as "):
+        override(check_config(NAMES), listen=("bar",))
