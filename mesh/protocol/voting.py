@@ -35,6 +35,7 @@ from mesh.protocol.context import Context
 from mesh.protocol.deciding import Deciding, Reach
 from mesh.protocol.effects import Conclude, Deliberate, Persist, RecordKind, Reply
 from mesh.protocol.outbox import Outbox
+from mesh.protocol.reach import growing_pain
 from mesh.protocol.startup import FORGOTTEN
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.versions import beyond_us
@@ -88,7 +89,10 @@ class Voting:
 
     def propose(self, request_id: int, command: Propose, now: Instant, out: Outbox) -> None:
         """Ask the federation; answered once the chain has it, or with `wait` once it is decided."""
-        if reason := self._no_vote():
+        reason = self._no_vote()
+        if not reason and command.action == "admit":
+            reason = growing_pain(self._context, now)
+        if reason:
             self._fail(request_id, FailureKind.REJECTED, f"nothing was proposed: {reason}", out)
             return
         try:

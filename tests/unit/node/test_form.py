@@ -119,6 +119,20 @@ def test_a_fourth_waits_while_one_of_three_is_away() -> None:
     assert status(town, "delta")["quorum"]["crash_faults_tolerated"] == 1  # type: ignore[index]
 
 
+def test_nor_does_an_operator_propose_a_fourth_while_one_of_three_is_away() -> None:
+    town = Town("alpha", "beta", "gamma")
+    town.form(["alpha", "beta", "gamma"])
+    fourth = Propose(subject="FEDERATION_POLICY", action="admit", details={"certificate": "00"})
+    town.world.crash(town["gamma"])
+    town.world.run(10 * SECOND)
+    outcome = town.world.ask(town["alpha"], fourth)
+    assert isinstance(outcome, Failure)
+    assert "nothing was proposed: with one more member a decision takes 3 of 3 weight" in outcome.message
+    town.world.start(town["gamma"])
+    town.settle()
+    assert isinstance(town.world.ask(town["alpha"], fourth), Success)
+
+
 def test_a_fifth_waits_for_nobody() -> None:
     town = Town("alpha", "beta", "gamma", "delta", "epsilon")
     town.form(["alpha", "beta", "gamma", "delta"])
