@@ -30,7 +30,7 @@ from mesh.protocol.links import Links
 from mesh.protocol.messages import BlockRecord, HeldRow
 from mesh.protocol.node import Node
 from mesh.protocol.scores import Scores
-from mesh.protocol.startup import FAR_FUTURE_MS, FORGOTTEN_FILE, DiskReport
+from mesh.protocol.startup import FAR_FUTURE_MS, FORGOTTEN_FILE, DiskReport, load_doubt
 from mesh.protocol.verifier import MemoVerifier
 from mesh.protocol.voting import Secrets
 from wire import cbor, keys
@@ -200,13 +200,12 @@ def _disk_report(recovered: Recovered, skipped: int, beyond: Mapping[int, bytes]
         except RemoteError:
             skipped += 1
     clean = recovered.clean_mark is not None and (mark is not None or not recovered.clean_mark)
-    remembered = recovered.snapshots.get(FORGOTTEN_FILE) == cbor.encode(True)
     return DiskReport(
         clean_head=mark,
         clean=clean,
         cut=recovered.cut,
         torn=recovered.torn,
-        damaged=recovered.damaged or skipped > 0 or bool(beyond) or remembered,
-        remembered=remembered,
+        damaged=recovered.damaged or skipped > 0 or bool(beyond),
+        doubt=load_doubt(recovered.snapshots.get(FORGOTTEN_FILE)),
         beyond=beyond,
     )

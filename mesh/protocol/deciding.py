@@ -31,7 +31,7 @@ from mesh.protocol.greeting import Greeting
 from mesh.protocol.links import Link
 from mesh.protocol.messages import BlockRecord, ChainBlocks
 from mesh.protocol.outbox import Outbox
-from mesh.protocol.startup import FORGOTTEN_FILE, Startup
+from mesh.protocol.startup import FORGOTTEN_FILE, Startup, save_doubt
 from mesh.protocol.trace import TraceKind
 from mesh.protocol.versions import outdated
 from mesh.protocol.witness import Witness
@@ -74,7 +74,7 @@ class Deciding:
         self._abstains_until: int | None = None  # a height
         self._abstained: int | None = None  # the epoch of its block
         self._signing = False
-        self._remembered = startup.remembered
+        self._remembered = startup.doubt
 
     # state
 
@@ -122,10 +122,10 @@ class Deciding:
     def _remember(self, abstaining: bool, out: Outbox) -> None:
         """The next start has to know of votes that may be missing, while one can count: nothing else tells then."""
         votes = self._context.queens_decide and self._context.understudy() is None  # a backup has cast none
-        lost = votes and abstaining and (self._startup.forgetful or self._startup.behind)
-        if lost is not self._remembered:
+        lost = self._startup.doubt_after(self._remembered) if votes and abstaining else False
+        if lost != self._remembered:
             self._remembered = lost
-            out.add(SaveFile(name=FORGOTTEN_FILE, data=cbor.encode(lost)))
+            out.add(SaveFile(name=FORGOTTEN_FILE, data=save_doubt(lost)))
 
     # submitting
 

@@ -17,6 +17,7 @@ receiver's log.
 | more than the last record was damaged | read-only until every other member has answered, or a new term |
 | the same behind a clean-shutdown marker, where queens decide together | the same: it names no votes |
 | an earlier start found that votes may be missing, and they may count still | the same: nothing else tells by now |
+| one was told that they may be, and then fetched some of our own log | the same: who said so was right |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
 What a member says of our head it says without proof. A session with it brings the proof, and a true one makes the log
@@ -29,8 +30,10 @@ Read-only is not stopped: the node reads, syncs and serves others, and `status` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+from msgspec import Struct
 
 from crdt.ops import Author
 from crdt.owner_log import Flag
@@ -39,15 +42,42 @@ from mesh.protocol.context import Context
 from mesh.protocol.effects import RecordKind
 from mesh.protocol.messages import HeldRow
 from mesh.protocol.outbox import Outbox
+from wire import cbor
+from wire.errors import RemoteError
 from wire.ids import SwarmId
 from wire.time import Instant
 
-FORGOTTEN_FILE = "forgotten"  # true in it: an earlier start found that votes may be missing here
+FORGOTTEN_FILE = "forgotten"  # a `Doubt`
 FORGOTTEN = "what this node voted before may be lost with its disk: it votes again in the next epoch"
 RECOVER_HINT = "If this node's disk was lost or restored, run `zenmesh recover --new-term` with the root key."
 
 FAR_FUTURE_MS = 1 << 47  # our own disk's stamps are not held against our clock: they were judged on arrival
 _WAITING = (ReceiptStatus.GAP, ReceiptStatus.HELD)
+
+
+class Told(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Others said that they hold more of our own log, so that votes may be missing too. A word is no proof; what is
+    fetched later is. `ends` is (term, last number) of what was held as they said it."""
+
+    ends: tuple[tuple[int, int], ...]
+
+
+Doubt = bool | Told  # whether votes may be missing on this disk
+
+
+def save_doubt(doubt: Doubt) -> bytes:
+    """What stands in the file."""
+    return cbor.encode_struct(doubt) if isinstance(doubt, Told) else cbor.encode(doubt)
+
+
+def load_doubt(saved: bytes | None) -> Doubt:
+    """What an earlier start found; of a file that cannot be read, the worst."""
+    if saved is None or saved in (save_doubt(False), save_doubt(True)):
+        return saved == save_doubt(True)
+    try:
+        return cbor.decode_as(saved, Told)
+    except RemoteError:
+        return True
 
 
 class Verdict(StrEnum):
@@ -69,7 +99,7 @@ class DiskReport:
     cut: bool
     damaged: bool
     torn: bool = False  # what was cut off was never durable, so nobody was told of it
-    remembered: bool = False  # that votes may be missing, which nothing else may show any more: it is damage
+    doubt: Doubt = False  # what an earlier start saved: nothing else may show any more that votes are missing
     beyond: Mapping[int, bytes] = field(default_factory=dict)
 
 
@@ -78,7 +108,6 @@ class Startup:
 
     def __init__(self, context: Context, disk: DiskReport) -> None:
         self._context = context
-        self._disk = disk
         self._answers: dict[SwarmId, HeldRow | None] = {}
         self._ends: dict[int, int] | None = None  # what they say, as long as nobody says something else
         self._beyond = dict(disk.beyond)
@@ -89,6 +118,7 @@ class Startup:
         logs = context.replica.logs
         self._found = {author.term: self._held(author.term) for author in logs if author.swarm == context.me.swarm}
         self._forgot = False
+        self._disk = replace(disk, damaged=disk.damaged or self._proven(disk.doubt))
 
     @property
     def confirmed(self) -> bool:
@@ -106,14 +136,32 @@ class Startup:
         return self._forgot or (self._doubtful() and (self._disk.damaged or not self._disk.torn))
 
     @property
-    def remembered(self) -> bool:
-        """An earlier start knew that votes may be missing."""
-        return self._disk.remembered
+    def doubt(self) -> Doubt:
+        """What an earlier start saved of votes that may be missing."""
+        return self._disk.doubt
 
-    @property
-    def behind(self) -> bool:
-        """This swarm's own log has to be fetched from others."""
-        return self._behind()
+    def doubt_after(self, saved: Doubt) -> Doubt:
+        """What the next start has to know, where `saved` is what it would find."""
+        if self.forgetful or self._beyond or self._short():
+            return True
+        if not self._behind():
+            return False
+        return saved or Told(tuple(sorted(self._found.items())))
+
+    def _proven(self, doubt: Doubt) -> bool:
+        """An earlier start was sure; or was told, and more of our own log is here now than then: it was fetched, for
+        nothing is signed before that is settled."""
+        if isinstance(doubt, bool):
+            return doubt
+        then = dict(doubt.ends)
+        return any(seq > then.get(term, 0) for term, seq in self._found.items())
+
+    def _short(self) -> bool:
+        """Less of our own log is here than the marker on the disk names."""
+        mark = self._disk.clean_head
+        if mark is None or mark.swarm != self._context.me.swarm:
+            return False
+        return self._held(mark.term) < self._counts(mark.term, mark.seq)
 
     @property
     def settled(self) -> bool:

@@ -11,7 +11,7 @@ from mesh.protocol.commands import Failure, FailureKind, GetMembers, MemoryGet, 
 from mesh.protocol.effects import Reply
 from mesh.protocol.lifecycle import Lifecycle
 from mesh.protocol.outbox import Outbox
-from mesh.protocol.startup import FORGOTTEN_FILE
+from mesh.protocol.startup import FORGOTTEN_FILE, Verdict
 from mesh.protocol.trace import TraceKind
 from tests.support.governed import NAMES, contradiction, propose, refused, result, town_of
 from tests.support.small_swarms import Town
@@ -147,7 +147,7 @@ def test_a_backup_that_fetches_its_queens_log_has_no_votes_that_could_be_missing
     town.world.crash(town[spare])
     assert isinstance(put(town, gone, "missed"), Success)
     town.world.start(town[spare])
-    town.world.run_until(lambda: town.node(spare).startup.behind)
+    town.world.run_until(lambda: town.node(spare).startup.verdict(town.world.now) is Verdict.CATCHING_UP)
     town.world.crash(town[spare])
     assert FORGOTTEN_FILE not in town[spare].disk.files
     town.world.start(town[spare])
