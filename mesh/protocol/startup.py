@@ -8,7 +8,7 @@ receiver's log.
 |---|---|
 | a longer log with our own signatures | adopt it by anti-entropy, then sign on |
 | somebody says that it holds a different record at our head's place | read-only until it showed that, or did not |
-| a newer term of this swarm | read-only: another node speaks for the swarm |
+| somebody says that it knows a newer term of this swarm | the same; once the chain shows it, for good |
 | the journal ends with the clean-shutdown marker, and all it names is here | sign, but for what stands below |
 | nobody else in the federation, and at most the last record was cut | sign |
 | a majority answered | sign |
@@ -20,9 +20,10 @@ receiver's log.
 | one was told that they may be, and then fetched some of our own log | the same: who said so was right |
 | own records on disk behind a gap | read-only until others have filled it: what was signed is not signed anew |
 
-What a member says of our head it says without proof. A session with it brings the proof, and a true one makes the log
-forked. Where none came by the end of the session or the link, or who said so is banned, the word is void, and a node
-that may sign already hears none: else a liar could silence anyone with a word.
+What a member says of our head, or of a newer term, it says without proof. A session with it brings the proof of the
+one, which makes the log forked, and the chain that of the other. Where none came by the end of the session or the
+link, or who said so is banned, the word is void, and a node that may sign already hears none: else a liar could
+silence anyone, and one among the queens all others, with a word.
 
 Read-only is not stopped: the node reads, syncs and serves others, and `status` says why and what to do.
 """
@@ -112,7 +113,6 @@ class Startup:
         self._ends: dict[int, int] | None = None  # what they say, as long as nobody says something else
         self._beyond = dict(disk.beyond)
         self._conflict = ""
-        self._newest = 0  # the latest term of this swarm that others know
         self._claims: dict[SwarmId, str] = {}  # who says that it holds another record at our head's place
         self._confirmed = False
         logs = context.replica.logs
@@ -180,11 +180,15 @@ class Startup:
         if row is None or row.swarm != self._context.me.swarm:
             return False
         mine = self._context.replica.head(Author(SwarmId(row.swarm), row.term))
-        self._newest = max(self._newest, row.term)
-        contradicts = mine is not None and row.seq == mine.seq and row.head != mine.hash
-        if contradicts and not self._confirmed:
-            self._claims[swarm] = f"{self._context.name_of(swarm)} holds another record {row.seq} of this swarm's log"
-        return contradicts
+        name = self._context.name_of(swarm)
+        claim = ""
+        if self._later(row.term):
+            claim = f"{name} knows term {row.term} of this swarm, this home is of an older one"
+        elif mine is not None and row.seq == mine.seq and row.head != mine.hash:
+            claim = f"{name} holds another record {row.seq} of this swarm's log"
+        if claim and not self._confirmed:
+            self._claims[swarm] = claim
+        return bool(claim)
 
     def void(self, swarm: SwarmId) -> None:
         """`swarm` had its chance: what it says and did not show is not so."""
@@ -231,8 +235,7 @@ class Startup:
             case Verdict.CONFIRMED:
                 return ""
             case Verdict.READ_ONLY:
-                older = f"the federation knows term {self._newest} of this swarm, this home is of an older one"
-                return f"read-only: {self._conflict or next(iter(self._claims.values()), older)}. {RECOVER_HINT}"
+                return f"read-only: {self._conflict or next(iter(self._claims.values()))}. {RECOVER_HINT}"
             case Verdict.CATCHING_UP:
                 return "read-only: fetching this swarm's own log from the other members"
             case Verdict.ASKING:
@@ -277,15 +280,19 @@ class Startup:
         return self._disk.clean and not (self._disk.damaged and self._context.queens_decide)
 
     def _contested(self) -> bool:
-        """Something contradicts that this node speaks for its swarm. That another one does in a later term is no
-        contradiction for who is its backup."""
-        overtaken = self._newest > self._context.me.term and self._context.understudy() is None
-        return bool(self._conflict) or bool(self._claims) or overtaken
+        """Something contradicts that this node speaks for its swarm."""
+        return bool(self._conflict) or bool(self._claims)
+
+    def _later(self, term: int) -> bool:
+        """Another node speaks for this swarm, if there is such a term: no contradiction for who is its backup."""
+        return term > self._context.me.term and self._context.understudy() is None
 
     def _behind(self) -> bool:
         """Somebody holds, or the marker names, more of our log than we do: of what counts, once a term has ended."""
         return bool(self._beyond) or any(
-            self._held(term) < self._counts(term, seq) for term, seq in self._known_ends().items()
+            self._held(term) < self._counts(term, seq)
+            for term, seq in self._known_ends().items()
+            if not self._later(term)
         )
 
     def _counts(self, term: int, seq: int) -> int:
