@@ -65,7 +65,7 @@ async def _stream_alone(address: str, count: int) -> list[float]:
 
         async def there_and_back(message: bytes) -> None:
             await stream.write(message)
-            await _exactly(stream, SIZE)
+            await exactly(stream, SIZE)
 
         return await _timed(there_and_back, count, pause_s=0.0)
 
@@ -79,7 +79,7 @@ async def _near(address: str, count: int) -> RoundTrips:
 
         async def by_stream(message: bytes) -> None:
             await stream.write(message)
-            await _exactly(stream, SIZE)
+            await exactly(stream, SIZE)
 
         async def by_gossip(message: bytes) -> None:
             await host.pubsub.publish(TOPIC, message)
@@ -100,7 +100,8 @@ async def _timed(trip: Callable[[bytes], Awaitable[None]], count: int, pause_s: 
     return took
 
 
-async def _exactly(stream: INetStream, size: int) -> bytes:
+async def exactly(stream: INetStream, size: int) -> bytes:
+    """The next so many bytes of a stream."""
     data = b""
     while len(data) < size:
         data += await stream.read(size - len(data))
@@ -119,7 +120,7 @@ async def _far() -> None:
 
 async def _echo_stream(stream: INetStream) -> None:
     while True:
-        await stream.write(await _exactly(stream, SIZE))
+        await stream.write(await exactly(stream, SIZE))
 
 
 async def _echo_gossip(host: BareHost, subscription: ISubscriptionAPI) -> None:

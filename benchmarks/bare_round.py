@@ -30,6 +30,7 @@ from libp2p.abc import INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
+from benchmarks.bare_echo import exactly
 from benchmarks.floor import RECORD
 from tests.support.bare_libp2p import bare_host, ed25519_keys
 
@@ -132,10 +133,7 @@ class _Node:
         if len(self.streams) == self._nodes - 1:
             self.linked.set()
         while True:
-            data = b""
-            while len(data) < SIZE:
-                data += await stream.read(SIZE - len(data))
-            number, step = divmod(int(data), len(self._steps))
+            number, step = divmod(int(await exactly(stream, SIZE)), len(self._steps))
             await self._hear(number, step)
 
     async def begin(self, number: int) -> None:
